@@ -1,0 +1,44 @@
+"""A list as a cluster holds it, read once: the frozen input of every plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FIELD_MANAGER = "trustcast"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One object (a Kubernetes Secret) as one GET gave it.
+
+    Attributes:
+        uid: None while the object does not exist; then everything else is empty.
+        resource_version: to be sent with every write, beside the uid; None while the object does not exist.
+        data: file name to bytes, decoded.
+        owned: names that managedFields give to manager `trustcast`, operation Apply.
+        others: name to the managers other than our Apply that own the key too (our own Update entries count as others:
+            an apply cannot remove what an Update entry owns).
+        sse_managed: the object bears the Secret Store extension's label or an ownerReference to a SecretSync.
+        immutable: the API server refuses every change of its data.
+    """
+
+    uid: str | None = None
+    resource_version: str | None = None
+    data: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    owned: frozenset[str] = frozenset()
+    others: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    sse_managed: bool = False
+    immutable: bool = False
+
+    @property
+    def exists(self) -> bool:
+        """Whether the cluster has the object."""
+        return self.uid is not None
+
+
+MISSING = Observed()
