@@ -1,0 +1,161 @@
+"""The catalogue: every secret as last looked at, one `Entry` each.
+
+An entry is derived and can be lost: the vault's versions rebuild it (law 1). It keeps what the vault cannot tell again
+at once: the public bytes of the versions that decide, what their examination found, and the names of former files,
+without which no file may leave a cluster (law 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sync.assignment import Assignment
+from sync.findings import Finding, Severity
+from sync.secret import SecretKey, VersionProperties
+from sync.x509_items import Item, Kind, parse
+
+KNOWN_VERSIONS = 64
+"""How many version names an entry remembers, so that late events about them cost no call (law 11)."""
+
+SECOND_LOOK = timedelta(seconds=2)
+"""`updated` has whole seconds: what was read this soon after it may have changed again within them."""
+
+PROOF_INTERVAL = timedelta(days=1)
+"""How often a value in force is read once more to prove the catalogue (law 11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """One certificate or CRL as DER; parsed facts are derived again by `item`."""
+
+    kind: Kind
+    der: bytes
+
+    @property
+    def item(self) -> Item:
+        """The parsed item (parsing is cached by content)."""
+        return parse(self.kind, self.der)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One version whose value was read and decoded.
+
+    Attributes:
+        version, created: as the vault says; newer means later `created`.
+        enabled: as last looked at. A candidate was enabled when it was read.
+        items: what its value holds.
+        findings: of its examination when it was read, settled then; `roles` says on which lists each counts.
+    """
+
+    version: str
+    created: datetime
+    enabled: bool
+    items: tuple[StoredItem, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def kinds_of_fault(self) -> frozenset[tuple[str, ...]]:
+        """What it was found to have, for telling candidates apart that fare alike on every list."""
+        return frozenset((f.code.value, *f.roles) for f in self.findings if f.code.severity is Severity.REJECT)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One version of which nothing is kept: undecodable, a private key, a Key Vault certificate's secret."""
+
+    version: str
+    created: datetime
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Files that a change takes from one list on some clusters.
+
+    Attributes:
+        list: the list's name.
+        files: names of the files, sorted.
+        clusters: names of the clusters that lose exactly these, sorted.
+        held: how many files the list held there before the change.
+    """
+
+    list: str
+    files: tuple[str, ...]
+    clusters: tuple[str, ...]
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A removal that waits for a person (law 4).
+
+    Attributes:
+        digest: of the change and its losses, exactly as shown; an approval names it.
+        cause: what would take the files, as a sentence.
+        since: when it was first held (UTC).
+        losses: what would leave.
+        refused: a person rejected it; it stays held without asking again.
+    """
+
+    digest: str
+    cause: str
+    since: datetime
+    losses: tuple[Loss, ...]
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One secret as last looked at.
+
+    Attributes:
+        key, name: which secret, and its name as the vault spells it.
+        newest: properties of the newest version; None once the secret is gone.
+        assignment: where it goes; the last valid one while the tags are refused.
+        candidates: versions read and decoded that decide or may, newest first.
+        rejected: versions newer than the oldest candidate of which nothing is kept, newest first.
+        notes: findings about the secret itself (tags dropped, assignment refused, unassigned).
+        known: names of versions already looked at, newest first, bounded.
+        former: names of files it once had and has no more.
+        stop: the version at which a rebuild stopped (law 1); None otherwise.
+        gone: a fresh look found no such secret in the vault.
+        since: when it first came into force; the earlier keeps a contested file name.
+        refused: SHA-256 of certificates that this secret's CRLs ever revoked here; outlives the CRL.
+        cleared: SHA-256 of own certificates whose lasting revocation an operator cleared.
+        looked: when it was last looked at (UTC).
+        proved: when the value in force was last read.
+        settled: no second look is owed.
+        held: a removal that waits for approval; all else above is then as before it.
+    """
+
+    key: SecretKey
+    name: str
+    newest: VersionProperties | None
+    assignment: Assignment
+    looked: datetime
+    candidates: tuple[Candidate, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+    notes: tuple[Finding, ...] = ()
+    known: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+    stop: str | None = None
+    gone: bool = False
+    since: datetime | None = None
+    refused: tuple[str, ...] = ()
+    cleared: tuple[str, ...] = ()
+    proved: datetime | None = None
+    settled: bool = True
+    held: Held | None = None
+
+    @property
+    def assigned(self) -> bool:
+        """Whether it goes to any list at all."""
+        return bool(self.assignment.lists) and not self.gone
+
+    def same_decision(self, other: Entry | None) -> bool:
+        """Whether nothing but the times of looking differs, so that the head need not move."""
+        if other is None:
+            return False
+        return replace(self, looked=other.looked, proved=other.proved, settled=other.settled) == other

@@ -1,0 +1,271 @@
+"""What the sequencing needs of the outside world, as protocols that the adapters fulfil.
+
+Everything that decides is in one table partition behind `Decisions`, so that a row and the head change in one
+transaction. Marks, due times and leases are in `Work`, what pushes found in `Statuses`. Every write names the ETag of
+what was read, and raises `Changed` when that has moved on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from sync.catalogue import Entry, Held, Loss
+from sync.clusters import Registration
+from sync.lists import Configuration
+from sync.secret import SecretKey
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from sync.events import PlanFleet, PushCluster
+    from sync.observed import Observed
+    from sync.secret import ListedSecret, SecretValue, VersionProperties
+    from sync.status import ListStatus
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[T]):
+    """A row as read: its value, and the ETag to name when writing it."""
+
+    value: T
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The token that stands for all that decides; compared for equality only, replaced at random.
+
+    Attributes:
+        token: random; empty before the first change.
+        moved: when it was last replaced; None before the first change.
+        before: when it was replaced the time before that.
+    """
+
+    token: str = ""
+    moved: datetime | None = None
+    before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change of a registration or of the configuration that waits for approval, as it would become."""
+
+    held: Held
+    registration: Registration | None = None
+    configuration: Configuration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's consent to the held removal of this digest, used once."""
+
+    digest: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What one transaction took from the lists: the memory of the 24 hours of law 4."""
+
+    at: datetime
+    losses: tuple[Loss, ...]
+
+
+Row = Entry | Registration | Configuration | Proposal | Approval | Losses
+"""What a row of the decisions holds, by the row's kind: see `RowName`."""
+
+
+class RowKind:
+    """First part of a row's name, and so what the row holds."""
+
+    SECRET = "secret"  # noqa: S105  a kind of row
+    CLUSTER = "cluster"
+    CONFIGURATION = "configuration"
+    PROPOSAL = "proposal"
+    APPROVAL = "approval"
+    LOSSES = "losses"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RowName:
+    """A row of the decisions: its kind (of `RowKind`) and the rest of its name.
+
+    The rest is `SecretKey`'s two parts for a secret, the cluster's name, an empty word for the configuration, what is
+    proposed for (`cluster|name`, `configuration`) a proposal, the digest, or the time and a random word for losses.
+    """
+
+    kind: str
+    rest: str = ""
+
+    @classmethod
+    def secret(cls, key: SecretKey) -> RowName:
+        """The row of a secret."""
+        return cls(RowKind.SECRET, f"{key.vault}|{key.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One change within a transaction.
+
+    Attributes:
+        row: which row.
+        value: its new content; None deletes it.
+        etag: of the row as read; None: the row must not exist yet; "*": whatever it is.
+    """
+
+    row: RowName
+    value: Row | None
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that decides, as read under `head`. Rows may be newer than the head: then the head has moved, too."""
+
+    head: Head = field(default_factory=Head)
+    configuration: Configuration | None = None
+    entries: Mapping[SecretKey, Entry] = field(default_factory=dict)
+    clusters: Mapping[str, Registration] = field(default_factory=dict)
+    proposals: Mapping[str, Proposal] = field(default_factory=dict)
+    approvals: Mapping[str, Approval] = field(default_factory=dict)
+    losses: Mapping[str, Losses] = field(default_factory=dict)
+
+
+class Decisions(Protocol):
+    """The one partition of all that decides."""
+
+    def head(self) -> Stored[Head]:
+        """The head; its ETag is empty while it was never written."""
+        ...
+
+    def row(self, name: RowName) -> Stored[Row] | None:
+        """One row, or None."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Everything: the head is read first, rows only if the head is not the cached one (`models/admit`)."""
+        ...
+
+    def commit(self, writes: Sequence[Write], *, head: Head | None, on_head: str | None = None) -> None:
+        """Write all or nothing, and the new head with it.
+
+        Args:
+            writes: at most 98.
+            head: the new head; None writes rows that decide nothing.
+            on_head: ETag that the head must still bear ("" = must not exist); None replaces it whatever it is.
+
+        Raises:
+            Changed: a row or the head is not what was read; nothing was written.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMark:
+    """Says that a plan message is on its way.
+
+    Attributes:
+        at: when it was set; None once cleared.
+        delay: seconds that its message was delayed, for doubling in a burst.
+    """
+
+    at: datetime | None = None
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterWork:
+    """The work that a cluster has before it.
+
+    Attributes:
+        mark: when a push message was sent; None once one is being worked on.
+        due: when it is to be pushed again by itself.
+    """
+
+    mark: datetime | None = None
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VaultWork:
+    """When a vault's listing is due, and until when somebody works on it."""
+
+    due: datetime | None = None
+    leased_until: datetime | None = None
+
+
+class Work(Protocol):
+    """Marks, due times and leases. An ETag of None means: the row must not exist yet. Writes give the new ETag."""
+
+    def plan_mark(self) -> Stored[PlanMark] | None: ...
+    def set_plan_mark(self, mark: PlanMark, etag: str | None) -> str: ...
+    def planned(self) -> str: ...
+    def set_planned(self, token: str) -> None: ...
+    def cluster(self, name: str) -> Stored[ClusterWork] | None: ...
+    def set_cluster(self, name: str, work: ClusterWork, etag: str | None) -> str: ...
+    def forget_cluster(self, name: str) -> None: ...
+    def due(self, now: datetime) -> tuple[str, ...]:
+        """Names of the clusters whose due time is `now` or earlier."""
+        ...
+
+    def vault(self, host: str) -> Stored[VaultWork] | None: ...
+    def set_vault(self, host: str, work: VaultWork, etag: str | None) -> str: ...
+
+
+class Statuses(Protocol):
+    """What pushes found, one row per list and cluster."""
+
+    def get(self, cluster: str, list_name: str) -> Stored[ListStatus] | None: ...
+    def put(self, status: ListStatus, etag: str | None) -> str: ...
+    def all(self) -> tuple[ListStatus, ...]: ...
+    def forget_cluster(self, cluster: str) -> None: ...
+
+
+class Queues(Protocol):
+    """Sends messages; they carry names and a reason, never content. Delays are seconds."""
+
+    def send_plan(self, message: PlanFleet, delay: float = 0.0) -> None: ...
+    def send_push(self, message: PushCluster, delay: float = 0.0) -> None: ...
+
+
+class Versions(Protocol):
+    """A secret's versions, newest first; `complete` is False where there were more than were asked for."""
+
+    @property
+    def items(self) -> tuple[VersionProperties, ...]: ...
+    @property
+    def complete(self) -> bool: ...
+
+
+class Vault(Protocol):
+    """One vault."""
+
+    def versions(self, name: str) -> Versions: ...
+    def read(self, name: str, version: str | None) -> SecretValue: ...
+    def listing(self) -> tuple[ListedSecret, ...]: ...
+    def update(self, name: str, version: str, *, tags: Mapping[str, str]) -> VersionProperties: ...
+
+
+class Target(Protocol):
+    """One cluster's Secrets within the time of one push."""
+
+    def observe(self, namespace: str, name: str) -> Observed: ...
+    def create_empty(self, namespace: str, name: str) -> Observed: ...
+    def remove_keys(
+        self, namespace: str, name: str, keys: Collection[str], *, uid: str, resource_version: str
+    ) -> Observed: ...
+    def apply(
+        self, namespace: str, name: str, files: Mapping[str, bytes], *, uid: str, resource_version: str
+    ) -> Observed: ...
+
+
+class Clusters(Protocol):
+    """Gives access to registered clusters."""
+
+    def connect(self, registration: Registration, *, renew: bool = False) -> Target:
+        """Open, or take from the cache, the cluster's client; `renew` reads the credential again (after a 401)."""
+        ...
