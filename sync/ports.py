@@ -124,9 +124,14 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that decides, as read under `head`. Rows may be newer than the head: then the head has moved, too."""
+    """All that decides, as read under `head`. Rows may be newer than the head: then the head has moved, too.
+
+    Attributes:
+        head, head_etag: as read first ("" while the head was never written), for `commit(on_head=…)`.
+    """
 
     head: Head = field(default_factory=Head)
+    head_etag: str = ""
     configuration: Configuration | None = None
     entries: Mapping[SecretKey, Entry] = field(default_factory=dict)
     clusters: Mapping[str, Registration] = field(default_factory=dict)

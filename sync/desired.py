@@ -1,0 +1,373 @@
+"""What every list should hold: rules about the set, evaluated anew from the catalogue (a pure function).
+
+Per list and cluster, every secret that reaches it offers its candidates, newest first, as far as they pass alone under
+the list's policy. Rules about the set then refuse some; a refused one gives way to the candidate before it (law 3),
+until nothing is refused any more. A rule only ever moves a secret to an older candidate, so this ends. Being pure, it
+heals by itself: a CRL that waited for its CA is taken up by the first evaluation that sees the CA.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sync.assignment import content, file_names
+from sync.chain import issued, named_issuer
+from sync.findings import Code, Finding
+from sync.rules import verdict
+from sync.selectors import Selector
+from sync.x509_items import Certificate, Item, RevocationList
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from sync.catalogue import Candidate, Entry
+    from sync.clusters import Registration
+    from sync.lists import Configuration, ListDefinition
+    from sync.ports import Snapshot
+    from sync.secret import SecretKey
+
+OBJECT_LIMIT = 1024 * 1024
+"""Bytes that the values of one Secret or ConfigMap may have together (kubernetes.io, "Secrets")."""
+
+
+class Proof(StrEnum):
+    """Why a file may leave: the closed set of law 4."""
+
+    DELETED = "its secret was deleted"
+    DISABLED = "its version in force was disabled"
+    UNASSIGNED = "its secret was unassigned"
+    ELSEWHERE = "its secret is assigned elsewhere"
+    REPLACED = "a newer version replaced it"
+    REVOKED = "a CRL in force revokes it"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFile:
+    """One file that a list should hold.
+
+    Attributes:
+        name, data: file name and bytes as the extension asks for (DER or PEM).
+        sha256: of `data`, hexadecimal.
+        key, version: the secret and the version it comes from.
+        since: when the secret came into force; the newest wait first where a list is full.
+    """
+
+    name: str
+    data: bytes
+    sha256: str
+    key: SecretKey
+    version: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What one list should hold on the clusters that the same secrets reach.
+
+    Attributes:
+        files: by name.
+        gone: names with a proof that they must not stay, wherever they are ours.
+        chosen: the version in force by secret, disabled ones included.
+        findings: what the rules about the set say, by secret.
+        digest: over names and bytes of `files`.
+    """
+
+    files: Mapping[str, WantedFile]
+    gone: Mapping[str, Proof]
+    chosen: Mapping[SecretKey, str]
+    findings: Mapping[SecretKey, tuple[Finding, ...]]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A candidate of a secret with the files it would give."""
+
+    entry: Entry
+    candidate: Candidate
+    files: tuple[tuple[str, Item], ...]
+    has_older: bool
+
+    @property
+    def rank(self) -> tuple[float, SecretKey]:
+        """Who keeps a contested name: the earliest in force."""
+        since = self.entry.since
+        return (since.timestamp() if since else float("inf"), self.entry.key)
+
+    def crls(self) -> Iterator[RevocationList]:
+        """The CRLs among its files."""
+        return (item for _, item in self.files if isinstance(item, RevocationList))
+
+    def certificates(self) -> Iterator[Certificate]:
+        """The certificates among its files."""
+        return (item for _, item in self.files if isinstance(item, Certificate))
+
+
+Chosen = dict["SecretKey", Offer]
+Refusals = dict["SecretKey", Finding]
+
+
+def names_of(entry: Entry) -> frozenset[str]:
+    """Every file name that the entry accounts for, now and formerly."""
+    now = (name for c in entry.candidates for name, _ in _files(entry, c))
+    return frozenset((*entry.former, *now))
+
+
+def _files(entry: Entry, candidate: Candidate) -> tuple[tuple[str, Item], ...]:
+    return file_names(entry.name, entry.assignment, tuple(stored.item for stored in candidate.items))
+
+
+@lru_cache(maxsize=4096)
+def _selector(text: str) -> Selector:
+    return Selector.parse(text)
+
+
+def offers(entry: Entry, definition: ListDefinition) -> tuple[Offer, ...]:
+    """The candidates that pass alone on the list, newest first, with the rules that the delivery adds."""
+    policy = definition.policy
+    accept = policy.accept & entry.assignment.accept
+    passing = [
+        candidate
+        for candidate in entry.candidates
+        if verdict(candidate.findings, definition.role, accept=accept, reject=policy.reject).passes
+        and not (definition.delivery.one_file_per_secret and len(candidate.items) > 1)
+    ]
+    last = len(passing) - 1
+    return tuple(Offer(entry, c, _files(entry, c), i < last) for i, c in enumerate(passing))
+
+
+# The rules about the set, in order. Each gives the secrets whose chosen offer it refuses.
+
+
+def file_name_taken(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]]) -> Refusals:
+    """1. Two secrets give a file of one name: the earliest in force keeps it."""
+    holders: dict[str, list[Offer]] = defaultdict(list)
+    for offer in chosen.values():
+        for name, _item in offer.files:
+            holders[name].append(offer)
+    refused: Refusals = {}
+    for name, claims in holders.items():
+        first, *others = sorted(claims, key=lambda offer: offer.rank)
+        for other in others:
+            if other.entry.key != first.entry.key:
+                refused[other.entry.key] = Finding(Code.FILE_NAME_TAKEN, f"{name} is {first.entry.key}'s", file=name)
+    return refused
+
+
+def crl_rollback(chosen: Chosen, available: Mapping[SecretKey, tuple[Offer, ...]]) -> Refusals:
+    """2. A newer version's CRL is older than the one in force (RFC 5280 §5.2.3: numbers only grow)."""
+    refused: Refusals = {}
+    for key, offer in chosen.items():
+        before = _next_older(offer, available[key])
+        for crl in offer.crls() if before else ():
+            for old in before.crls() if before else ():
+                if crl.issuer_name == old.issuer_name and _age(crl) < _age(old):
+                    refused[key] = Finding(Code.CRL_ROLLBACK, f"{_said(crl)} is older than {_said(old)}")
+    return refused
+
+
+def crl_issuer(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]]) -> Refusals:
+    """3. A CRL needs its CA on the same list, by name and signature (RFC 5280 §6.3.3 f, g)."""
+    present = [c for offer in chosen.values() if offer.candidate.enabled for c in offer.certificates()]
+    by_name: dict[bytes, list[Certificate]] = defaultdict(list)
+    for certificate in present:
+        by_name[certificate.subject_name].append(certificate)
+    refused: Refusals = {}
+    for key, offer in chosen.items():
+        for crl in offer.crls():
+            named = [ca for ca in by_name[crl.issuer_name] if named_issuer(ca, crl)]
+            if not any(issued(ca, crl) for ca in named):
+                code = Code.CRL_SIGNATURE if named else Code.CRL_WITHOUT_ISSUER
+                refused[key] = Finding(code, f"issuer {crl.issuer}")
+    return refused
+
+
+def already_revoked(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]], lasting: frozenset[str]) -> Refusals:
+    """4. A newer version that is revoked before it ever came into force gives way to the one in force."""
+    revoked = revoked_certificates(chosen) | lasting
+    return {
+        key: Finding(Code.REVOKED, f"serial {certificate.serial:x}, {certificate.subject}")
+        for key, offer in chosen.items()
+        if offer.has_older
+        for certificate in offer.certificates()
+        if certificate.sha256 in revoked and certificate.sha256 not in offer.entry.cleared
+    }
+
+
+def revoked_certificates(chosen: Mapping[SecretKey, Offer]) -> frozenset[str]:
+    """SHA-256 of the chosen certificates that a chosen, enabled CRL of their own issuer revokes."""
+    certificates = [c for offer in chosen.values() for c in offer.certificates()]
+    return frozenset(
+        certificate.sha256
+        for offer in chosen.values()
+        if offer.candidate.enabled
+        for crl in offer.crls()
+        for certificate in certificates
+        if certificate.serial in crl.revoked
+        and certificate.issuer_name == crl.issuer_name
+        and any(issued(ca, crl) and issued(ca, certificate) for ca in certificates if ca.subject_name == crl.issuer_name)
+    )
+
+
+def _next_older(offer: Offer, available: tuple[Offer, ...]) -> Offer | None:
+    position = available.index(offer)
+    return available[position + 1] if position + 1 < len(available) else None
+
+
+def _age(crl: RevocationList) -> tuple[int, datetime]:
+    return (crl.number if crl.number is not None else -1, crl.this_update)
+
+
+def _said(crl: RevocationList) -> str:
+    return f"CRL {crl.number if crl.number is not None else 'without number'} of {crl.this_update:%Y-%m-%d %H:%M}"
+
+
+def choose(
+    available: Mapping[SecretKey, tuple[Offer, ...]], lasting: frozenset[str]
+) -> tuple[Chosen, dict[SecretKey, list[Finding]]]:
+    """Which offer of every secret is in force, and what the rules about the set said on the way."""
+    position = dict.fromkeys(available, 0)
+    said: dict[SecretKey, list[Finding]] = defaultdict(list)
+    while True:
+        chosen = {key: available[key][at] for key, at in position.items() if at < len(available[key])}
+        refused = (
+            file_name_taken(chosen, available)
+            or crl_rollback(chosen, available)
+            or crl_issuer(chosen, available)
+            or already_revoked(chosen, available, lasting)
+        )
+        if not refused:
+            return chosen, said
+        for key, finding in refused.items():
+            position[key] += 1
+            said[key].append(finding)
+
+
+class Desires:
+    """The desired lists of one snapshot, each computed once for all clusters that the same secrets reach."""
+
+    def __init__(self, snapshot: Snapshot, configuration: Configuration) -> None:
+        self.snapshot = snapshot
+        self.configuration = configuration
+        self._computed: dict[tuple[ListDefinition, frozenset[tuple[str, str]]], Desired] = {}
+
+    def of(self, registration: Registration, definition: ListDefinition) -> Desired:
+        """What this list should hold on this cluster."""
+        where = self.reach(registration.labels)
+        known = self._computed.get((definition, where))
+        if known is None:
+            known = self._computed[definition, where] = self._evaluate(definition, where)
+        return known
+
+    def reach(self, labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+        """The pairs of vault and assigned selector, within that vault's ceiling, that these labels match."""
+        return frozenset(
+            (host, text)
+            for host, text in self._selectors
+            if (vault := self.configuration.vault(host)) is not None
+            and _selector(vault.clusters).matches(labels)
+            and _selector(text).matches(labels)
+        )
+
+    @cached_property
+    def _selectors(self) -> frozenset[tuple[str, str]]:
+        return frozenset((e.key.vault, e.assignment.clusters) for e in self.snapshot.entries.values() if e.assigned)
+
+    @cached_property
+    def _owners(self) -> Mapping[str, tuple[Entry, ...]]:
+        owners: dict[str, list[Entry]] = defaultdict(list)
+        for entry in self.snapshot.entries.values():
+            for name in names_of(entry):
+                owners[name].append(entry)
+        return {name: tuple(entries) for name, entries in owners.items()}
+
+    @cached_property
+    def _lasting(self) -> frozenset[str]:
+        return frozenset(sha for entry in self.snapshot.entries.values() for sha in entry.refused)
+
+    def accounts_for(self, name: str) -> bool:
+        """Whether any entry knows a file of this name as its own."""
+        return name in self._owners
+
+    def reaches(self, entry: Entry, definition: ListDefinition, where: frozenset[tuple[str, str]]) -> bool:
+        """Whether the secret goes to this list on clusters with this reach."""
+        vault = self.configuration.vault(entry.key.vault)
+        return (
+            entry.assigned
+            and definition.name in entry.assignment.lists
+            and (entry.key.vault, entry.assignment.clusters) in where
+            and vault is not None
+            and (vault.lists is None or definition.name in vault.lists)
+        )
+
+    def _evaluate(self, definition: ListDefinition, where: frozenset[tuple[str, str]]) -> Desired:
+        entries = [e for e in self.snapshot.entries.values() if self.reaches(e, definition, where)]
+        available = {entry.key: offers(entry, definition) for entry in entries}
+        chosen, said = choose(available, self._lasting)
+        revoked = revoked_certificates(chosen) | self._lasting
+        files: dict[str, WantedFile] = {}
+        left: dict[str, Proof] = {}
+        for key, offer in chosen.items():
+            for name, item in offer.files:
+                if item.sha256 in revoked and item.sha256 not in offer.entry.cleared:
+                    left[name] = Proof.REVOKED
+                    said[key].append(Finding(Code.REVOKED, f"{name}: {item.sha256[:16]}", file=name))
+                elif not offer.candidate.enabled:
+                    left[name] = Proof.DISABLED
+                else:
+                    files[name] = _wanted(name, item, offer)
+        versions = {key: offer.candidate.version for key, offer in chosen.items()}
+        gone = self._gone(files, left, chosen, set(available))
+        findings = {key: tuple(found) for key, found in said.items()}
+        return Desired(files, gone, versions, findings, digest_of(files))
+
+    def _gone(
+        self, files: Mapping[str, WantedFile], left: Mapping[str, Proof], chosen: Chosen, reached: set[SecretKey]
+    ) -> dict[str, Proof]:
+        gone: dict[str, Proof] = {}
+        for name, owners in self._owners.items():
+            if name in files:
+                continue
+            proofs = [self._proof(entry, name, left, chosen, reached) for entry in owners]
+            first = proofs[0]
+            if first is not None and None not in proofs:
+                gone[name] = first
+        return gone
+
+    def _proof(
+        self, entry: Entry, name: str, left: Mapping[str, Proof], chosen: Chosen, reached: set[SecretKey]
+    ) -> Proof | None:
+        """The proof that this secret does not put the file there; None where it has none (law 4)."""
+        if entry.gone:
+            return Proof.DELETED
+        if not entry.assignment.lists:
+            return Proof.UNASSIGNED
+        if self.configuration.vault(entry.key.vault) is None:
+            return None
+        if entry.key not in reached:
+            return Proof.ELSEWHERE
+        offer = chosen.get(entry.key)
+        if offer is None:
+            return None
+        if name in {n for n, _ in offer.files}:
+            return left.get(name)
+        return Proof.REPLACED if offer.candidate.enabled else Proof.DISABLED
+
+
+def _wanted(name: str, item: Item, offer: Offer) -> WantedFile:
+    data = content(name, item)
+    sha = hashlib.sha256(data).hexdigest()
+    return WantedFile(name, data, sha, offer.entry.key, offer.candidate.version, offer.entry.since)
+
+
+def digest_of(files: Mapping[str, WantedFile]) -> str:
+    """SHA-256 over the canonical JSON of names and content digests."""
+    return hashlib.sha256(msgspec.json.encode(sorted((n, f.sha256) for n, f in files.items()))).hexdigest()
