@@ -1,0 +1,233 @@
+"""From a look at one secret to its new entry: pure, and the same for an event, the sweep and a command.
+
+The walk goes through the versions from the newest to the oldest:
+
+    read and passing on every assigned list    done: nothing older matters
+    enabled, not read yet                      its value is read, then the walk goes on
+    disabled, newer than anything in force     never was in force: passed over (`head-disabled`)
+    disabled or expired, with nothing newer    may have been in force before this catalogue knew of it: the walk
+    known to have been in force                stops there, adds nothing and removes nothing (law 1)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sync.assignment import Assignment
+from sync.catalogue import KNOWN_VERSIONS, PROOF_INTERVAL, SECOND_LOOK, Candidate, Entry, Rejected
+from sync.desired import names_of
+from sync.findings import Code, Finding
+from sync.rules import TIME_ALONE, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+
+    from sync.assignment import Assigned
+    from sync.lists import Configuration
+    from sync.secret import SecretKey, VersionProperties
+
+Reading = Candidate | Rejected
+NOWHERE = Assignment(lists=(), clusters="*", file=None, accept=frozenset(), version="", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One fresh look at a secret.
+
+    Attributes:
+        at: when it began (UTC).
+        versions: newest first; empty: the vault has no such secret.
+        readings: what was read in this look, by version.
+    """
+
+    at: datetime
+    versions: tuple[VersionProperties, ...]
+    readings: Mapping[str, Reading]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Where a walk ended: the version whose value is wanted next, or the version that stopped a rebuild."""
+
+    wants: VersionProperties | None = None
+    stop: str | None = None
+
+
+def walk(entry: Entry | None, look: Look, assignment: Assignment, configuration: Configuration) -> Walk:
+    """Go from the newest version to the oldest, as far as the module's table says."""
+    known = _known(entry, look)
+    in_force_since = _last_in_force(entry, assignment, configuration)
+    open_lists = set(assignment.lists)
+    for version in look.versions if open_lists else ():
+        reading = known.get(version.version)
+        maybe_once_in_force = in_force_since is None or version.created < in_force_since
+        if reading is None and version.enabled:
+            return Walk(wants=version)
+        if reading is None and maybe_once_in_force:
+            return Walk(stop=version.version)
+        if isinstance(reading, Candidate):
+            passed = {name for name in open_lists if _passes(reading, name, assignment, configuration)}
+            if maybe_once_in_force and not passed and expired_only(reading):
+                return Walk(stop=version.version)
+            open_lists -= passed
+        if not open_lists:
+            return Walk()
+    return Walk()
+
+
+def proof_is_due(entry: Entry | None, now: datetime) -> str | None:
+    """The version in force whose value has not been read for a day, if any (law 11)."""
+    if entry is None or not entry.candidates or entry.proved is None or now - entry.proved < PROOF_INTERVAL:
+        return None
+    newest = entry.candidates[0]
+    return newest.version if newest.enabled else None
+
+
+def expired_only(reading: Candidate) -> bool:
+    """Whether time alone rejects the version on some list."""
+    rejecting = {code for code, *_ in reading.kinds_of_fault}
+    return bool(rejecting) and rejecting <= {code.value for code in TIME_ALONE}
+
+
+def judge(entry: Entry | None, key: SecretKey, look: Look, assigned: Assigned, configuration: Configuration) -> Entry:
+    """The entry as this look makes it; `entry` is what the catalogue had, or None."""
+    fallback = entry or Entry(key, key.name, None, assigned.assignment or NOWHERE, look.at)
+    if not look.versions:
+        return _gone(fallback, look.at)
+    assignment = assigned.assignment or fallback.assignment
+    ended = walk(entry, look, assignment, configuration)
+    readings = _known(entry, look) if assignment.lists else {}
+    candidates = _candidates(look.versions, readings)
+    newest = look.versions[0]
+    new = replace(
+        fallback,
+        name=newest.name,
+        newest=newest,
+        gone=False,
+        assignment=assignment,
+        candidates=candidates,
+        rejected=tuple(r for v in look.versions if isinstance(r := readings.get(v.version), Rejected))[:KNOWN_VERSIONS],
+        notes=(*assigned.findings, *_notes(entry, look, candidates)),
+        known=tuple(v.version for v in look.versions[:KNOWN_VERSIONS]),
+        stop=ended.stop,
+        since=_since(entry, look.at, candidates),
+        looked=look.at,
+        proved=_proved(fallback, look, candidates),
+        settled=_settled(look, assignment, readings),
+        held=None,
+    )
+    return replace(new, former=_former(fallback, new))
+
+
+def _known(entry: Entry | None, look: Look) -> dict[str, Reading]:
+    """Every version's reading that is still of use; what was read just now wins over what was kept."""
+    before: list[Reading] = [*entry.candidates, *entry.rejected] if entry else []
+    known: dict[str, Reading] = {reading.version: reading for reading in before}
+    for version, reading in look.readings.items():
+        old = known.get(version)
+        same = isinstance(old, Candidate) and isinstance(reading, Candidate) and old.items == reading.items
+        if not same:
+            known[version] = reading
+    return known
+
+
+def _last_in_force(entry: Entry | None, assignment: Assignment, configuration: Configuration) -> datetime | None:
+    """When the newest version was created that passes on some list, so that it is known to have been in force."""
+    passing = (
+        candidate.created
+        for candidate in (entry.candidates if entry else ())
+        if any(_passes(candidate, name, assignment, configuration) for name in assignment.lists)
+    )
+    return max(passing, default=None)
+
+
+def _passes(candidate: Candidate, name: str, assignment: Assignment, configuration: Configuration) -> bool:
+    definition = configuration.definition(name)
+    if definition is None:
+        return False
+    accept = assignment.accept & definition.policy.accept
+    return verdict(candidate.findings, definition.role, accept=accept, reject=definition.policy.reject).passes
+
+
+def _candidates(versions: tuple[VersionProperties, ...], readings: Mapping[str, Reading]) -> tuple[Candidate, ...]:
+    enabled = {v.version: v.enabled for v in versions}
+    order = {v.version: i for i, v in enumerate(versions)}
+    kept = [r for r in readings.values() if isinstance(r, Candidate) and r.version in enabled]
+    kept.sort(key=lambda c: order[c.version])
+    return tuple(replace(c, enabled=enabled[c.version]) for c in kept)
+
+
+def settle(entry: Entry, in_force: Collection[str]) -> Entry:
+    """Forget the candidates that can no longer come into force.
+
+    Older ones than the oldest in force can not, so that what once was replaced never returns. Where none is in force
+    (every list refuses them) the newest two of each kind of fault stay: one of them may yet be the last in force.
+    """
+    at = [i for i, c in enumerate(entry.candidates) if c.version in in_force]
+    kept = entry.candidates[: max(at) + 1] if at else _newest_of_each_kind(entry.candidates)
+    new = replace(entry, candidates=kept)
+    return replace(new, former=_former(entry, new))
+
+
+def _newest_of_each_kind(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    seen: dict[frozenset[tuple[str, ...]], int] = {}
+    kept = []
+    for candidate in candidates:
+        kind = candidate.kinds_of_fault
+        seen[kind] = seen.get(kind, 0) + 1
+        if seen[kind] <= 2:  # noqa: PLR2004  the newest and the one before it
+            kept.append(candidate)
+    return tuple(kept)
+
+
+def _gone(entry: Entry, at: datetime) -> Entry:
+    new = replace(
+        entry, newest=None, gone=True, candidates=(), rejected=(), notes=(), known=(), stop=None, since=None,
+        looked=at, proved=None, settled=True, held=None,
+    )
+    return replace(new, former=_former(entry, new))
+
+
+def _former(old: Entry, new: Entry) -> tuple[str, ...]:
+    """Names that the entry had and has no more; bounded, and one beyond the bound is `unaccounted` and stays."""
+    names = names_of(old) - names_of(replace(new, former=()))
+    return tuple(sorted(names))[:256]
+
+
+def _since(entry: Entry | None, at: datetime, candidates: tuple[Candidate, ...]) -> datetime | None:
+    if not candidates:
+        return None
+    if entry is None:
+        return candidates[0].created
+    return entry.since or at
+
+
+def _proved(entry: Entry, look: Look, candidates: tuple[Candidate, ...]) -> datetime | None:
+    if not candidates:
+        return None
+    return look.at if candidates[0].version in look.readings else entry.proved
+
+
+def _settled(look: Look, assignment: Assignment, readings: Mapping[str, Reading]) -> bool:
+    """Whether the vault's listing, which shows the newest version alone, would show every change that matters."""
+    newest = look.versions[0].version
+    if look.at - look.versions[0].updated < SECOND_LOOK or assignment.version not in ("", newest):
+        return False
+    others = [r for version, r in readings.items() if version != newest and isinstance(r, Candidate)]
+    return not assignment.lists or (newest in readings and not others)
+
+
+def _notes(entry: Entry | None, look: Look, candidates: tuple[Candidate, ...]) -> tuple[Finding, ...]:
+    notes = []
+    newest = look.versions[0]
+    if not newest.enabled and newest.version not in {c.version for c in candidates}:
+        notes.append(Finding(Code.HEAD_DISABLED, f"version {newest.version}"))
+    before = {c.version: c.items for c in entry.candidates} if entry else {}
+    notes += [
+        Finding(Code.CATALOGUE_TAMPERED, f"version {c.version}")
+        for c in candidates
+        if c.version in look.readings and before.get(c.version, c.items) != c.items
+    ]
+    return tuple(notes)
