@@ -1,7 +1,8 @@
 """Certificates and CRLs for tests: valid by default, one defect a case, on a fixed clock.
 
-Every maker takes keywords only, and each keyword is one defect or one variation. Within one test process the same
-arguments give the same bytes: keys are cached by name, serial numbers derive from it, ECDSA is deterministic.
+Every maker takes keywords only, and each keyword is one defect or one variation. Within one test process the
+same arguments give the same bytes: keys are cached by name, serial numbers derive from it, and ECDSA is
+deterministic.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ YEAR = timedelta(days=365)
 APPLICATION_URI = "urn:plc7.example:server"
 
 _HASHES = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
-_WEAK_HASHES = {"sha1": (hashes.SHA1(), 5), "md5": (hashes.MD5(), 4)}  # noqa: S303 - the defect under test
+_WEAK_HASHES = {"sha1": (hashes.SHA1(), 5), "md5": (hashes.MD5(), 4)}
 _SHA256_WITH_RSA = bytes.fromhex("06092a864886f70d01010b")
 _VERSION_3 = bytes.fromhex("a003020102")
 
@@ -51,7 +52,7 @@ class Built:
 
     @property
     def key_pem(self) -> str:
-        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        return str(self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), "ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +72,15 @@ class BuiltCrl:
 
 
 def ca(*, name: str = "Plant Root CA", issuer: Built | None = None, **defects: Any) -> Built:
-    """A CA as OPC 10000-6 §6.2.4 wants it: CA:TRUE, keyCertSign and cRLSign; self-signed without an issuer."""
-    return build(
-        name=name, issuer=issuer, **{"ca": True, "key_usage": ("key_cert_sign", "crl_sign")} | defects
-    )
+    """A CA (OPC 10000-6 §6.2.4): CA:TRUE, keyCertSign and cRLSign; self-signed without an issuer."""
+    valid: dict[str, Any] = {"ca": True, "key_usage": ("key_cert_sign", "crl_sign")}
+    return build(name=name, issuer=issuer, **valid | defects)
 
 
 def server(*, name: str = "plc7", issuer: Built | None = None, **defects: Any) -> Built:
-    """An OPC UA application certificate (OPC 10000-6 §6.2.2); self-signed, with keyCertSign, without an issuer."""
+    """An OPC UA application certificate (OPC 10000-6 §6.2.2); self-signed without an issuer."""
     usage = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment")
-    valid = {
+    valid: dict[str, Any] = {
         "ca": False,
         "key_usage": usage if issuer else (*usage, "key_cert_sign"),
         "application_uri": APPLICATION_URI,
@@ -141,7 +141,11 @@ def build(
         .not_valid_before(not_before)
         .not_valid_after(not_after)
     )
-    wanted = [*_extensions(ca, path_length, key_usage, application_uri, dns, addresses), *extensions]
+    wanted = [
+        *_constraints(ca, path_length, key_usage),
+        *_alternative_names(application_uri, dns, addresses),
+        *extensions,
+    ]
     for extension, critical in wanted if version == 3 else ():
         builder = builder.add_extension(extension, critical)
     der = _signed(builder, signer, signature_hash)
@@ -185,7 +189,7 @@ def crl(
 
 
 @cache
-def private_key(kind: str, name: str = "") -> Any:
+def private_key(kind: str, name: str = "") -> Any:  # noqa: ARG001 - a part of the cache's key
     """A key of that kind, one per name and process."""
     family, _, size = kind.partition("-")
     match family:
@@ -198,42 +202,43 @@ def private_key(kind: str, name: str = "") -> Any:
         case "ed448":
             return ed448.Ed448PrivateKey.generate()
         case _:
-            curves = {curve.name.lower(): curve for curve in _CURVES}
-            return ec.generate_private_key(curves[size.lower()]())
+            return ec.generate_private_key(_CURVES[size])
 
 
-_CURVES: tuple[type[ec.EllipticCurve], ...] = (
-    ec.SECP256R1,
-    ec.SECP384R1,
-    ec.SECP521R1,
-    ec.SECP224R1,
-    ec.SECP256K1,
-    ec.BrainpoolP256R1,
-    ec.BrainpoolP384R1,
-    ec.BrainpoolP512R1,
-)
+_CURVES: dict[str, ec.EllipticCurve] = {
+    curve.name: curve
+    for curve in (
+        ec.SECP256R1(),
+        ec.SECP384R1(),
+        ec.SECP521R1(),
+        ec.SECP224R1(),
+        ec.SECP256K1(),
+        ec.BrainpoolP256R1(),
+        ec.BrainpoolP384R1(),
+        ec.BrainpoolP512R1(),
+    )
+}
 
 
-def _extensions(
-    ca: bool | None,
-    path_length: int | None,
-    key_usage: Sequence[str] | None,
-    application_uri: str | None,
-    dns: Iterable[str],
-    addresses: Iterable[str],
+def _constraints(
+    ca: bool | None, path_length: int | None, key_usage: Sequence[str] | None
 ) -> list[tuple[x509.ExtensionType, bool]]:
     found: list[tuple[x509.ExtensionType, bool]] = []
     if ca is not None:
         found.append((x509.BasicConstraints(ca=ca, path_length=path_length if ca else None), True))
     if key_usage is not None:
         found.append((x509.KeyUsage(**{bit: bit in key_usage for bit in _USAGE_BITS}), True))
+    return found
+
+
+def _alternative_names(
+    application_uri: str | None, dns: Iterable[str], addresses: Iterable[str]
+) -> list[tuple[x509.ExtensionType, bool]]:
     names: list[x509.GeneralName] = [x509.DNSName(each) for each in dns]
     names += [x509.IPAddress(ipaddress.ip_address(each)) for each in addresses]
     if application_uri is not None:
         names.insert(0, x509.UniformResourceIdentifier(application_uri))
-    if names:
-        found.append((x509.SubjectAlternativeName(names), False))
-    return found
+    return [(x509.SubjectAlternativeName(names), False)] if names else []
 
 
 _USAGE_BITS = (
@@ -268,13 +273,13 @@ def _signed(builder: Any, key: Any, signature_hash: str) -> bytes:
     """The DER, signed; hashes that the library refuses to sign with are put in by hand."""
     if signature_hash in _WEAK_HASHES:
         algorithm, last_arc = _WEAK_HASHES[signature_hash]
-        tbs = _tbs(builder.sign(key, hashes.SHA256()))
         weak = _SHA256_WITH_RSA[:-1] + bytes([last_arc])
-        return _sealed(tbs.replace(_SHA256_WITH_RSA, weak), weak + b"\x05\x00", key, algorithm)
-    if isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey):
-        return builder.sign(key, None).public_bytes(Encoding.DER)
+        tbs = _tbs(builder.sign(key, hashes.SHA256())).replace(_SHA256_WITH_RSA, weak)
+        return _sealed(tbs, weak + b"\x05\x00", key, algorithm)
     deterministic = {"ecdsa_deterministic": True} if isinstance(key, ec.EllipticCurvePrivateKey) else {}
-    return builder.sign(key, _HASHES[signature_hash], **deterministic).public_bytes(Encoding.DER)
+    unhashed = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+    signed = builder.sign(key, None if unhashed else _HASHES[signature_hash], **deterministic)
+    return bytes(signed.public_bytes(Encoding.DER))
 
 
 def _sealed(tbs: bytes, algorithm_id: bytes, key: Any, algorithm: hashes.HashAlgorithm) -> bytes:
@@ -308,7 +313,7 @@ def _without_next_update(der: bytes, key: Any) -> bytes:
     return _resealed(_content(crl.tbs_certlist_bytes).replace(next_update, b"", 1), key)
 
 
-def _tbs(signed: Any) -> bytes:
+def _tbs(signed: x509.Certificate | x509.CertificateRevocationList) -> bytes:
     if isinstance(signed, x509.Certificate):
         return signed.tbs_certificate_bytes
     return signed.tbs_certlist_bytes
