@@ -117,11 +117,12 @@ Refusals = dict["SecretKey", Finding]
 
 def names_of(entry: Entry) -> frozenset[str]:
     """Every file name that the entry accounts for, now and formerly."""
-    now = (name for c in entry.candidates for name, _ in _files(entry, c))
+    now = (name for c in entry.candidates for name, _ in files_of(entry, c))
     return frozenset((*entry.former, *now))
 
 
-def _files(entry: Entry, candidate: Candidate) -> tuple[tuple[str, Item], ...]:
+def files_of(entry: Entry, candidate: Candidate) -> tuple[tuple[str, Item], ...]:
+    """The files that a candidate gives: name and item."""
     return file_names(entry.name, entry.assignment, tuple(stored.item for stored in candidate.items))
 
 
@@ -141,7 +142,7 @@ def offers(entry: Entry, definition: ListDefinition) -> tuple[Offer, ...]:
         and not (definition.delivery.one_file_per_secret and len(candidate.items) > 1)
     ]
     last = len(passing) - 1
-    return tuple(Offer(entry, c, _files(entry, c), i < last) for i, c in enumerate(passing))
+    return tuple(Offer(entry, c, files_of(entry, c), i < last) for i, c in enumerate(passing))
 
 
 # The rules about the set, in order. Each gives the secrets whose chosen offer it refuses.

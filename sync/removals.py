@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sync.catalogue import Entry, Held, Loss
-from sync.desired import Proof
+from sync.desired import Proof, files_of
 from sync.x509_items import Kind
 
 if TYPE_CHECKING:
@@ -55,13 +55,10 @@ def may_lose(old: Entry | None, new: Entry) -> bool:
         return True
     if old is None or not old.candidates:
         return False
-    return not (
-        old.assignment == new.assignment
-        and new.candidates[: len(old.candidates)]
-        and all(c.enabled for c in new.candidates)
-        and set(new.former) <= set(old.former)
-        and not new.gone
-    )
+    if new.gone or old.assignment != new.assignment or not all(c.enabled for c in new.candidates):
+        return True
+    had = {name for candidate in old.candidates for name, _ in files_of(old, candidate)}
+    return not new.candidates or not had <= {name for name, _ in files_of(new, new.candidates[0])}
 
 
 def losses(before: Desires, after: Desires) -> tuple[Loss, ...]:

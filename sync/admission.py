@@ -1,0 +1,221 @@
+"""Step `admit`: one secret is looked at, judged and catalogued; the same for an event, the sweep and a command.
+
+The row is read first and the vault after, and the row is written on its ETag together with a new head; any other order
+loses updates. Then, also when nothing was new, a plan is asked for unless the head is planned already: an earlier run
+may have died here.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sync.assignment import assign
+from sync.catalogue import Entry
+from sync.desired import Desires
+from sync.errors import Changed, NotFound, Temporary
+from sync.examine import examine, refuse_managed
+from sync.findings import Code
+from sync.holding import must_wait, removal_rows
+from sync.judge import NOWHERE, Look, judge, proof_is_due, settle, walk
+from sync.lists import Configuration
+from sync.ports import RowKind, RowName, Write
+from sync.removals import hold, losses, may_lose
+from sync.requests import request_plan
+from sync.revocation import remember_revoked
+
+if TYPE_CHECKING:
+    from sync.judge import Reading
+    from sync.lists import WatchedVault
+    from sync.ports import Head, Row, Snapshot, Stored, Vault
+    from sync.secret import SecretKey, VersionProperties
+    from sync.service import Service
+
+log = logging.getLogger("trustcast.admission")
+
+TRIES = 8
+READS = 10
+"""Values read in one admission at the most; a secret with more unreadable versions stops there."""
+
+LONGEST = timedelta(seconds=10)
+"""No further call to the vault begins after this time, so that an admission ends within 15 s."""
+
+
+def admit(service: Service, key: SecretKey, *, event_version: str | None = None) -> Entry | None:
+    """Bring the catalogue's row of one secret up to date, and see to a plan if that is owed.
+
+    Args:
+        service: ports and settings.
+        key: which secret.
+        event_version: the version that an event names; one that the catalogue knows costs no call to the vault.
+
+    Returns:
+        The row as it is now; None where vault and catalogue know no such secret.
+
+    Raises:
+        TrustcastError: the vault or the storage failed; nothing was decided.
+    """
+    entry, moved = _catalogue(service, key, event_version)
+    head = service.decisions.head().value
+    if head.token and service.work.planned() != head.token:
+        request_plan(service, head, f"admitted {key.name}", regardless=not moved)
+    return entry
+
+
+def _catalogue(service: Service, key: SecretKey, event_version: str | None) -> tuple[Entry | None, bool]:
+    for _ in range(TRIES):
+        stored = service.decisions.row(RowName.secret(key))
+        old = stored.value if stored and isinstance(stored.value, Entry) else None
+        if old and event_version is not None and event_version in old.known:
+            return old, False
+        head = service.decisions.head()
+        configuration = _configuration(service)
+        watched = configuration.vault(key.vault)
+        if watched is None:
+            return old, False
+        new = _judged(service, old, key, watched, configuration)
+        if old is None and new.gone:
+            return None, False
+        try:
+            return new, _write(service, stored, old, new, head, configuration)
+        except Changed:
+            continue
+    raise Temporary(f"{key} changes faster than it can be catalogued; it is looked at again")
+
+
+def _configuration(service: Service) -> Configuration:
+    stored = service.decisions.row(RowName(RowKind.CONFIGURATION))
+    return stored.value if stored and isinstance(stored.value, Configuration) else service.configured
+
+
+def _judged(
+    service: Service, old: Entry | None, key: SecretKey, watched: WatchedVault, configuration: Configuration
+) -> Entry:
+    """Look at the secret, reading the value of a version only if it is new, assigned and may decide."""
+    vault = service.vaults[key.vault]
+    look = Look(service.clock(), vault_versions(vault, key), {})
+    assigned = assign(look.versions, watched, configuration)
+    assignment = assigned.assignment or (old.assignment if old else None)
+    if assignment is not None and assignment.lists:
+        due = proof_is_due(old, look.at)
+        if due and (version := next((v for v in look.versions if v.version == due and v.enabled), None)):
+            look = replace(look, readings={due: _reading(vault, key, version, look)})
+        for _ in range(READS):
+            wanted = walk(old, look, assignment, configuration).wants
+            if wanted is None:
+                break
+            if service.clock() - look.at > LONGEST:
+                raise Temporary(f"the vault answers too slowly to look at {key}")
+            look = replace(look, readings={**look.readings, wanted.version: _reading(vault, key, wanted, look)})
+    return judge(old, key, look, assigned, configuration)
+
+
+def vault_versions(vault: Vault, key: SecretKey) -> tuple[VersionProperties, ...]:
+    """The secret's versions, newest first.
+
+    `created` has whole seconds: where the two newest tie, a read by name tells which is current. A secret with more
+    versions than are paged is known by the vault's listing and, only if that says assigned, a read by name.
+    """
+    found = vault.versions(key.name)
+    versions = found.items
+    tie = len(versions) > 1 and versions[0].created == versions[1].created
+    if found.complete and not tie:
+        return versions
+    if not found.complete:
+        listed = next((s for s in vault.listing() if s.name.casefold() == key.name), None)
+        if listed is None or listed.managed or "trustcast-lists" not in listed.tags or not listed.enabled:
+            return versions
+    elif not any("trustcast-lists" in v.tags for v in versions) or not versions[0].enabled or versions[0].managed:
+        return versions
+    try:
+        current = vault.read(key.name, None).properties
+    except NotFound:
+        return versions
+    return (current, *(v for v in versions if v.version != current.version))
+
+
+def _reading(vault: Vault, key: SecretKey, version: VersionProperties, look: Look) -> Reading:
+    if version.managed:
+        return refuse_managed(version)
+    try:
+        value = vault.read(key.name, version.version)
+    except NotFound as cause:
+        raise Changed(f"{key} changed while it was looked at") from cause
+    return examine(replace(value, properties=version), now=look.at)
+
+
+def _write(
+    service: Service, stored: Stored[Row] | None, old: Entry | None, new: Entry, head: Stored[Head],
+    configuration: Configuration,
+) -> bool:
+    """Write the row, with a new head where it decides anything; True if the head moved."""
+    along: tuple[Write, ...] = ()
+    if may_lose(old, new) or len(new.candidates) > 1:
+        new, along = _guarded(service, configuration, old, new)
+    row = Write(RowName.secret(new.key), new, stored.etag if stored else None)
+    if new.same_decision(old):
+        if new != old:
+            service.decisions.commit([row], head=None)
+        return False
+    _tell(old, new)
+    on_head = head.etag if along else None
+    service.decisions.commit([row, *along], head=service.next_head(head.value), on_head=on_head)
+    return True
+
+
+def _guarded(
+    service: Service, configuration: Configuration, old: Entry | None, new: Entry
+) -> tuple[Entry, tuple[Write, ...]]:
+    """The entry as it may be written, held where it would take too much; and the rows that go with a removal."""
+    snapshot = service.decisions.snapshot()
+    before = Desires(with_entry(snapshot, new.key, old), configuration)
+    new = remember_revoked(before, old, new)
+    after = Desires(with_entry(snapshot, new.key, new), configuration)
+    lost = losses(before, after)
+    held = old.held if old else None
+    waits = hold(str(new.key), f"{new.key}: {_cause(old, new)}", lost, now=new.looked, before=held)
+    steered = old is not None and old.assignment.clusters != new.assignment.clusters
+    if waits.digest not in snapshot.approvals and must_wait(service, after, lost, now=new.looked, steered=steered):
+        base = old or Entry(new.key, new.name, None, NOWHERE, new.looked)
+        return replace(base, held=waits, looked=new.looked, settled=False), ()
+    return settle(new, in_force(after, new)), removal_rows(service, snapshot, waits)
+
+
+def with_entry(snapshot: Snapshot, key: SecretKey, entry: Entry | None) -> Snapshot:
+    """The snapshot as it would be with this entry; None: without any for the key."""
+    entries = {k: e for k, e in snapshot.entries.items() if k != key}
+    if entry is not None:
+        entries[key] = entry
+    return replace(snapshot, entries=entries)
+
+
+def in_force(desires: Desires, entry: Entry) -> frozenset[str]:
+    """The versions of the secret that are in force on any list of any cluster."""
+    return frozenset(
+        version
+        for registration in desires.snapshot.clusters.values()
+        for definition in registration.definitions(desires.configuration)
+        if (version := desires.of(registration, definition).chosen.get(entry.key)) is not None
+    )
+
+
+def _cause(old: Entry | None, new: Entry) -> str:
+    if new.gone:
+        return "the secret was deleted"
+    if not new.assignment.lists:
+        return "it was unassigned"
+    if old is not None and old.assignment != new.assignment:
+        return "it is assigned elsewhere"
+    if any(not c.enabled for c in new.candidates):
+        return "its version in force was disabled"
+    return "a newer version takes the place of the one in force"
+
+
+def _tell(old: Entry | None, new: Entry) -> None:
+    tampered = any(note.code is Code.CATALOGUE_TAMPERED for note in new.notes)
+    level = logging.WARNING if tampered else logging.INFO
+    state = "held" if new.held else "gone" if new.gone else "assigned" if new.assigned else "unassigned"
+    codes = sorted({f.code.value for r in (*new.rejected, *new.candidates[:1]) for f in r.findings})
+    log.log(level, "catalogued %s: %s%s %s", new.key, state, "" if old else " (new)", " ".join(codes))

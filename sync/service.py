@@ -1,0 +1,86 @@
+"""What the steps of the protocol work with: the ports, the clock, the settings that they obey."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sync.desired import Desires
+from sync.removals import Limits
+
+if TYPE_CHECKING:
+    from sync.lists import Configuration
+    from sync.ports import Clusters, Decisions, Head, Queues, Snapshot, Statuses, Vault, Work
+
+
+def utc_now() -> datetime:
+    """The clock of the entry points."""
+    return datetime.now(UTC)  # noqa: TID251  the one place that asks the system's clock
+
+
+def random_token() -> str:
+    """A new head's token: 128 random bits."""
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When things are due; all spans are positive.
+
+    Attributes:
+        vault_interval: between two listings of a vault.
+        verify_interval: within which every list is verified (law 10).
+        offline_first, offline_most: first and longest wait for a cluster that cannot be reached (law 12).
+    """
+
+    vault_interval: timedelta = timedelta(seconds=60)
+    verify_interval: timedelta = timedelta(minutes=30)
+    offline_first: timedelta = timedelta(seconds=30)
+    offline_most: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Service:
+    """The ports and settings of one running trustcast.
+
+    Attributes:
+        configured: VAULTS and LISTS as the environment has them now; those in force are in the decisions.
+        vaults: the watched vaults by host.
+        clock, token: time and randomness, replaced in tests.
+    """
+
+    decisions: Decisions
+    work: Work
+    statuses: Statuses
+    queues: Queues
+    vaults: Mapping[str, Vault]
+    clusters: Clusters
+    configured: Configuration
+    limits: Limits = field(default_factory=Limits)
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    clock: Callable[[], datetime] = utc_now
+    token: Callable[[], str] = random_token
+    _desires: dict[str, Desires] = field(default_factory=dict)
+
+    def desires(self, snapshot: Snapshot) -> Desires:
+        """The desired lists of a snapshot; those of the latest head are kept, as every push asks for them."""
+        kept = self._desires.get(snapshot.head.token)
+        if kept is not None and kept.snapshot is snapshot:
+            return kept
+        new = Desires(snapshot, self.in_force(snapshot))
+        self._desires.clear()
+        self._desires[snapshot.head.token] = new
+        return new
+
+    def in_force(self, snapshot: Snapshot) -> Configuration:
+        """The configuration that decides: the stored one, or the environment's before the first was stored."""
+        return snapshot.configuration or self.configured
+
+    def next_head(self, head: Head) -> Head:
+        """The head that replaces this one."""
+        from sync.ports import Head as NewHead  # noqa: PLC0415
+
+        return NewHead(self.token(), self.clock(), head.moved)
