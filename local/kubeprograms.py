@@ -1,4 +1,4 @@
-"""The programs of a real cluster (etcd, kube-apiserver, kubectl), built from the Go module in `tests/kube/`."""
+"""The programs of a real cluster: etcd, kube-apiserver and kubectl, built from the Go module `tests/kube`."""
 
 from __future__ import annotations
 
