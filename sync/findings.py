@@ -1,0 +1,352 @@
+"""What the rules find: codes with a severity, a meaning and a remedy, and findings that carry them.
+
+The codes are the vocabulary of everything that is shown; `docs/findings.md` lists them and is held to this
+table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+SHOWN_LENGTH = 256
+"""Foreign text is cut to this many characters wherever it is shown (law 9)."""
+
+
+class Severity(StrEnum):
+    """Whether a finding keeps a version out of a list."""
+
+    REJECT = "reject"
+    WARN = "warn"
+
+
+class Role(StrEnum):
+    """What a list is for; the rules differ by it."""
+
+    TRUST = "trust"
+    ISSUER = "issuer"
+    BUNDLE = "bundle"
+
+
+_REJECT, _WARN = Severity.REJECT, Severity.WARN
+
+
+class Code(StrEnum):
+    """A kind of finding.
+
+    Attributes:
+        severity: what it does on a list whose policy says nothing else.
+        meaning: one sentence: what is the matter.
+        remedy: one sentence: what the reader does about it.
+    """
+
+    severity: Severity
+    meaning: str
+    remedy: str
+
+    def __new__(cls, value: str, severity: Severity, meaning: str, remedy: str) -> Self:
+        """One row of the table below."""
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.severity, code.meaning, code.remedy = severity, meaning, remedy
+        return code
+
+    # The value itself.
+    NOT_A_CERTIFICATE = (
+        "not-a-certificate",
+        _REJECT,
+        "The value holds no certificate or CRL that can be read, or something else besides.",
+        "Set the secret to a PEM or DER certificate or CRL, as text, hex or base64, and nothing else.",
+    )
+    KEY_VAULT_CERTIFICATE = (
+        "key-vault-certificate",
+        _REJECT,
+        "The secret backs a Key Vault certificate, so its value carries the private key.",
+        "Export the public certificate alone and add it as a secret of its own.",
+    )
+    PRIVATE_KEY = (
+        "private-key",
+        _REJECT,
+        "The value holds a private key; nothing of it was kept.",
+        "Treat the key as exposed, replace it, and set the secret to the certificate alone.",
+    )
+    UNREADABLE = (
+        "unreadable",
+        _REJECT,
+        "The vault refuses to give the value of this version.",
+        "Give the service's identity the role Key Vault Secrets User on the vault, and enable the version.",
+    )
+    # One certificate or CRL.
+    EXPIRED = (
+        "expired",
+        _REJECT,
+        "The certificate is past its validity.",
+        "Upload a renewed certificate; the last version in force stays meanwhile.",
+    )
+    WEAK_KEY = (
+        "weak-key",
+        _REJECT,
+        "The public key is too short or of a kind that is not accepted.",
+        "Have it issued anew with RSA of 2048 bits or more, P-256, P-384, P-521 or brainpool 256 or 384.",
+    )
+    WEAK_SIGNATURE = (
+        "weak-signature",
+        _REJECT,
+        "The signature uses MD5, SHA-1 or an algorithm that is not known to be strong.",
+        "Have it signed anew with SHA-256 or better.",
+    )
+    NOT_A_CA = (
+        "not-a-ca",
+        _REJECT,
+        "An issuer list takes CA certificates only, and this is none.",
+        "Assign it to the trust list, or upload the CA that issued it.",
+    )
+    CA_KEY_USAGE = (
+        "ca-key-usage",
+        _REJECT,
+        "The CA certificate's key usage does not allow it to sign certificates.",
+        "Have the CA certificate issued with keyCertSign and cRLSign.",
+    )
+    CRL_UNSUPPORTED = (
+        "crl-unsupported",
+        _REJECT,
+        "The CRL is not the complete one of its issuer (it is delta, indirect, partitioned or unknown).",
+        "Upload the issuer's complete base CRL.",
+    )
+    # The set of a list.
+    CRL_WITHOUT_ISSUER = (
+        "crl-without-issuer",
+        _REJECT,
+        "No certificate of the CRL's issuer is on the list.",
+        "Assign the issuing CA to the same list; the CRL is then admitted by itself.",
+    )
+    CRL_SIGNATURE = (
+        "crl-signature",
+        _REJECT,
+        "A CA of the CRL's issuer name is on the list, but its key did not sign this CRL.",
+        "Check where the CRL comes from; if the CA has a new key, upload its new certificate too.",
+    )
+    CRL_ROLLBACK = (
+        "crl-rollback",
+        _REJECT,
+        "The CRL is older than the one in force.",
+        "Upload the issuer's newest CRL.",
+    )
+    REVOKED = (
+        "revoked",
+        _REJECT,
+        "A CRL in force revokes the certificate.",
+        "Upload a newly issued one, or clear a wrong refusal with trustcast assign --clear-revoked.",
+    )
+    FILE_NAME_TAKEN = (
+        "file-name-taken",
+        _REJECT,
+        "Another secret that was in force earlier already gives the list a file of this name.",
+        "Name another file in the tag trustcast-file.",
+    )
+    BAD_FILE_NAME = (
+        "bad-file-name",
+        _REJECT,
+        "The file name cannot be a key of the list, or its extension does not fit the content.",
+        "Set the tag trustcast-file to letters, digits, '-', '_' and '.', ending in .der, .crt or .crl.",
+    )
+    TOO_MANY_CERTIFICATES = (
+        "too-many-certificates",
+        _REJECT,
+        "The list's delivery maps one secret to one file, and the secret holds several.",
+        "Put each certificate and CRL into a secret of its own.",
+    )
+    ENCODING_MISMATCH = (
+        "encoding-mismatch",
+        _REJECT,
+        "The list's delivery passes the value on as it is and cannot convert it to what the file name says.",
+        "Upload the value in the encoding that the file's extension means: .der and .crl DER, .crt PEM.",
+    )
+    LIST_TOO_LARGE = (
+        "list-too-large",
+        _REJECT,
+        "The list would grow over what one Kubernetes object holds (1 MiB).",
+        "Remove what is no longer needed, or spread the secrets over several lists.",
+    )
+    # The assignment.
+    UNKNOWN_LIST = (
+        "unknown-list",
+        _REJECT,
+        "The tag trustcast-lists names a list that is not defined.",
+        "Correct the tag, or define the list in TRUSTCAST_LISTS.",
+    )
+    BAD_SELECTOR = (
+        "bad-selector",
+        _REJECT,
+        "The tag trustcast-clusters is no Kubernetes label selector.",
+        "Write it like `site=hamburg,stage in (test, prod)`, or `*` for all clusters.",
+    )
+    NO_CLUSTER_SELECTOR = (
+        "no-cluster-selector",
+        _REJECT,
+        "The secret names lists but no clusters.",
+        "Add the tag trustcast-clusters with a label selector, or `*` for all clusters.",
+    )
+    BEYOND_CEILING = (
+        "beyond-ceiling",
+        _REJECT,
+        "The assignment reaches further than the vault may.",
+        "Narrow the tags, or widen the vault's ceiling in TRUSTCAST_VAULTS.",
+    )
+    BAD_ACCEPT = (
+        "bad-accept",
+        _WARN,
+        "The tag trustcast-accept names something that is no finding code that can be waived.",
+        "Name only expired, weak-key or weak-signature there.",
+    )
+    # Warnings about certificates and CRLs.
+    EXPIRES_SOON = (
+        "expires-soon",
+        _WARN,
+        "The certificate expires soon.",
+        "Upload a renewed certificate before then.",
+    )
+    NOT_YET_VALID = (
+        "not-yet-valid",
+        _WARN,
+        "The validity begins in the future.",
+        "Expect connections to fail until then, and check the issuer's clock.",
+    )
+    CRL_STALE = (
+        "crl-stale",
+        _WARN,
+        "The CRL's next update is past, so newer revocations may be missing.",
+        "Upload the issuer's newest CRL.",
+    )
+    CA_IN_TRUST_LIST = (
+        "ca-in-trust-list",
+        _WARN,
+        "A CA on a trust list makes everything that it ever signs trusted.",
+        "Assign the CA to the issuer list, and only the servers' certificates to the trust list.",
+    )
+    NO_APPLICATION_URI = (
+        "no-application-uri",
+        _WARN,
+        "The certificate names no ApplicationUri, which OPC UA applications compare.",
+        "Have it issued with the server's ApplicationUri as a URI in its subject alternative name.",
+    )
+    ISSUER_MISSING = (
+        "issuer-missing",
+        _WARN,
+        "The certificate that issued this one is on neither list of the cluster.",
+        "Assign the issuing CA to the issuer list, or the chain cannot be built.",
+    )
+    DUPLICATE = (
+        "duplicate",
+        _WARN,
+        "Another secret gives the list the same certificate or CRL.",
+        "Unassign one of the two.",
+    )
+    QUICKSTART_CA = (
+        "quickstart-ca",
+        _WARN,
+        "This is the self-signed test CA of the Azure IoT Operations quickstart.",
+        "Use a CA of your own in production.",
+    )
+    CONTENT_TYPE_MISMATCH = (
+        "content-type-mismatch",
+        _WARN,
+        "The secret's content type says something other than the value is.",
+        "Set application/pkix-cert, application/pkix-crl or application/x-pem-file, whichever is true.",
+    )
+    ENCODING_TAG_MISMATCH = (
+        "encoding-tag-mismatch",
+        _WARN,
+        "The tag file-encoding says something other than the value is; the value decided.",
+        "Upload with az keyvault secret set --file and the right --encoding, which sets the tag.",
+    )
+    # Warnings about the secret.
+    TAGS_DROPPED = (
+        "tags-dropped",
+        _WARN,
+        "The newest version bears no trustcast tags, so those of an older version still decide.",
+        "Set the tags again with trustcast assign.",
+    )
+    HEAD_DISABLED = (
+        "head-disabled",
+        _WARN,
+        "The newest version is disabled, so an older one stays in force.",
+        "Enable the version or upload another.",
+    )
+    NO_CLUSTER_MATCHES = (
+        "no-cluster-matches",
+        _WARN,
+        "The label selector matches no registered cluster.",
+        "Correct the tag trustcast-clusters, or the clusters' labels.",
+    )
+    UNASSIGNED = (
+        "unassigned",
+        _WARN,
+        "The secret looks like a certificate but goes nowhere.",
+        "Assign it with trustcast assign, or set trustcast-lists to none to say that this is meant.",
+    )
+    ACCEPTED_RISK = (
+        "accepted-risk",
+        _WARN,
+        "A fault is accepted, because the list's policy and the tag trustcast-accept both name it.",
+        "Replace the certificate when the plant allows, and remove the tag then.",
+    )
+    CATALOGUE_TAMPERED = (
+        "catalogue-tampered",
+        _WARN,
+        "The catalogue held other bytes than the vault gives for the same version; the vault's are in force.",
+        "Find out who can write to the storage account.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found.
+
+    Attributes:
+        code: its kind.
+        detail: what exactly, safe to show; empty where the code says all.
+        roles: the lists' roles on which it counts; empty means every list.
+        file: name of the file that it is about; empty if about the whole secret.
+        insisted: the list's policy makes this warning reject.
+    """
+
+    code: Code
+    detail: str = ""
+    roles: tuple[Role, ...] = ()
+    file: str = ""
+    insisted: bool = False
+
+    @property
+    def severity(self) -> Severity:
+        """The code's severity, unless the list's policy insists."""
+        return Severity.REJECT if self.insisted else self.code.severity
+
+    def counts_on(self, role: Role) -> bool:
+        """Whether it is about lists of this role."""
+        return not self.roles or role in self.roles
+
+    def sentence(self) -> str:
+        """What is the matter, what exactly, and what to do about it."""
+        exactly = (
+            f"{self.code.meaning.removesuffix('.')}: {self.detail}." if self.detail else self.code.meaning
+        )
+        return f"{exactly} {self.code.remedy}"
+
+
+def printable(text: str) -> str:
+    """Foreign text made safe for logs and tables, at most 256 characters.
+
+    Whatever is not plainly printable (controls, line breaks, format and bidirectional marks, lone surrogates)
+    becomes a visible escape. Markup stays as it is: escaping it is for whoever renders.
+    """
+    if len(text) <= SHOWN_LENGTH and text.isprintable():
+        return text
+    cut = text[: SHOWN_LENGTH + 1]
+    escaped = "".join(each if each.isprintable() else _escape(each) for each in cut)
+    return escaped if len(escaped) <= SHOWN_LENGTH else escaped[: SHOWN_LENGTH - 1] + "…"
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
