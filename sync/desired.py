@@ -25,7 +25,7 @@ from sync.selectors import Selector
 from sync.x509_items import Certificate, Item, RevocationList
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
     from sync.catalogue import Candidate, Entry
@@ -294,9 +294,23 @@ class Desires:
     def _lasting(self) -> frozenset[str]:
         return frozenset(sha for entry in self.snapshot.entries.values() for sha in entry.refused)
 
-    def accounts_for(self, name: str) -> bool:
-        """Whether any entry knows a file of this name as its own."""
-        return name in self._owners
+    @property
+    def accounted(self) -> Collection[str]:
+        """The file names that any entry knows as its own."""
+        return self._owners.keys()
+
+    @cached_property
+    def held(self) -> frozenset[tuple[str, str]]:
+        """Cluster and list of every removal that waits for a person."""
+        snapshot = self.snapshot
+        waiting = [e.held for e in snapshot.entries.values() if e.held] + [p.held for p in snapshot.proposals.values()]
+        return frozenset(
+            (cluster, loss.list)
+            for held in waiting
+            if not held.refused
+            for loss in held.losses
+            for cluster in loss.clusters
+        )
 
     def reaches(self, entry: Entry, definition: ListDefinition, where: frozenset[tuple[str, str]]) -> bool:
         """Whether the secret goes to this list on clusters with this reach."""

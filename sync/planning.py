@@ -53,14 +53,16 @@ def needs_push(
     now: datetime,
 ) -> bool:
     """Whether any list of the cluster is not as its status last knew it; offline ones wait for their due time."""
-    if registration.paused:
-        return any(s.state is not State.PAUSED for (cluster, _), s in statuses.items() if cluster == registration.name)
     for definition in registration.definitions(desires.configuration):
         status = statuses.get((registration.name, definition.name))
         if status is None:
             return True
+        if registration.paused:
+            if status.state is not State.PAUSED:
+                return True
+            continue
         waits = status.state is State.OFFLINE and status.due is not None and status.due > now
-        held = is_held(desires, registration.name, definition.name)
+        held = (registration.name, definition.name) in desires.held
         if not waits and differs(status, desires.of(registration, definition), held=held):
             return True
     return False
@@ -74,16 +76,4 @@ def differs(status: ListStatus, desired: Desired, *, held: bool) -> bool:
         or leaving
         or status.state is State.PAUSED
         or held != (status.state is State.REMOVAL_HELD)
-    )
-
-
-def is_held(desires: Desires, cluster: str, list_name: str) -> bool:
-    """Whether a removal that waits for a person concerns this list on this cluster."""
-    snapshot = desires.snapshot
-    waiting = [e.held for e in snapshot.entries.values() if e.held] + [p.held for p in snapshot.proposals.values()]
-    return any(
-        loss.list == list_name and cluster in loss.clusters
-        for held in waiting
-        if not held.refused
-        for loss in held.losses
     )

@@ -19,6 +19,7 @@ from sync.secret import SecretKey
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from sync.deadline import Deadline
     from sync.events import PlanFleet, PushCluster
     from sync.observed import Observed
     from sync.secret import ListedSecret, SecretValue, VersionProperties
@@ -271,6 +272,16 @@ class Target(Protocol):
 class Clusters(Protocol):
     """Gives access to registered clusters."""
 
-    def connect(self, registration: Registration, *, renew: bool = False) -> Target:
-        """Open, or take from the cache, the cluster's client; `renew` reads the credential again (after a 401)."""
+    def connect(self, registration: Registration, deadline: Deadline, *, renew: bool = False) -> Target:
+        """Open, or take from the cache, the cluster's client, for calls that end by the deadline.
+
+        Args:
+            registration: the cluster; host and CA of its credential must be the pinned ones.
+            deadline: of the whole push.
+            renew: read the credential again (after a 401).
+
+        Raises:
+            Permanent: the credential is missing, malformed, another cluster's, or points elsewhere than pinned.
+            Temporary: the credentials vault does not answer.
+        """
         ...

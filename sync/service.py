@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sync.desired import Desires
+from sync.ports import Head
 from sync.removals import Limits
 
 if TYPE_CHECKING:
     from sync.lists import Configuration
-    from sync.ports import Clusters, Decisions, Head, Queues, Snapshot, Statuses, Vault, Work
+    from sync.ports import Clusters, Decisions, Queues, Snapshot, Statuses, Vault, Work
 
 
 def utc_now() -> datetime:
@@ -49,6 +50,7 @@ class Service:
     Attributes:
         configured: VAULTS and LISTS as the environment has them now; those in force are in the decisions.
         vaults: the watched vaults by host.
+        push_timeout: seconds that the push of one cluster may take as a whole.
         clock, token: time and randomness, replaced in tests.
     """
 
@@ -61,6 +63,7 @@ class Service:
     configured: Configuration
     limits: Limits = field(default_factory=Limits)
     rhythm: Rhythm = field(default_factory=Rhythm)
+    push_timeout: float = 30.0
     clock: Callable[[], datetime] = utc_now
     token: Callable[[], str] = random_token
     _desires: dict[str, Desires] = field(default_factory=dict)
@@ -81,6 +84,4 @@ class Service:
 
     def next_head(self, head: Head) -> Head:
         """The head that replaces this one."""
-        from sync.ports import Head as NewHead  # noqa: PLC0415
-
-        return NewHead(self.token(), self.clock(), head.moved)
+        return Head(self.token(), self.clock(), head.moved)

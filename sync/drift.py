@@ -1,0 +1,146 @@
+"""Step `check_drift`: every minute, whatever is due: planning that was lost, pushes, the listing of vaults.
+
+Events only say "look" and may never come; this finds by itself what they did not tell: deletions, disabled versions,
+edited tags, dropped events, clusters that are back, lists that somebody changed by hand.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sync.admission import admit
+from sync.catalogue import PROOF_INTERVAL
+from sync.configuration import adopt_configuration
+from sync.errors import Changed, TrustcastError
+from sync.ports import RowKind, RowName, VaultWork, Write
+from sync.removals import WINDOW
+from sync.requests import request_plan, request_push
+from sync.secret import SecretKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from sync.catalogue import Entry
+    from sync.ports import Snapshot, Stored
+    from sync.secret import ListedSecret
+    from sync.service import Service
+
+log = logging.getLogger("trustcast.drift")
+
+LEASE = timedelta(minutes=2)
+"""How long a vault's listing belongs to one worker; renewed while it admits, so a worker that dies holds it no longer."""
+
+
+def check_drift(service: Service) -> None:
+    """Do all that is due.
+
+    Raises:
+        TrustcastError: the storage failed; the next minute begins anew. A vault's failure is logged and does not raise.
+    """
+    adopt_configuration(service)
+    _ask_for_what_is_due(service)
+    for host in service.vaults:
+        lease = _lease(service, host)
+        if lease is not None:
+            _sweep(service, host, lease)
+    _forget_old_losses(service)
+
+
+def _ask_for_what_is_due(service: Service) -> None:
+    head = service.decisions.head().value
+    if head.token and service.work.planned() != head.token:
+        request_plan(service, head, "not planned yet")
+    for name in service.work.due(service.clock()):
+        request_push(service, name, "due")
+
+
+def _lease(service: Service, host: str) -> Stored[VaultWork] | None:
+    """Take the vault's listing, if it is due and nobody works on it."""
+    now = service.clock()
+    stored = service.work.vault(host)
+    work = stored.value if stored else VaultWork()
+    taken = work.leased_until is not None and timedelta(0) < work.leased_until - now <= LEASE
+    due = work.due is None or work.due <= now or work.due > now + 2 * service.rhythm.vault_interval
+    if taken or not due:
+        return None
+    leased = VaultWork(now, now + LEASE)
+    try:
+        return _renewed(service, host, leased, stored.etag if stored else None)
+    except Changed:
+        return None
+
+
+def _renewed(service: Service, host: str, work: VaultWork, etag: str | None) -> Stored[VaultWork]:
+    from sync.ports import Stored as Row  # noqa: PLC0415
+
+    return Row(work, service.work.set_vault(host, work, etag))
+
+
+def _sweep(service: Service, host: str, lease: Stored[VaultWork]) -> None:
+    """List the vault and admit what the catalogue does not know; one that fails stops no other (law 8)."""
+    now = service.clock()
+    snapshot = service.decisions.snapshot()
+    try:
+        listing = service.vaults[host].listing()
+    except TrustcastError as error:
+        log.warning("the listing of %s failed and proves nothing: %s", host, error)
+        listing = None
+    try:
+        for key in owed(snapshot, host, listing, now) if listing is not None else ():
+            _admit_quietly(service, key)
+            if service.clock() - (lease.value.leased_until or now) > -LEASE / 2:
+                lease = _renewed(service, host, replace(lease.value, leased_until=service.clock() + LEASE), lease.etag)
+        service.work.set_vault(host, VaultWork(now + service.rhythm.vault_interval, None), lease.etag)
+    except Changed:
+        log.warning("another worker took over the listing of %s", host)
+
+
+def owed(snapshot: Snapshot, host: str, listing: tuple[ListedSecret, ...], now: datetime) -> Iterator[SecretKey]:
+    """The secrets that must be looked at: changed, missing on either side, unsettled, or with a proof due.
+
+    Args:
+        snapshot: read before the listing.
+        host: the vault's.
+        listing: all of it; part of a listing proves nothing.
+        now: UTC.
+    """
+    listed = {SecretKey.of(host, item.name): item for item in listing}
+    for key, item in listed.items():
+        entry = snapshot.entries.get(key)
+        if entry is None or _differs(entry, item) or not entry.settled or _proof_due(entry, now):
+            yield key
+    for key, entry in snapshot.entries.items():
+        if key.vault == host and key not in listed and not entry.gone:
+            yield key
+
+
+def _differs(entry: Entry, item: ListedSecret) -> bool:
+    newest = entry.newest
+    return newest is None or (
+        (newest.updated, newest.enabled, newest.content_type, dict(newest.tags), newest.managed)
+        != (item.updated, item.enabled, item.content_type, dict(item.tags), item.managed)
+    )
+
+
+def _proof_due(entry: Entry, now: datetime) -> bool:
+    return entry.proved is not None and now - entry.proved >= PROOF_INTERVAL
+
+
+def _admit_quietly(service: Service, key: SecretKey) -> None:
+    try:
+        admit(service, key)
+    except TrustcastError as error:
+        log.warning("%s could not be looked at; it is tried again: %s", key, error)
+
+
+def _forget_old_losses(service: Service) -> None:
+    """Losses count for 24 hours; dropping their rows decides nothing, so the head stays."""
+    now = service.clock()
+    old = [name for name, row in service.decisions.snapshot().losses.items() if now - row.at > WINDOW]
+    writes = [Write(RowName(RowKind.LOSSES, name), None, "*") for name in old[:90]]
+    if writes:
+        service.decisions.commit(writes, head=None)

@@ -1,0 +1,159 @@
+"""What came of one attempt at one list, as the status to record (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sync.errors import Permanent, Temporary, Unauthorized, Unreachable
+from sync.findings import printable
+from sync.plan import Verb
+from sync.status import ListStatus, State
+from sync.x509_items import thumbprint
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sync.errors import TrustcastError
+    from sync.observed import Observed
+    from sync.plan import Plan
+    from sync.service import Rhythm
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What an attempt that reached the cluster found.
+
+    Attributes:
+        observed: the object after the writes, if any were sent.
+        plan: what still differs after them.
+        wrote: whether a write was sent.
+        digest, head: of the desired content, and the head that decided it.
+        held: a removal that waits for a person concerns this list.
+        at: when the attempt began.
+    """
+
+    observed: Observed
+    plan: Plan
+    wrote: bool
+    digest: str
+    head: str
+    held: bool
+    at: datetime
+
+
+def pushed(previous: ListStatus, facts: Pushed, rhythm: Rhythm) -> ListStatus:
+    """The status of a list that was reached."""
+    state, detail = _state(facts)
+    plan = facts.plan
+    as_it_should_be = state in {State.IN_SYNC, State.REMOVAL_HELD}
+    return replace(
+        previous,
+        state=state,
+        detail=detail,
+        digest=facts.digest,
+        head=facts.head,
+        applied=dict(plan.ours) if not plan.writes else dict(_still_ours(previous, plan)),
+        thumbprints=_thumbprints(facts.observed),
+        unmanaged={c.file: c.before for c in plan.changes if c.verb is Verb.UNMANAGED},
+        unaccounted=plan.named(Verb.UNACCOUNTED),
+        conflicts=plan.named(Verb.CONFLICT),
+        waiting=plan.named(Verb.WAIT),
+        attempted=facts.at,
+        verified=facts.at if as_it_should_be else previous.verified,
+        changed=facts.at if facts.wrote else previous.changed,
+        failures=0,
+        due=facts.at + verify_in(previous, rhythm),
+    )
+
+
+def _still_ours(previous: ListStatus, plan: Plan) -> dict[str, str]:
+    """Nothing was written: what was ours and is still there stays ours."""
+    there = {c.file: c.before for c in plan.changes if c.before}
+    return {name: sha for name, sha in previous.applied.items() if name in there}
+
+
+def _thumbprints(observed: Observed) -> dict[str, str]:
+    found = {name: thumbprint(data) for name, data in observed.data.items()}
+    return {name: sha for name, sha in found.items() if sha is not None}
+
+
+def _state(facts: Pushed) -> tuple[State, str]:
+    """The first that holds, the worst first."""
+    plan, observed = facts.plan, facts.observed
+    if observed.sse_managed:
+        return State.SSE_MANAGED, ""
+    if observed.immutable and plan.writes:
+        return State.BLOCKED, "the Secret is immutable: delete it on the cluster, so that it is created anew"
+    if plan.writes and facts.wrote:
+        return State.BLOCKED, "the API server accepted the write but returned something else: check admission webhooks"
+    if plan.writes:
+        return State.DRIFTED, _counted(plan)
+    if waiting := plan.named(Verb.WAIT):
+        return State.BLOCKED, f"list-too-large: {printable(', '.join(waiting))} would not fit into 1 MiB"
+    if conflicts := plan.named(Verb.CONFLICT):
+        return State.CONFLICT, printable(", ".join(conflicts))
+    if facts.held:
+        return State.REMOVAL_HELD, ""
+    return State.IN_SYNC, ""
+
+
+def _counted(plan: Plan) -> str:
+    counts = {verb: len(plan.named(verb)) for verb in Verb}
+    return ", ".join(f"{n} to {verb.value}" for verb, n in counts.items() if n and verb in DRIFT)
+
+
+DRIFT = (Verb.ADD, Verb.REPLACE, Verb.RESTORE, Verb.ADOPT, Verb.REMOVE)
+
+
+def failed(
+    previous: ListStatus, error: TrustcastError, now: datetime, rhythm: Rhythm, head: str
+) -> ListStatus:
+    """The status of a list whose cluster could not be read or written; what is remembered as ours stays.
+
+    It bears the head, but not the digest: every plan asks for it again, except where it is offline and not due.
+    """
+    failures = previous.failures + 1
+    wait = backoff(failures, rhythm)
+    if isinstance(error, Temporary) and error.retry_after is not None:
+        wait = max(wait, min(timedelta(seconds=error.retry_after), rhythm.offline_most))
+    return replace(
+        previous,
+        state=_failure(error),
+        detail=printable(str(error)),
+        head=head,
+        digest="",
+        attempted=now,
+        failures=failures,
+        due=now + wait,
+    )
+
+
+def _failure(error: TrustcastError) -> State:
+    match error:
+        case Unreachable():
+            return State.OFFLINE
+        case Unauthorized():
+            return State.UNAUTHORIZED
+        case Permanent():
+            return State.BLOCKED
+        case _:
+            return State.PENDING
+
+
+def paused(previous: ListStatus, head: str) -> ListStatus:
+    """The status of a list on a paused cluster; it asks for nothing."""
+    return replace(previous, state=State.PAUSED, detail="", head=head, due=None)
+
+
+def backoff(failures: int, rhythm: Rhythm) -> timedelta:
+    """How long to wait after so many failures in a row: doubling, at most an hour (law 12)."""
+    return min(rhythm.offline_first * 2 ** min(failures - 1, 20), rhythm.offline_most)
+
+
+def verify_in(status: ListStatus, rhythm: Rhythm) -> timedelta:
+    """Until the next verification: within the interval, spread over its last fifth by cluster and list."""
+    place = hashlib.sha256(f"{status.cluster}/{status.list}".encode()).digest()[0] / 255
+    return rhythm.verify_interval * (0.8 + 0.2 * place)
