@@ -1,7 +1,7 @@
-"""A stand-in for Azure Event Grid: delivers Key Vault's events to webhooks, as the real one does and as badly.
+"""A stand-in for Azure Event Grid: delivers Key Vault's events to webhooks, as well and as badly.
 
-Followed, on Microsoft Learn: "Azure Key Vault as Event Grid source", "Endpoint validation with Event Grid event
-schema" and "… with CloudEvents schema", "Event Grid message delivery and retry".
+Followed, on Microsoft Learn: "Endpoint validation with Event Grid event schema" and "… with CloudEvents
+schema", "Event Grid message delivery and retry".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Events of Key Vault as Event Grid words them, and what becomes of them on their way.
 
-Followed, on Microsoft Learn: "Azure Key Vault as Event Grid source" and "Event Grid event schema", "CloudEvents
-v1.0 schema with Azure Event Grid".
+Followed, on Microsoft Learn: "Azure Key Vault as Event Grid source", "Event Grid event schema",
+"CloudEvents v1.0 schema with Azure Event Grid".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The managed identity endpoint of Azure App Service, and the tokens that the stand-in vaults accept.
 
-`azure.identity.DefaultAzureCredential` finds it through `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` ("REST endpoint
-reference" of "How to use managed identities for App Service" on Microsoft Learn).
+`azure.identity.DefaultAzureCredential` finds it through `IDENTITY_ENDPOINT` and `IDENTITY_HEADER`; see "REST
+endpoint reference" of "How to use managed identities for App Service" on Microsoft Learn.
 """
 
 from __future__ import annotations

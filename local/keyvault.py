@@ -1,7 +1,7 @@
 """A stand-in for Azure Key Vault: the REST of its secrets over HTTPS, for the unmodified `SecretClient`.
 
-Followed: the REST reference of Key Vault secrets on Microsoft Learn. Beside it, `/_local/…` lets another process
-plant faults, read counts and make the secret behind a Key Vault certificate; it asks for no token.
+Followed: the REST reference of Key Vault secrets on Microsoft Learn. Beside it, `/_local/…` lets another
+process plant faults, read counts and make the secret behind a Key Vault certificate; it asks for no token.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Vault:
         return self.secrets.set(name, value, properties, key_id=key).id
 
     def raise_event(self, kind: str, name: str) -> None:
-        """Raise `SecretNearExpiry` or `SecretExpired` for a secret's newest version, as time does in Azure."""
+        """Raise `SecretNearExpiry` or `SecretExpired` for the newest version, as time does in Azure."""
         self._raised(self._event(kind, self.secrets.get(name)))
 
     def _raise_new_version(self, version: Version) -> None:
