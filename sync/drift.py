@@ -15,7 +15,7 @@ from sync.admission import admit
 from sync.catalogue import PROOF_INTERVAL
 from sync.configuration import adopt_configuration
 from sync.errors import Changed, TrustcastError
-from sync.ports import RowKind, RowName, VaultWork, Write
+from sync.ports import RowKind, RowName, Stored, VaultWork, Write
 from sync.removals import WINDOW
 from sync.requests import request_plan, request_push
 from sync.secret import SecretKey
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sync.catalogue import Entry
-    from sync.ports import Snapshot, Stored
+    from sync.ports import Snapshot
     from sync.secret import ListedSecret
     from sync.service import Service
 
@@ -75,15 +75,13 @@ def _lease(service: Service, host: str) -> Stored[VaultWork] | None:
 
 
 def _renewed(service: Service, host: str, work: VaultWork, etag: str | None) -> Stored[VaultWork]:
-    from sync.ports import Stored as Row  # noqa: PLC0415
-
-    return Row(work, service.work.set_vault(host, work, etag))
+    return Stored(work, service.work.set_vault(host, work, etag))
 
 
 def _sweep(service: Service, host: str, lease: Stored[VaultWork]) -> None:
     """List the vault and admit what the catalogue does not know; one that fails stops no other (law 8)."""
     now = service.clock()
-    snapshot = service.decisions.snapshot()
+    snapshot = service.decisions.snapshot(fresh=True)
     try:
         listing = service.vaults[host].listing()
     except TrustcastError as error:
@@ -142,5 +140,8 @@ def _forget_old_losses(service: Service) -> None:
     now = service.clock()
     old = [name for name, row in service.decisions.snapshot().losses.items() if now - row.at > WINDOW]
     writes = [Write(RowName(RowKind.LOSSES, name), None, "*") for name in old[:90]]
-    if writes:
-        service.decisions.commit(writes, head=None)
+    try:
+        if writes:
+            service.decisions.commit(writes, head=None)
+    except Changed:
+        log.debug("another worker forgets the same losses")

@@ -152,8 +152,12 @@ class Decisions(Protocol):
         """One row, or None."""
         ...
 
-    def snapshot(self) -> Snapshot:
-        """Everything: the head is read first, rows only if the head is not the cached one (`models/admit`)."""
+    def snapshot(self, *, fresh: bool = False) -> Snapshot:
+        """Everything: the head is read first, rows only if the head is not the cached one.
+
+        Args:
+            fresh: read the rows all the same: the times of looking are written without moving the head.
+        """
         ...
 
     def commit(self, writes: Sequence[Write], *, head: Head | None, on_head: str | None = None) -> None:

@@ -1,0 +1,53 @@
+"""The plan of a cluster's lists, read and not carried out: the same path as a push, up to the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sync.deadline import Deadline
+from sync.errors import NotFound, TrustcastError
+from sync.plan import Plan, make_plan
+
+if TYPE_CHECKING:
+    from sync.clusters import Registration
+    from sync.desired import Desires
+    from sync.lists import ListDefinition
+    from sync.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One list's plan, or why there is none."""
+
+    cluster: str
+    list: str
+    plan: Plan | None
+    error: TrustcastError | None = None
+
+
+def preview_cluster(service: Service, name: str) -> tuple[Preview, ...]:
+    """What a push of the cluster would do now.
+
+    Raises:
+        NotFound: no such cluster is registered.
+    """
+    snapshot = service.decisions.snapshot()
+    registration = snapshot.clusters.get(name)
+    if registration is None:
+        raise NotFound(f"no cluster {name} is registered; see `trustcast clusters list`")
+    desires = service.desires(snapshot)
+    definitions = registration.definitions(desires.configuration)
+    return tuple(_preview(service, desires, registration, definition) for definition in definitions)
+
+
+def _preview(service: Service, desires: Desires, registration: Registration, definition: ListDefinition) -> Preview:
+    stored = service.statuses.get(registration.name, definition.name)
+    remembered = stored.value.applied if stored else {}
+    try:
+        target = service.clusters.connect(registration, Deadline.after(service.push_timeout))
+        observed = target.observe(definition.namespace, definition.object)
+    except TrustcastError as error:
+        return Preview(registration.name, definition.name, None, error)
+    want = desires.of(registration, definition)
+    return Preview(registration.name, definition.name, make_plan(observed, remembered, want, desires.accounted))

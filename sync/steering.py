@@ -1,0 +1,231 @@
+"""What people command: registrations, approvals, lasting revocations. Assignments are tags: see `sync.tagging`.
+
+Every command that changes what decides goes through one transaction with a new head, compares desired before and after
+(law 4), and asks for a plan like an admission does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sync.admission import admit
+from sync.catalogue import Entry, Held
+from sync.configuration import PROPOSED, adopt_configuration
+from sync.desired import Desires
+from sync.errors import Changed, Invalid, NotFound, Temporary
+from sync.holding import must_wait, removal_rows
+from sync.ports import Approval, Proposal, RowKind, RowName, Write
+from sync.removals import hold, losses
+from sync.requests import request_plan
+from sync.x509_items import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sync.clusters import Registration
+    from sync.ports import Head, Snapshot, Stored
+    from sync.secret import SecretKey
+    from sync.service import Service
+
+TRIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRemoval:
+    """A removal that waits: what is shown, and where it was found."""
+
+    held: Held
+    key: SecretKey | None = None
+    proposal: str | None = None
+
+
+def _decide(service: Service, step: Callable[[Snapshot, Stored[Head]], tuple[tuple[Write, ...], bool]]) -> None:
+    """Run one read-decide-write step until nothing changed under it; `step` gives writes and whether files leave."""
+    for _ in range(TRIES):
+        head = service.decisions.head()
+        snapshot = service.decisions.snapshot(fresh=True)
+        writes, removal = step(snapshot, head)
+        new = service.next_head(head.value)
+        try:
+            if writes:
+                service.decisions.commit(writes, head=new, on_head=head.etag if removal else None)
+                request_plan(service, new, "steered")
+        except Changed:
+            continue
+        return
+    raise Temporary("others change the same rows at the same time; run the command again")
+
+
+def register(service: Service, registration: Registration) -> Held | None:
+    """Add a cluster or change its registration.
+
+    Returns:
+        None: it is in force. Otherwise the removal that it would cause, which waits for approval; until then the
+        registration stays as it was.
+    """
+    answer: list[Held | None] = []
+
+    def step(snapshot: Snapshot, _head: Stored[Head]) -> tuple[tuple[Write, ...], bool]:
+        writes, held = _registration_writes(service, snapshot, registration)
+        answer.append(held)
+        return writes, True
+
+    _decide(service, step)
+    return answer[-1]
+
+
+def _registration_writes(
+    service: Service, snapshot: Snapshot, registration: Registration
+) -> tuple[tuple[Write, ...], Held | None]:
+    row = RowName(RowKind.CLUSTER, registration.name)
+    proposed = RowName(RowKind.PROPOSAL, f"{RowKind.CLUSTER}|{registration.name}")
+    waiting = snapshot.proposals.get(proposed.rest)
+    if snapshot.clusters.get(registration.name) == registration:
+        return (), None
+    configuration = service.in_force(snapshot)
+    clusters = {**snapshot.clusters, registration.name: registration}
+    after = Desires(replace(snapshot, clusters=clusters), configuration)
+    lost = losses(Desires(snapshot, configuration), after)
+    now = service.clock()
+    before = waiting.held if waiting else None
+    waits = hold(proposed.rest, f"cluster {registration.name} registered anew", lost, now=now, before=before)
+    if waits.digest not in snapshot.approvals and must_wait(service, after, lost, now=now, steered=True):
+        return (Write(proposed, Proposal(waits, registration=registration), "*"),), waits
+    along = removal_rows(service, snapshot, waits)
+    used = (Write(proposed, None, "*"),) if waiting else ()
+    return (Write(row, registration, "*"), *along, *used), None
+
+
+def unregister(service: Service, name: str) -> None:
+    """Forget a cluster; its lists stay as they are.
+
+    Raises:
+        NotFound: no such cluster is registered.
+    """
+
+    def step(snapshot: Snapshot, _head: Stored[Head]) -> tuple[tuple[Write, ...], bool]:
+        if name not in snapshot.clusters:
+            raise NotFound(f"no cluster {name} is registered; see `trustcast clusters list`")
+        return (Write(RowName(RowKind.CLUSTER, name), None, "*"),), False
+
+    _decide(service, step)
+    service.work.forget_cluster(name)
+    service.statuses.forget_cluster(name)
+
+
+def set_paused(service: Service, name: str, paused: bool) -> None:
+    """Pause or resume a cluster.
+
+    Raises:
+        NotFound: no such cluster is registered.
+    """
+
+    def step(snapshot: Snapshot, _head: Stored[Head]) -> tuple[tuple[Write, ...], bool]:
+        registration = snapshot.clusters.get(name)
+        if registration is None:
+            raise NotFound(f"no cluster {name} is registered; see `trustcast clusters list`")
+        if registration.paused == paused:
+            return (), False
+        return (Write(RowName(RowKind.CLUSTER, name), replace(registration, paused=paused), "*"),), False
+
+    _decide(service, step)
+
+
+def held_removals(snapshot: Snapshot) -> tuple[HeldRemoval, ...]:
+    """Every removal that waits for a person or was rejected, oldest first."""
+    secrets = [HeldRemoval(e.held, key=e.key) for e in snapshot.entries.values() if e.held]
+    proposals = [HeldRemoval(p.held, proposal=name) for name, p in snapshot.proposals.items()]
+    return tuple(sorted((*secrets, *proposals), key=lambda removal: removal.held.since))
+
+
+def find_held(snapshot: Snapshot, digest: str) -> HeldRemoval:
+    """The held removal whose digest begins so (at least 8 characters).
+
+    Raises:
+        Invalid: none or several do.
+    """
+    found = [r for r in held_removals(snapshot) if r.held.digest.startswith(digest)]
+    if len(digest) < 8 or len(found) != 1:  # noqa: PLR2004  shorter is too easily mistaken
+        raise Invalid("no single removal waits under this digest; copy it anew from `trustcast removals list`")
+    return found[0]
+
+
+def approve(service: Service, digest: str) -> HeldRemoval:
+    """Consent to a held removal exactly as shown; it is carried out at once, from a fresh look.
+
+    Raises:
+        Invalid: nothing waits under this digest (it may have changed since it was shown).
+    """
+    removal = find_held(service.decisions.snapshot(fresh=True), digest)
+    approval = Approval(removal.held.digest, service.clock())
+
+    def step(_snapshot: Snapshot, _head: Stored[Head]) -> tuple[tuple[Write, ...], bool]:
+        return (Write(RowName(RowKind.APPROVAL, approval.digest), approval, "*"),), False
+
+    _decide(service, step)
+    _carry_out(service, removal)
+    return removal
+
+
+def _carry_out(service: Service, removal: HeldRemoval) -> None:
+    if removal.key is not None:
+        admit(service, removal.key)
+    elif removal.proposal == PROPOSED.rest:
+        adopt_configuration(service)
+    elif removal.proposal is not None:
+        proposal = service.decisions.snapshot().proposals[removal.proposal]
+        if proposal.registration is not None:
+            register(service, proposal.registration)
+
+
+def reject(service: Service, digest: str) -> HeldRemoval:
+    """Refuse a held removal: the files stay; a registration as it was proposed is dropped.
+
+    Raises:
+        Invalid: nothing waits under this digest.
+    """
+    removal = find_held(service.decisions.snapshot(fresh=True), digest)
+
+    def step(snapshot: Snapshot, _head: Stored[Head]) -> tuple[tuple[Write, ...], bool]:
+        now = find_held(snapshot, removal.held.digest)
+        refused = replace(now.held, refused=True)
+        if now.key is not None:
+            row = RowName.secret(now.key)
+            stored = service.decisions.row(row)
+            entry = snapshot.entries[now.key]
+            return (Write(row, replace(entry, held=refused), stored.etag if stored else None),), False
+        name = RowName(RowKind.PROPOSAL, now.proposal or "")
+        if now.proposal == PROPOSED.rest:
+            return (Write(name, replace(snapshot.proposals[name.rest], held=refused), "*"),), False
+        return (Write(name, None, "*"),), False
+
+    _decide(service, step)
+    return removal
+
+
+def clear_revoked(service: Service, key: SecretKey) -> int:
+    """Let a secret's certificates back in that a CRL refused which is in force no more; how many that are.
+
+    A CRL in force goes on refusing what it lists.
+
+    Raises:
+        NotFound: the catalogue knows no such secret.
+    """
+    cleared: list[int] = []
+
+    def step(snapshot: Snapshot, _head: Stored[Head]) -> tuple[tuple[Write, ...], bool]:
+        stored = service.decisions.row(RowName.secret(key))
+        if stored is None or not isinstance(stored.value, Entry):
+            raise NotFound(f"the catalogue knows no secret {key}")
+        entry = stored.value
+        lasting = {sha for e in snapshot.entries.values() for sha in e.refused} - set(entry.cleared)
+        own = {s.item.sha256 for c in entry.candidates for s in c.items if s.kind is Kind.CERTIFICATE}
+        cleared.append(len(own & lasting))
+        if not own & lasting:
+            return (), False
+        new = replace(entry, cleared=tuple(sorted({*entry.cleared, *(own & lasting)})))
+        return (Write(RowName.secret(key), new, stored.etag),), False
+
+    _decide(service, step)
+    return cleared[-1]
