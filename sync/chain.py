@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from sync.x509_items import signed_by
+from sync.x509_items import Certificate
+from sync.x509_load import NotParsable, guarded, load_certificate, load_crl, verifies
 
 if TYPE_CHECKING:
-    from sync.x509_items import Certificate, Item
+    from sync.x509_items import Item
 
 REMEMBERED = 65_536
 """How many verified pairs are remembered before all are forgotten; a pair takes about 300 bytes."""
@@ -33,9 +34,17 @@ def issued(ca: Certificate, item: Item) -> bool:
     pair = (ca.sha256, item.sha256)
     known = _verified.get(pair)
     if known is None:
-        known = signed_by(ca, item)
+        known = _signed_by(ca, item)
         with _lock:
             if len(_verified) >= REMEMBERED:
                 _verified.clear()
             _verified[pair] = known
     return known
+
+
+def _signed_by(ca: Certificate, item: Item) -> bool:
+    load = load_certificate if isinstance(item, Certificate) else load_crl
+    try:
+        return guarded(lambda: verifies(load_certificate(ca.der), load(item.der)))
+    except NotParsable:
+        return False

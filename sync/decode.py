@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sync.findings import Code, Finding, printable
-from sync.x509_items import Item, Kind, NotParsable, parse
+from sync.x509_items import Item, Kind, parse
+from sync.x509_load import NotParsable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ MAX_LAYERS = 5
 """PEM in UTF-16 in hex in base64 is four; nobody sends more in good faith."""
 
 _BOUNDARY = re.compile(r"-----(BEGIN|END) ([^\r\n-]{1,64})-----")
-_KEY_TEXT = re.compile(r"BEGIN[ A-Z0-9]{0,32} PRIVATE KEY|PuTTY-User-Key-File|<RSAKeyValue>", re.IGNORECASE)
+_KEY_TEXT = re.compile(r"begin[ a-z0-9]{0,32} private key|putty-user-key-file|<rsakeyvalue>")
 _KEY_JSON = re.compile(r'"(?:d|k)"\s*:\s*"')
 _KEY_FILES = (b"openssh-key-v1\0", b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")  # OpenSSH, Java's JKS and JCEKS
 _LABELS = {"CERTIFICATE": Kind.CERTIFICATE, "X509 CERTIFICATE": Kind.CERTIFICATE, "X509 CRL": Kind.CRL}
@@ -52,7 +53,7 @@ class Decoded:
     findings: tuple[Finding, ...]
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """Leaves the decoding at once with the finding that says why."""
 
     def __init__(self, code: Code, detail: str) -> None:
@@ -70,7 +71,7 @@ def decode(value: str, *, content_type: str | None, file_encoding: str | None) -
     """
     try:
         layers, items = _decode(value)
-    except _Refused as refused:
+    except _RefusedError as refused:
         return Decoded((), (refused.finding,))
     warnings = (_content_type_mismatch(items, content_type), _encoding_tag_mismatch(layers, file_encoding))
     return Decoded(items, tuple(each for each in warnings if each))
@@ -78,7 +79,9 @@ def decode(value: str, *, content_type: str | None, file_encoding: str | None) -
 
 def _decode(value: str) -> tuple[tuple[str, ...], tuple[Item, ...]]:
     if len(value) > MAX_LENGTH:
-        raise _Refused(Code.NOT_A_CERTIFICATE, f"{len(value):,} characters, and a secret holds at most 25 KB")
+        raise _RefusedError(
+            Code.NOT_A_CERTIFICATE, f"{len(value):,} characters, and a secret holds at most 25 KB"
+        )
     layers, content = _peel(value)
     items = _from_der(content) if isinstance(content, bytes) else _from_pem(content)
     return layers, tuple({item.sha256: item for item in items}.values())
@@ -88,7 +91,7 @@ def _peel(value: str) -> tuple[tuple[str, ...], bytes | str]:
     """The names of the layers taken off, and what is beneath: DER, or text with PEM blocks.
 
     Raises:
-        _Refused: a layer is a private key, or the last one is neither DER nor PEM.
+        _RefusedError: a layer is a private key, or the last one is neither DER nor PEM.
     """
     content: bytes | str = value
     layers: tuple[str, ...] = ()
@@ -107,7 +110,7 @@ def _peel(value: str) -> tuple[tuple[str, ...], bytes | str]:
         if not beneath:
             break
         layers, content = (*layers, name), beneath
-    raise _Refused(
+    raise _RefusedError(
         Code.NOT_A_CERTIFICATE, "the value is empty" if not value.strip() else "neither PEM nor DER"
     )
 
@@ -151,14 +154,14 @@ def _from_pem(text: str) -> Iterator[Item]:
     """The items of PEM blocks (RFC 7468); text between them is passed over, unless it hides a key."""
     boundaries = list(_BOUNDARY.finditer(text))
     if not boundaries or len(boundaries) % 2:
-        raise _Refused(Code.NOT_A_CERTIFICATE, "a PEM block without its end")
+        raise _RefusedError(Code.NOT_A_CERTIFICATE, "a PEM block without its end")
     _refuse_hidden_keys(text, boundaries)
     for begin, end in zip(boundaries[::2], boundaries[1::2], strict=True):
         label = begin[2]
         if (begin[1], end[1], end[2]) != ("BEGIN", "END", label):
-            raise _Refused(Code.NOT_A_CERTIFICATE, "a PEM block without its end")
+            raise _RefusedError(Code.NOT_A_CERTIFICATE, "a PEM block without its end")
         if label not in _LABELS:
-            raise _Refused(Code.NOT_A_CERTIFICATE, f"a PEM block {printable(label)}")
+            raise _RefusedError(Code.NOT_A_CERTIFICATE, f"a PEM block {printable(label)}")
         yield _item(_body(text[begin.end() : end.start()]), (_LABELS[label],))
 
 
@@ -166,7 +169,7 @@ def _body(text: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError as error:
-        raise _Refused(Code.NOT_A_CERTIFICATE, "a PEM block that is not base64") from error
+        raise _RefusedError(Code.NOT_A_CERTIFICATE, "a PEM block that is not base64") from error
 
 
 def _item(der: bytes, kinds: tuple[Kind, ...]) -> Item:
@@ -176,7 +179,7 @@ def _item(der: bytes, kinds: tuple[Kind, ...]) -> Item:
             return parse(kind, der)
         except NotParsable:
             continue
-    raise _Refused(Code.NOT_A_CERTIFICATE, f"{len(der):,} bytes that are no {' or '.join(kinds)}")
+    raise _RefusedError(Code.NOT_A_CERTIFICATE, f"{len(der):,} bytes that are no {' or '.join(kinds)}")
 
 
 # Private keys. Headers are enough to know them by, so a truncated key is known too.
@@ -184,14 +187,15 @@ def _item(der: bytes, kinds: tuple[Kind, ...]) -> Item:
 
 def _refuse_key_text(text: str) -> None:
     """Any PEM private key, PuTTY's, .NET's XML, and JSON Web Keys with a private member (RFC 7518 §6)."""
-    if _KEY_TEXT.search(text) or ('"kty"' in text and _KEY_JSON.search(text)):
-        raise _Refused(Code.PRIVATE_KEY, "as text")
+    folded = text.casefold()
+    if _KEY_TEXT.search(folded) or ('"kty"' in folded and _KEY_JSON.search(folded)):
+        raise _RefusedError(Code.PRIVATE_KEY, "as text")
 
 
 def _refuse_key_file(content: bytes) -> None:
     """PKCS#8, PKCS#1, SEC 1, encrypted PKCS#8, PKCS#12 in DER or BER; OpenSSH and Java key stores."""
     if content.startswith(_KEY_FILES) or _is_key_structure(content):
-        raise _Refused(Code.PRIVATE_KEY, "in binary form")
+        raise _RefusedError(Code.PRIVATE_KEY, "in binary form")
 
 
 def _refuse_hidden_keys(text: str, boundaries: list[re.Match[str]]) -> None:

@@ -68,8 +68,8 @@ class Code(StrEnum):
     PRIVATE_KEY = (
         "private-key",
         _REJECT,
-        "The value holds a private key; nothing of it was kept.",
-        "Treat the key as exposed, replace it, and set the secret to the certificate alone.",
+        "The value holds a private key.",
+        "Nothing of it was kept; treat the key as exposed, and set the secret to the certificate alone.",
     )
     UNREADABLE = (
         "unreadable",
@@ -258,8 +258,8 @@ class Code(StrEnum):
     ENCODING_TAG_MISMATCH = (
         "encoding-tag-mismatch",
         _WARN,
-        "The tag file-encoding says something other than the value is; the value decided.",
-        "Upload with az keyvault secret set --file and the right --encoding, which sets the tag.",
+        "The tag file-encoding says something other than the value is.",
+        "The value decided; az keyvault secret set --file sets the tag that fits its --encoding.",
     )
     # Warnings about the secret.
     TAGS_DROPPED = (
@@ -295,8 +295,8 @@ class Code(StrEnum):
     CATALOGUE_TAMPERED = (
         "catalogue-tampered",
         _WARN,
-        "The catalogue held other bytes than the vault gives for the same version; the vault's are in force.",
-        "Find out who can write to the storage account.",
+        "The catalogue held other bytes than the vault gives for the same version.",
+        "The vault's bytes are in force; find out who can write to the storage account.",
     )
 
 

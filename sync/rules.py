@@ -53,7 +53,7 @@ def weak_key(certificate: Certificate, _: datetime) -> Finding | None:
 
 
 def weak_signature(certificate: Certificate, _: datetime) -> Finding | None:
-    """A root's signature of itself proves nothing and is not relied on (RFC 5280 §6.1.1 (d)): it is exempt."""
+    """A root's signature of itself is not relied on (RFC 5280 §6.1.1 (d)), so a CA's own is exempt."""
     if certificate.signature in _STRONG_HASHES or (certificate.is_ca and issued(certificate, certificate)):
         return None
     return Finding(Code.WEAK_SIGNATURE, f"{certificate.subject} is signed with {certificate.signature}")

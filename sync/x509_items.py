@@ -1,43 +1,36 @@
-"""Certificates and CRLs, parsed once: every fact that the rules need, extracted under one guard.
+"""Certificates and CRLs, parsed once: every fact that the rules need, as plain frozen values.
 
-`cryptography` reads lazily and fails late, with many kinds of error; nothing of it is kept, so that no later
-look at an item can fail.
+Nothing of `cryptography` is kept, so that no later look at an item can fail.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import threading
-import warnings
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.utils import CryptographyDeprecationWarning
 
 from sync.findings import printable
+from sync.x509_load import Signed, guarded, load_certificate, load_crl, verifies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
 PARSED_ITEMS = 2048
 """How many parsed items are remembered; a parsed certificate takes a few kilobytes."""
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
-_Read = TypeVar("_Read")
-_Signed = x509.Certificate | x509.CertificateRevocationList
 
-_WARNINGS = threading.Lock()
-
-
-class NotParsable(ValueError):
-    """The bytes are no certificate, or no CRL. The message is safe to show."""
+_USAGE_BITS = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+    *("key_agreement", "key_cert_sign", "crl_sign"),
+)
 
 
 class Kind(StrEnum):
@@ -63,7 +56,7 @@ class Certificate:
         version: 1 or 3.
         key: kind of the public key: `RSA`, `DSA`, a curve's name, `Ed25519`, `Ed448`, or an OID that nobody
             here knows.
-        key_bits: its size; 0 where the kind is unknown.
+        key_bits: its size; 0 where the kind says it (Ed25519, Ed448) or is unknown.
         signature: hash of the issuer's signature (`sha256`); empty where the algorithm has none of its own to
             choose (Ed25519); an OID where the algorithm is unknown.
         key_usage: names of the bits that are set, as `cryptography` spells them; None without the extension.
@@ -142,8 +135,8 @@ def parse(kind: Kind, der: bytes) -> Item:
         NotParsable: the bytes are not exactly one item of that kind.
     """
     if kind is Kind.CERTIFICATE:
-        return _guarded(lambda: _certificate(_load_certificate(der), der), "certificate")
-    return _guarded(lambda: _revocation_list(_load_crl(der), der), "CRL")
+        return guarded(lambda: _certificate(load_certificate(der), der))
+    return guarded(lambda: _revocation_list(load_crl(der), der))
 
 
 def pem(item: Item) -> bytes:
@@ -152,48 +145,6 @@ def pem(item: Item) -> bytes:
     body = base64.b64encode(item.der).decode("ascii")
     lines = [body[at : at + 64] for at in range(0, len(body), 64)]
     return "\n".join((f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", "")).encode("ascii")
-
-
-def signed_by(ca: Certificate, item: Item) -> bool:
-    """Whether the CA's key made the item's signature; costs a public-key operation (`chain.issued`
-    remembers).
-
-    SHA-1 and MD5 are verified too: that they are weak is for a rule to say. What cannot be verified was not
-    signed.
-    """
-    try:
-        return _guarded(lambda: _verifies(_load_certificate(ca.der), _load(item)), "signature")
-    except NotParsable:
-        return False
-
-
-def _guarded(read: Callable[[], _Read], what: str) -> _Read:
-    """Whatever `cryptography` raises becomes `NotParsable`; its messages are not shown."""
-    try:
-        return read()
-    except Exception as error:
-        raise NotParsable(f"this {what} cannot be read") from error
-    except BaseException as error:
-        if type(error).__name__ == "PanicException":  # pyo3's, which derives from BaseException
-            raise NotParsable(f"this {what} cannot be read") from error
-        raise
-
-
-def _load(item: Item) -> _Signed:
-    return _load_certificate(item.der) if isinstance(item, Certificate) else _load_crl(item.der)
-
-
-def _load_certificate(der: bytes) -> x509.Certificate:
-    """Some public roots have serial number 0; loading one warns, and a caller may make warnings errors."""
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        return x509.load_der_x509_certificate(der)
-
-
-def _load_crl(der: bytes) -> x509.CertificateRevocationList:
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        return x509.load_der_x509_crl(der)
 
 
 def _certificate(loaded: x509.Certificate, der: bytes) -> Certificate:
@@ -241,10 +192,7 @@ def _revocation_list(loaded: x509.CertificateRevocationList, der: bytes) -> Revo
 
 
 def _extension(extensions: x509.Extensions, kind: type[_Extension]) -> _Extension | None:
-    try:
-        return extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+    return next((each.value for each in extensions if isinstance(each.value, kind)), None)
 
 
 def _key(loaded: x509.Certificate) -> tuple[str, int]:
@@ -252,23 +200,22 @@ def _key(loaded: x509.Certificate) -> tuple[str, int]:
     try:
         key = loaded.public_key()
     except (UnsupportedAlgorithm, ValueError):
-        return loaded.public_key_algorithm_oid.dotted_string, 0
-    match key:
-        case rsa.RSAPublicKey():
-            return "RSA", key.key_size
-        case ec.EllipticCurvePublicKey():
-            return key.curve.name, key.curve.key_size
-        case dsa.DSAPublicKey():
-            return "DSA", key.key_size
-        case ed25519.Ed25519PublicKey():
-            return "Ed25519", 256
-        case ed448.Ed448PublicKey():
-            return "Ed448", 456
-        case _:
-            return loaded.public_key_algorithm_oid.dotted_string, 0
+        key = None
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.curve.name, key.curve.key_size
+    name = next((name for kind, name in _KEYS.items() if isinstance(key, kind)), None)
+    return name or loaded.public_key_algorithm_oid.dotted_string, getattr(key, "key_size", 0)
 
 
-def _signature(loaded: _Signed) -> str:
+_KEYS = {
+    rsa.RSAPublicKey: "RSA",
+    dsa.DSAPublicKey: "DSA",
+    ed25519.Ed25519PublicKey: "Ed25519",
+    ed448.Ed448PublicKey: "Ed448",
+}
+
+
+def _signature(loaded: Signed) -> str:
     try:
         algorithm = loaded.signature_hash_algorithm
     except UnsupportedAlgorithm:
@@ -277,14 +224,7 @@ def _signature(loaded: _Signed) -> str:
 
 
 def _bits(usage: x509.KeyUsage) -> frozenset[str]:
-    bits = (
-        "digital_signature",
-        "content_commitment",
-        "key_encipherment",
-        "data_encipherment",
-        "key_agreement",
-    )
-    return frozenset(bit for bit in (*bits, "key_cert_sign", "crl_sign") if getattr(usage, bit))
+    return frozenset(bit for bit in _USAGE_BITS if getattr(usage, bit))
 
 
 def _common_name(name: x509.Name) -> str:
@@ -345,7 +285,7 @@ def _is_application(
 
 
 def _self_signed(loaded: x509.Certificate) -> bool:
-    return loaded.issuer == loaded.subject and _verifies(loaded, loaded)
+    return loaded.issuer == loaded.subject and verifies(loaded, loaded)
 
 
 def _incomplete(extensions: x509.Extensions, entries: list[x509.RevokedCertificate]) -> str | None:
@@ -365,32 +305,3 @@ def _incomplete(extensions: x509.Extensions, entries: list[x509.RevokedCertifica
 
 def _of_another_issuer(entry: x509.RevokedCertificate) -> bool:
     return _extension(entry.extensions, x509.CertificateIssuer) is not None
-
-
-def _verifies(ca: x509.Certificate, signed: _Signed) -> bool:
-    """Whether the CA's key made the signature.
-
-    `verify_directly_issued_by` and `is_signature_valid` refuse SHA-1, which old plants need verified, so the
-    key does it.
-    """
-    body = signed.tbs_certificate_bytes if isinstance(signed, x509.Certificate) else signed.tbs_certlist_bytes
-    try:
-        _verify(ca, signed, body)
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _verify(ca: x509.Certificate, signed: _Signed, body: bytes) -> None:
-    parameters, algorithm = signed.signature_algorithm_parameters, signed.signature_hash_algorithm
-    match ca.public_key():
-        case rsa.RSAPublicKey() as key if not isinstance(parameters, ec.ECDSA) and parameters and algorithm:
-            key.verify(signed.signature, body, parameters, algorithm)
-        case ec.EllipticCurvePublicKey() as key if isinstance(parameters, ec.ECDSA):
-            key.verify(signed.signature, body, parameters)
-        case dsa.DSAPublicKey() as key if algorithm:
-            key.verify(signed.signature, body, algorithm)
-        case (ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey()) as key if algorithm is None:
-            key.verify(signed.signature, body)
-        case _:
-            raise InvalidSignature

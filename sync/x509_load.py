@@ -1,0 +1,93 @@
+"""The door to `cryptography`: loading DER and verifying signatures, under one guard.
+
+The library reads lazily and fails late, with many kinds of error, and warns about what old public roots do.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from typing import TYPE_CHECKING, TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+from cryptography.utils import CryptographyDeprecationWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+Signed = x509.Certificate | x509.CertificateRevocationList
+
+_Read = TypeVar("_Read")
+
+_WARNINGS = threading.Lock()
+
+
+class NotParsable(ValueError):  # noqa: N818 - says what the bytes are
+    """The bytes are no certificate, or no CRL. The message is safe to show."""
+
+
+def guarded(read: Callable[[], _Read]) -> _Read:
+    """Whatever reading makes `cryptography` raise becomes `NotParsable`; its messages are not shown.
+
+    Raises:
+        NotParsable: with the cause chained.
+    """
+    try:
+        return read()
+    except Exception as error:
+        raise NotParsable("these bytes cannot be read") from error
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # pyo3's, which derives from BaseException
+            raise NotParsable("these bytes cannot be read") from error
+        raise
+
+
+def load_certificate(der: bytes) -> x509.Certificate:
+    """A certificate; serial number 0, which some public roots have, warns of nothing here."""
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return x509.load_der_x509_certificate(der)
+
+
+def load_crl(der: bytes) -> x509.CertificateRevocationList:
+    """A CRL, as quietly."""
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return x509.load_der_x509_crl(der)
+
+
+def verifies(ca: x509.Certificate, signed: Signed) -> bool:
+    """Whether the CA's key made the signature; what cannot be verified it did not. Names are not compared.
+
+    The key verifies, since `verify_directly_issued_by` and `is_signature_valid` refuse SHA-1 and MD5: whether an
+    old plant lives with those is for its policy to say.
+    """
+    try:
+        _verify(ca.public_key(), signed, _signed_bytes(signed))
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+    return True
+
+
+def _signed_bytes(signed: Signed) -> bytes:
+    return signed.tbs_certificate_bytes if isinstance(signed, x509.Certificate) else signed.tbs_certlist_bytes
+
+
+def _verify(key: CertificatePublicKeyTypes, signed: Signed, body: bytes) -> None:
+    parameters, algorithm = signed.signature_algorithm_parameters, signed.signature_hash_algorithm
+    match key:
+        case rsa.RSAPublicKey() if algorithm:
+            scheme = parameters if isinstance(parameters, padding.PSS) else padding.PKCS1v15()
+            key.verify(signed.signature, body, scheme, algorithm)
+        case ec.EllipticCurvePublicKey() if isinstance(parameters, ec.ECDSA):
+            key.verify(signed.signature, body, parameters)
+        case dsa.DSAPublicKey() if algorithm:
+            key.verify(signed.signature, body, algorithm)
+        case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
+            key.verify(signed.signature, body)
+        case _:
+            raise InvalidSignature
