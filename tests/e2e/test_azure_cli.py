@@ -1,4 +1,4 @@
-"""The unmodified Azure CLI sets secrets as the documentation of Azure IoT Operations says, and they can be used.
+"""The unmodified Azure CLI sets secrets with the commands of the Azure IoT Operations documentation.
 
 The commands: "Configure OPC UA certificates infrastructure for the connector for OPC UA" on Microsoft Learn.
 """
