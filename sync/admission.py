@@ -12,14 +12,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sync.assignment import assign
+from sync.assignment import LISTS_TAG, NOWHERE, assign
 from sync.catalogue import Entry
 from sync.desired import Desires
 from sync.errors import Changed, NotFound, Temporary
 from sync.examine import examine, refuse_managed
 from sync.findings import Code
 from sync.holding import must_wait, removal_rows
-from sync.judge import NOWHERE, Look, judge, proof_is_due, settle, walk
+from sync.judge import Look, judge, proof_is_due, settle, walk
 from sync.lists import Configuration
 from sync.ports import RowKind, RowName, Write
 from sync.removals import hold, losses, may_lose
@@ -125,9 +125,9 @@ def vault_versions(vault: Vault, key: SecretKey) -> tuple[VersionProperties, ...
         return versions
     if not found.complete:
         listed = next((s for s in vault.listing() if s.name.casefold() == key.name), None)
-        if listed is None or listed.managed or "trustcast-lists" not in listed.tags or not listed.enabled:
+        if listed is None or listed.managed or LISTS_TAG not in listed.tags or not listed.enabled:
             return versions
-    elif not any("trustcast-lists" in v.tags for v in versions) or not versions[0].enabled or versions[0].managed:
+    elif not any(LISTS_TAG in v.tags for v in versions) or not versions[0].enabled or versions[0].managed:
         return versions
     try:
         current = vault.read(key.name, None).properties
@@ -147,7 +147,11 @@ def _reading(vault: Vault, key: SecretKey, version: VersionProperties, look: Loo
 
 
 def _write(
-    service: Service, stored: Stored[Row] | None, old: Entry | None, new: Entry, head: Stored[Head],
+    service: Service,
+    stored: Stored[Row] | None,
+    old: Entry | None,
+    new: Entry,
+    head: Stored[Head],
     configuration: Configuration,
 ) -> bool:
     """Write the row, with a new head where it decides anything; True if the head moved."""
@@ -217,5 +221,6 @@ def _tell(old: Entry | None, new: Entry) -> None:
     tampered = any(note.code is Code.CATALOGUE_TAMPERED for note in new.notes)
     level = logging.WARNING if tampered else logging.INFO
     state = "held" if new.held else "gone" if new.gone else "assigned" if new.assigned else "unassigned"
-    codes = sorted({f.code.value for r in (*new.rejected, *new.candidates[:1]) for f in r.findings})
+    findings = [*(f for r in new.rejected for f in r.findings), *(f for c in new.candidates[:1] for f in c.findings)]
+    codes = sorted({finding.code.value for finding in findings})
     log.log(level, "catalogued %s: %s%s %s", new.key, state, "" if old else " (new)", " ".join(codes))

@@ -14,7 +14,7 @@ from sync.ports import Proposal, RowKind, RowName, Write
 from sync.removals import hold, losses
 
 if TYPE_CHECKING:
-    from sync.ports import Stored
+    from sync.ports import Row, Stored
     from sync.service import Service
 
 log = logging.getLogger("trustcast.configuration")
@@ -38,7 +38,7 @@ def adopt_configuration(service: Service) -> None:
         log.info("another worker put the configuration into force")
 
 
-def _adopt(service: Service, old: Configuration | None, stored: Stored[object] | None) -> None:
+def _adopt(service: Service, old: Configuration | None, stored: Stored[Row] | None) -> None:
     head = service.decisions.head()
     snapshot = service.decisions.snapshot()
     now = service.clock()

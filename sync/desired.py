@@ -214,7 +214,9 @@ def revoked_certificates(chosen: Mapping[SecretKey, Offer]) -> frozenset[str]:
         for certificate in certificates
         if certificate.serial in crl.revoked
         and certificate.issuer_name == crl.issuer_name
-        and any(issued(ca, crl) and issued(ca, certificate) for ca in certificates if ca.subject_name == crl.issuer_name)
+        and any(
+            issued(ca, crl) and issued(ca, certificate) for ca in certificates if ca.subject_name == crl.issuer_name
+        )
     )
 
 
@@ -345,7 +347,11 @@ class Desires:
         return Desired(files, gone, versions, findings, digest_of(files))
 
     def _gone(
-        self, files: Mapping[str, WantedFile], left: Mapping[str, Proof], chosen: Chosen, reached: set[SecretKey]
+        self,
+        files: Mapping[str, WantedFile],
+        left: Mapping[str, Proof],
+        chosen: Chosen,
+        reached: set[SecretKey],
     ) -> dict[str, Proof]:
         gone: dict[str, Proof] = {}
         for name, owners in self._owners.items():

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sync.assignment import Assignment
+from sync.assignment import NOWHERE
 from sync.catalogue import KNOWN_VERSIONS, PROOF_INTERVAL, SECOND_LOOK, Candidate, Entry, Rejected
 from sync.desired import names_of
 from sync.findings import Code, Finding
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from sync.assignment import Assigned
+    from sync.assignment import Assigned, Assignment
     from sync.lists import Configuration
     from sync.secret import SecretKey, VersionProperties
 
 Reading = Candidate | Rejected
-NOWHERE = Assignment(lists=(), clusters="*", file=None, accept=frozenset(), version="", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +183,19 @@ def _newest_of_each_kind(candidates: tuple[Candidate, ...]) -> tuple[Candidate, 
 
 def _gone(entry: Entry, at: datetime) -> Entry:
     new = replace(
-        entry, newest=None, gone=True, candidates=(), rejected=(), notes=(), known=(), stop=None, since=None,
-        looked=at, proved=None, settled=True, held=None,
+        entry,
+        newest=None,
+        gone=True,
+        candidates=(),
+        rejected=(),
+        notes=(),
+        known=(),
+        stop=None,
+        since=None,
+        looked=at,
+        proved=None,
+        settled=True,
+        held=None,
     )
     return replace(new, former=_former(entry, new))
 

@@ -11,7 +11,7 @@ from sync.errors import Permanent, Temporary, Unauthorized, Unreachable
 from sync.findings import printable
 from sync.plan import Verb
 from sync.status import ListStatus, State
-from sync.x509_items import thumbprint
+from sync.thumbprints import thumbprints
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -75,9 +75,9 @@ def _still_ours(previous: ListStatus, plan: Plan) -> dict[str, str]:
     return {name: sha for name, sha in previous.applied.items() if name in there}
 
 
-def _thumbprints(observed: Observed) -> dict[str, str]:
-    found = {name: thumbprint(data) for name, data in observed.data.items()}
-    return {name: sha for name, sha in found.items() if sha is not None}
+def _thumbprints(observed: Observed) -> dict[str, tuple[str, ...]]:
+    found = {name: thumbprints(data) for name, data in observed.data.items()}
+    return {name: prints for name, prints in found.items() if prints}
 
 
 def _state(facts: Pushed) -> tuple[State, str]:
@@ -88,7 +88,10 @@ def _state(facts: Pushed) -> tuple[State, str]:
     if observed.immutable and plan.writes:
         return State.BLOCKED, "the Secret is immutable: delete it on the cluster, so that it is created anew"
     if plan.writes and facts.wrote:
-        return State.BLOCKED, "the API server accepted the write but returned something else: check admission webhooks"
+        return (
+            State.BLOCKED,
+            "the API server accepted the write but returned something else: check admission webhooks",
+        )
     if plan.writes:
         return State.DRIFTED, _counted(plan)
     if waiting := plan.named(Verb.WAIT):
@@ -108,9 +111,7 @@ def _counted(plan: Plan) -> str:
 DRIFT = (Verb.ADD, Verb.REPLACE, Verb.RESTORE, Verb.ADOPT, Verb.REMOVE)
 
 
-def failed(
-    previous: ListStatus, error: TrustcastError, now: datetime, rhythm: Rhythm, head: str
-) -> ListStatus:
+def failed(previous: ListStatus, error: TrustcastError, now: datetime, rhythm: Rhythm, head: str) -> ListStatus:
     """The status of a list whose cluster could not be read or written; what is remembered as ours stays.
 
     It bears the head, but not the digest: every plan asks for it again, except where it is offline and not due.
@@ -150,7 +151,8 @@ def paused(previous: ListStatus, head: str) -> ListStatus:
 
 def backoff(failures: int, rhythm: Rhythm) -> timedelta:
     """How long to wait after so many failures in a row: doubling, at most an hour (law 12)."""
-    return min(rhythm.offline_first * 2 ** min(failures - 1, 20), rhythm.offline_most)
+    doubled: timedelta = rhythm.offline_first * 2 ** min(failures - 1, 20)
+    return min(doubled, rhythm.offline_most)
 
 
 def verify_in(status: ListStatus, rhythm: Rhythm) -> timedelta:

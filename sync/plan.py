@@ -1,8 +1,8 @@
 """What must change on one list of one cluster: a value that preview, push, drift and dashboard share.
 
-    want   what the list should hold, as far as it fits         gone   names with a proof that they must leave
-    ours   what status remembers having applied, or what managedFields give to our apply
-    keep   ours, not wanted, without a proof: stays as observed (law 4)
+want   what the list should hold, as far as it fits         gone   names with a proof that they must leave
+ours   what status remembers having applied, or what managedFields give to our apply
+keep   ours, not wanted, without a proof: stays as observed (law 4)
 """
 
 from __future__ import annotations
@@ -132,11 +132,7 @@ def _present(name: str, data: bytes, ours: set[str], desired: Desired, accounted
 
 def _too_large(changes: Mapping[str, Change], observed: Observed, desired: Desired) -> list[str]:
     """Names whose growth does not fit; the newest wait, and what leaves makes room first."""
-    staying = {
-        name: len(data)
-        for name, data in observed.data.items()
-        if changes[name].verb is not Verb.REMOVE
-    }
+    staying = {name: len(data) for name, data in observed.data.items() if changes[name].verb is not Verb.REMOVE}
     growing = [w for n, w in desired.files.items() if changes[n].verb in {Verb.ADD, Verb.REPLACE, Verb.RESTORE}]
     growing.sort(key=lambda w: (changes[w.name].verb is Verb.ADD, w.since.timestamp() if w.since else 0.0, w.name))
     total = sum(staying.values())
@@ -159,7 +155,13 @@ def _plan(changes: Mapping[str, Change], observed: Observed, ours: set[str], des
     writes = any(c.verb in WRITES - {Verb.REMOVE} for c in changes.values())
     applies = writes or bool((removed - set(null)) & observed.owned)
     listed = tuple(changes[n] for n in sorted(changes))
-    return Plan(listed, applies and not observed.exists, null, _applied(final, observed, desired) if applies else None, ours_after)
+    return Plan(
+        listed,
+        applies and not observed.exists,
+        null,
+        _applied(final, observed, desired) if applies else None,
+        ours_after,
+    )
 
 
 def _applied(final: Mapping[str, bytes], observed: Observed, desired: Desired) -> Mapping[str, bytes]:

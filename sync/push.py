@@ -189,9 +189,7 @@ def _settled(service: Service, found: Found, previous: ListStatus, now: datetime
     return pushed(previous, facts, service.rhythm)
 
 
-def _observe(
-    service: Service, registration: Registration, definition: ListDefinition, deadline: Deadline
-) -> Sight:
+def _observe(service: Service, registration: Registration, definition: ListDefinition, deadline: Deadline) -> Sight:
     """Read the object; on a 401 the credential is read again, once."""
     target = service.clusters.connect(registration, deadline)
     try:

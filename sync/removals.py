@@ -86,9 +86,7 @@ def _pairs(before: Desires, after: Desires) -> Iterator[tuple[Registration, List
                 yield registration, definition, old, after.of(registration, definition)
 
 
-def too_much(
-    lost: Iterable[Loss], history: Iterable[Losses], after: Desires, *, now: datetime, limits: Limits
-) -> bool:
+def too_much(lost: Iterable[Loss], history: Iterable[Losses], after: Desires, *, now: datetime, limits: Limits) -> bool:
     """Whether a list would lose more than its limit, counting what it lost within 24 hours and did not get back."""
     recent = [loss for losses_ in history if now - losses_.at <= WINDOW for loss in losses_.losses]
     for loss in lost:
@@ -112,12 +110,7 @@ def _has(after: Desires, cluster: str, list_name: str) -> frozenset[str]:
 
 def too_wide(lost: Iterable[Loss], after: Desires, limits: Limits) -> bool:
     """Whether a change of selectors, labels or registrations takes files from too many clusters at once."""
-    hit = {
-        cluster
-        for loss in lost
-        for cluster in loss.clusters
-        if _left_by(after, cluster, loss) is Proof.ELSEWHERE
-    }
+    hit = {cluster for loss in lost for cluster in loss.clusters if _left_by(after, cluster, loss) is Proof.ELSEWHERE}
     return len(hit) > limits.clusters and len(hit) > limits.cluster_share * len(after.snapshot.clusters)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sync.clusters import Registration
-    from sync.ports import Head, Snapshot, Stored
+    from sync.ports import Snapshot
     from sync.secret import SecretKey
     from sync.service import Service
 
@@ -40,14 +40,14 @@ class HeldRemoval:
     proposal: str | None = None
 
 
-def _decide(service: Service, step: Callable[[Snapshot, Stored[Head]], tuple[tuple[Write, ...], bool]]) -> None:
+def _decide(service: Service, step: Callable[[Snapshot], tuple[tuple[Write, ...], bool]]) -> None:
     """Run one read-decide-write step until nothing changed under it; `step` gives writes and whether files leave."""
     for _ in range(TRIES):
         head = service.decisions.head()
         snapshot = service.decisions.snapshot(fresh=True)
-        writes, removal = step(snapshot, head)
         new = service.next_head(head.value)
         try:
+            writes, removal = step(snapshot)
             if writes:
                 service.decisions.commit(writes, head=new, on_head=head.etag if removal else None)
                 request_plan(service, new, "steered")
@@ -66,7 +66,7 @@ def register(service: Service, registration: Registration) -> Held | None:
     """
     answer: list[Held | None] = []
 
-    def step(snapshot: Snapshot, _head: Stored[Head]) -> tuple[tuple[Write, ...], bool]:
+    def step(snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
         writes, held = _registration_writes(service, snapshot, registration)
         answer.append(held)
         return writes, True
@@ -104,7 +104,7 @@ def unregister(service: Service, name: str) -> None:
         NotFound: no such cluster is registered.
     """
 
-    def step(snapshot: Snapshot, _head: Stored[Head]) -> tuple[tuple[Write, ...], bool]:
+    def step(snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
         if name not in snapshot.clusters:
             raise NotFound(f"no cluster {name} is registered; see `trustcast clusters list`")
         return (Write(RowName(RowKind.CLUSTER, name), None, "*"),), False
@@ -121,7 +121,7 @@ def set_paused(service: Service, name: str, paused: bool) -> None:
         NotFound: no such cluster is registered.
     """
 
-    def step(snapshot: Snapshot, _head: Stored[Head]) -> tuple[tuple[Write, ...], bool]:
+    def step(snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
         registration = snapshot.clusters.get(name)
         if registration is None:
             raise NotFound(f"no cluster {name} is registered; see `trustcast clusters list`")
@@ -160,7 +160,7 @@ def approve(service: Service, digest: str) -> HeldRemoval:
     removal = find_held(service.decisions.snapshot(fresh=True), digest)
     approval = Approval(removal.held.digest, service.clock())
 
-    def step(_snapshot: Snapshot, _head: Stored[Head]) -> tuple[tuple[Write, ...], bool]:
+    def step(_snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
         return (Write(RowName(RowKind.APPROVAL, approval.digest), approval, "*"),), False
 
     _decide(service, step)
@@ -187,14 +187,15 @@ def reject(service: Service, digest: str) -> HeldRemoval:
     """
     removal = find_held(service.decisions.snapshot(fresh=True), digest)
 
-    def step(snapshot: Snapshot, _head: Stored[Head]) -> tuple[tuple[Write, ...], bool]:
+    def step(snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
         now = find_held(snapshot, removal.held.digest)
         refused = replace(now.held, refused=True)
         if now.key is not None:
             row = RowName.secret(now.key)
             stored = service.decisions.row(row)
-            entry = snapshot.entries[now.key]
-            return (Write(row, replace(entry, held=refused), stored.etag if stored else None),), False
+            if stored is None or not isinstance(stored.value, Entry) or stored.value.held != now.held:
+                raise Changed("the removal changed while it was rejected")
+            return (Write(row, replace(stored.value, held=refused), stored.etag),), False
         name = RowName(RowKind.PROPOSAL, now.proposal or "")
         if now.proposal == PROPOSED.rest:
             return (Write(name, replace(snapshot.proposals[name.rest], held=refused), "*"),), False
@@ -214,7 +215,7 @@ def clear_revoked(service: Service, key: SecretKey) -> int:
     """
     cleared: list[int] = []
 
-    def step(snapshot: Snapshot, _head: Stored[Head]) -> tuple[tuple[Write, ...], bool]:
+    def step(snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
         stored = service.decisions.row(RowName.secret(key))
         if stored is None or not isinstance(stored.value, Entry):
             raise NotFound(f"the catalogue knows no secret {key}")

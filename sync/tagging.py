@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sync.admission import admit, vault_versions
-from sync.assignment import assign
+from sync.assignment import ACCEPT_TAG, CLUSTERS_TAG, FILE_TAG, LISTS_TAG, assign
 from sync.errors import Invalid, NotFound
 from sync.findings import Severity
+from sync.lists import NO_LIST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from sync.secret import SecretKey
     from sync.service import Service
 
-LISTS = "trustcast-lists"
-CLUSTERS = "trustcast-clusters"
-FILE = "trustcast-file"
-ACCEPT = "trustcast-accept"
 MOST_TAGS = 15
 
 
@@ -51,7 +48,7 @@ def assign_secret(service: Service, key: SecretKey, tags: Tags) -> Entry | None:
     versions = vault_versions(vault, key)
     if not versions:
         raise NotFound(f"{key.vault} has no secret {key.name}")
-    bearing = next((v.tags for v in versions if LISTS in v.tags), {})
+    bearing = next((v.tags for v in versions if LISTS_TAG in v.tags), {})
     merged = _merged(versions[0].tags, bearing, tags)
     if len(merged) > MOST_TAGS:
         raise Invalid(f"{key} would have {len(merged)} tags, and Key Vault allows {MOST_TAGS}: remove some")
@@ -64,8 +61,8 @@ def assign_secret(service: Service, key: SecretKey, tags: Tags) -> Entry | None:
 
 
 def _merged(own: Mapping[str, str], bearing: Mapping[str, str], tags: Tags) -> dict[str, str]:
-    carried = {name: bearing[name] for name in (CLUSTERS, FILE, ACCEPT) if name in bearing}
-    asked = {LISTS: tags.lists, CLUSTERS: tags.clusters, FILE: tags.file, ACCEPT: tags.accept}
+    carried = {name: bearing[name] for name in (CLUSTERS_TAG, FILE_TAG, ACCEPT_TAG) if name in bearing}
+    asked = {LISTS_TAG: tags.lists, CLUSTERS_TAG: tags.clusters, FILE_TAG: tags.file, ACCEPT_TAG: tags.accept}
     return {**carried, **own, **{name: value for name, value in asked.items() if value is not None}}
 
 
@@ -75,4 +72,4 @@ def unassign_secret(service: Service, key: SecretKey) -> Entry | None:
     Raises:
         NotFound: the vault is not watched, or has no such secret.
     """
-    return assign_secret(service, key, Tags(lists="none"))
+    return assign_secret(service, key, Tags(lists=NO_LIST))

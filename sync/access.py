@@ -1,0 +1,109 @@
+"""Access to registered clusters: credentials from their own vault, checked and pinned, clients kept open (law 13)."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Protocol
+
+from sync.errors import Invalid, NotFound, Permanent, Temporary, Unauthorized
+from sync.kubeconfig import Endpoint, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sync.clusters import Registration
+    from sync.deadline import Deadline
+    from sync.ports import Target, Vault
+
+CREDENTIAL_TAG = "trustcast-credential"
+"""A credential is read only if this tag names the cluster that asks for it."""
+
+OPEN_CLIENTS = 256
+"""Clients kept open in one worker; one takes about 60 KiB."""
+
+
+class Client(Protocol):
+    """An open cluster."""
+
+    def within(self, deadline: Deadline) -> Target: ...
+    def close(self) -> None: ...
+
+
+class ClusterAccess:
+    """The `Clusters` port: opens clusters with their credentials and keeps the latest open.
+
+    Args:
+        credentials: the credentials vault; None where none is configured.
+        open_client: opens one cluster's API.
+    """
+
+    def __init__(self, credentials: Vault | None, open_client: Callable[[Endpoint], Client]) -> None:
+        self._credentials = credentials
+        self._open_client = open_client
+        self._clients: OrderedDict[tuple[str, ...], Client] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def connect(self, registration: Registration, deadline: Deadline, *, renew: bool = False) -> Target:
+        """See `sync.ports.Clusters.connect`."""
+        key = (registration.name, registration.access.secret, registration.host, registration.ca_sha256)
+        with self._lock:
+            client = self._clients.pop(key, None)
+            if client is not None and not renew:
+                self._clients[key] = client
+                return client.within(deadline)
+        if client is not None:
+            client.close()
+        opened = self._open_client(pinned(self.endpoint(registration.name, registration.access.secret), registration))
+        self._keep(key, opened)
+        return opened.within(deadline)
+
+    def _keep(self, key: tuple[str, ...], client: Client) -> None:
+        with self._lock:
+            self._clients[key] = client
+            surplus = [self._clients.popitem(last=False)[1] for _ in range(len(self._clients) - OPEN_CLIENTS)]
+        for old in surplus:
+            old.close()
+
+    def endpoint(self, cluster: str, secret: str) -> Endpoint:
+        """Read and parse a cluster's credential.
+
+        Raises:
+            Permanent: there is none, it is not this cluster's, or it is no acceptable kubeconfig.
+            Temporary: the credentials vault does not answer.
+        """
+        if self._credentials is None:
+            raise Invalid("no credentials vault is configured: set TRUSTCAST_CREDENTIALS_VAULT")
+        try:
+            return parse(_credential(self._credentials, cluster, secret))
+        except (Temporary, Unauthorized) as error:
+            told = f"the credentials vault: {error}"
+            if isinstance(error, Temporary):
+                raise Temporary(told, retry_after=error.retry_after) from error
+            raise Permanent(told) from error
+
+
+def _credential(vault: Vault, cluster: str, secret: str) -> str:
+    """The kubeconfig's text; its value is read only after its tag named the cluster."""
+    newest = next(iter(vault.versions(secret).items), None)
+    if newest is None:
+        raise NotFound(f"the credentials vault has no secret {secret}: store the cluster's kubeconfig there")
+    if newest.tags.get(CREDENTIAL_TAG) != cluster:
+        raise Invalid(f"the secret {secret} is not {cluster}'s credential: tag it {CREDENTIAL_TAG}={cluster}")
+    if not newest.enabled:
+        raise Invalid(f"the newest version of the credential {secret} is disabled: enable it or set a new one")
+    return vault.read(secret, newest.version).value
+
+
+def pinned(endpoint: Endpoint, registration: Registration) -> Endpoint:
+    """The endpoint, if it is the one that was registered.
+
+    Raises:
+        Permanent: its host or its CA is another.
+    """
+    if (endpoint.host, endpoint.ca_sha256) != (registration.host, registration.ca_sha256):
+        raise Permanent(
+            f"the credential of {registration.name} now points to another host or CA than registered: if that is "
+            f"right, run `trustcast clusters add {registration.name} … --confirm`"
+        )
+    return endpoint
