@@ -1,9 +1,9 @@
 """Events of Event Grid, read as far as they may be believed; and the messages of our own queues.
 
-An event only says "look". Nothing of it is trusted but the host, the name and the version in its `Id`, and its
-URL is never followed. Whatever else it says (vault, object, source) may only contradict it, and then it is
-ignored. Both schemas occur (Event Grid's and CloudEvents 1.0), and data with keys in any case, with stray white
-space in keys and values, and with numbers as text.
+An event only says "look". Nothing of it is trusted but the host, the name and the version in its `Id`, and
+its URL is never followed. Whatever else it says (vault, object, source) may only contradict it; then it is
+ignored. Both schemas occur (Event Grid's and CloudEvents 1.0), and data with keys in any case, with stray
+white space in keys and values, and with numbers as text.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ LONGEST_DELIVERY = 1024 * 1024
 SCHEMA = 1
 """Of the queues' messages."""
 
-_PATH = re.compile(
-    r"/secrets/(?P<name>[0-9A-Za-z-]{1,127})(/(?P<version>[0-9A-Za-z]{1,64}))?/?", re.IGNORECASE
-)
+_PATH = re.compile(r"/secrets/(?P<name>[0-9A-Za-z-]{1,127})(/(?P<version>[0-9A-Za-z]{1,64}))?/?", re.IGNORECASE)
 _CLOUD_EVENT = ("id", "source", "type", "specversion", "subject", "data")
 _GRID_EVENT = ("id", "topic", "subject", "eventtype", "data", "dataversion")
 
@@ -115,9 +113,7 @@ def _envelope(event: Mapping[str, Any]) -> _Envelope:
     """The event as the SDK reads it, but for its time: an odd one would make the SDK refuse the whole."""
     named = {key.strip().casefold(): value for key, value in event.items()}
     if "specversion" in named:
-        cloud: CloudEvent[Any] = CloudEvent.from_dict(
-            {key: named[key] for key in _CLOUD_EVENT if key in named}
-        )
+        cloud: CloudEvent[Any] = CloudEvent.from_dict({key: named[key] for key in _CLOUD_EVENT if key in named})
         return _Envelope(cloud.type, named.get("id"), cloud.source, cloud.data)
     grid: Any = EventGridEvent.from_dict({key: named[key] for key in _GRID_EVENT if key in named})
     return _Envelope(grid.event_type, grid.id, grid.topic, grid.data)
@@ -138,9 +134,7 @@ def _normalised(data: object) -> dict[str, str]:
     """The text values of the event's data, with keys and values as they were meant."""
     if not isinstance(data, dict):
         raise Invalid("its data is no object")
-    return {
-        str(key).strip().casefold(): value.strip() for key, value in data.items() if isinstance(value, str)
-    }
+    return {str(key).strip().casefold(): value.strip() for key, value in data.items() if isinstance(value, str)}
 
 
 def _identifier(url: str) -> tuple[SecretKey, str | None]:
@@ -166,9 +160,7 @@ def _contradictions(key: SecretKey, data: Mapping[str, str], source: str) -> Ite
     named = data.get("vaultname", "").casefold()
     if vault and named not in {"", vault}:
         yield "VaultName"
-    resource = (
-        source.rstrip("/").casefold().rpartition("/vaults/")[2] if "/vaults/" in source.casefold() else ""
-    )
+    resource = source.rstrip("/").casefold().rpartition("/vaults/")[2] if "/vaults/" in source.casefold() else ""
     if resource not in {"", vault or named or resource}:
         yield "source"
 
@@ -219,9 +211,7 @@ class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def encode(message: PlanFleet | PushCluster) -> str:
     """The message as JSON text."""
-    return msgspec.json.encode(
-        _Wire(SCHEMA, message.type, msgspec.Raw(msgspec.json.encode(message)))
-    ).decode()
+    return msgspec.json.encode(_Wire(SCHEMA, message.type, msgspec.Raw(msgspec.json.encode(message)))).decode()
 
 
 def decode(text: str | bytes, wanted: type[Message]) -> Message:
@@ -237,6 +227,5 @@ def decode(text: str | bytes, wanted: type[Message]) -> Message:
     except (ValueError, RecursionError) as error:
         raise Invalid(f"the queue message is malformed: {printable(str(error))}") from error
     raise Invalid(
-        f"the queue message is '{printable(wire.type)}' of schema {wire.schema}, "
-        f"not '{wanted.type}' of schema {SCHEMA}"
+        f"the queue message is '{printable(wire.type)}' of schema {wire.schema}, not '{wanted.type}' of schema {SCHEMA}"
     )
