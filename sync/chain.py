@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from cryptography import x509
+
 from sync.x509_items import Certificate
-from sync.x509_load import NotParsable, guarded, load_certificate, load_crl, verifies
+from sync.x509_load import NotParsable, guarded, verifies
 
 if TYPE_CHECKING:
     from sync.x509_items import Item
@@ -43,8 +45,8 @@ def issued(ca: Certificate, item: Item) -> bool:
 
 
 def _signed_by(ca: Certificate, item: Item) -> bool:
-    load = load_certificate if isinstance(item, Certificate) else load_crl
+    load = x509.load_der_x509_certificate if isinstance(item, Certificate) else x509.load_der_x509_crl
     try:
-        return guarded(lambda: verifies(load_certificate(ca.der), load(item.der)))
+        return guarded(lambda: verifies(x509.load_der_x509_certificate(ca.der), load(item.der)))
     except NotParsable:
         return False

@@ -79,9 +79,7 @@ def decode(value: str, *, content_type: str | None, file_encoding: str | None) -
 
 def _decode(value: str) -> tuple[tuple[str, ...], tuple[Item, ...]]:
     if len(value) > MAX_LENGTH:
-        raise _RefusedError(
-            Code.NOT_A_CERTIFICATE, f"{len(value):,} characters, and a secret holds at most 25 KB"
-        )
+        raise _RefusedError(Code.NOT_A_CERTIFICATE, f"{len(value):,} characters, and a secret holds at most 25 KB")
     layers, content = _peel(value)
     items = _from_der(content) if isinstance(content, bytes) else _from_pem(content)
     return layers, tuple({item.sha256: item for item in items}.values())
@@ -110,9 +108,7 @@ def _peel(value: str) -> tuple[tuple[str, ...], bytes | str]:
         if not beneath:
             break
         layers, content = (*layers, name), beneath
-    raise _RefusedError(
-        Code.NOT_A_CERTIFICATE, "the value is empty" if not value.strip() else "neither PEM nor DER"
-    )
+    raise _RefusedError(Code.NOT_A_CERTIFICATE, "the value is empty" if not value.strip() else "neither PEM nor DER")
 
 
 def _binary(text: str) -> tuple[str, bytes]:
@@ -221,9 +217,7 @@ def _is_key_structure(content: bytes) -> bool:
     inside = content[_header_size(content) :]
     if inside[:2] == bytes([_INTEGER, 1]):
         version, following = inside[2:3], inside[3:4]
-        return version in {b"\0", b"\1"} or (
-            version == bytes([_PFX_VERSION]) and following == bytes([_SEQUENCE])
-        )
+        return version in {b"\0", b"\1"} or (version == bytes([_PFX_VERSION]) and following == bytes([_SEQUENCE]))
     if inside[:1] != bytes([_SEQUENCE]):
         return False
     first = inside[_header_size(inside) :]

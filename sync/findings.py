@@ -329,9 +329,7 @@ class Finding:
 
     def sentence(self) -> str:
         """What is the matter, what exactly, and what to do about it."""
-        exactly = (
-            f"{self.code.meaning.removesuffix('.')}: {self.detail}." if self.detail else self.code.meaning
-        )
+        exactly = f"{self.code.meaning.removesuffix('.')}: {self.detail}." if self.detail else self.code.meaning
         return f"{exactly} {self.code.remedy}"
 
 

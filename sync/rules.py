@@ -150,15 +150,11 @@ def _age(item: Item, now: datetime, expiry_warning: timedelta) -> Finding | None
     match item:
         case Certificate():
             if now < item.not_before:
-                return Finding(
-                    Code.NOT_YET_VALID, f"{item.subject} begins on {item.not_before:%Y-%m-%d %H:%M} UTC"
-                )
+                return Finding(Code.NOT_YET_VALID, f"{item.subject} begins on {item.not_before:%Y-%m-%d %H:%M} UTC")
             return expired(item, now) or _expires_soon(item, now, expiry_warning)
         case RevocationList():
             if now < item.this_update:
-                return Finding(
-                    Code.NOT_YET_VALID, f"the CRL of {item.issuer} is of {item.this_update:%Y-%m-%d %H:%M}"
-                )
+                return Finding(Code.NOT_YET_VALID, f"the CRL of {item.issuer} is of {item.this_update:%Y-%m-%d %H:%M}")
             return _crl_stale(item, now)
 
 
@@ -192,9 +188,7 @@ class Verdict:
     findings: tuple[Finding, ...]
 
 
-def verdict(
-    findings: Iterable[Finding], role: Role, *, accept: Collection[Code], reject: Collection[Code]
-) -> Verdict:
+def verdict(findings: Iterable[Finding], role: Role, *, accept: Collection[Code], reject: Collection[Code]) -> Verdict:
     """What the findings amount to on a list of that role.
 
     Args:
@@ -210,7 +204,5 @@ def verdict(
 
 def _judged(finding: Finding, accept: Collection[Code], reject: Collection[Code]) -> Finding:
     if finding.code in WAIVABLE and finding.code in accept:
-        return replace(
-            finding, code=Code.ACCEPTED_RISK, detail=printable(f"{finding.code}: {finding.detail}")
-        )
+        return replace(finding, code=Code.ACCEPTED_RISK, detail=printable(f"{finding.code}: {finding.detail}"))
     return replace(finding, insisted=True) if finding.code in reject else finding

@@ -17,7 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
 from sync.findings import printable
-from sync.x509_load import Signed, guarded, load_certificate, load_crl, verifies
+from sync.x509_load import Signed, guarded, verifies
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -135,8 +135,8 @@ def parse(kind: Kind, der: bytes) -> Item:
         NotParsable: the bytes are not exactly one item of that kind.
     """
     if kind is Kind.CERTIFICATE:
-        return guarded(lambda: _certificate(load_certificate(der), der))
-    return guarded(lambda: _revocation_list(load_crl(der), der))
+        return guarded(lambda: _certificate(x509.load_der_x509_certificate(der), der))
+    return guarded(lambda: _revocation_list(x509.load_der_x509_crl(der), der))
 
 
 def pem(item: Item) -> bytes:
@@ -234,9 +234,9 @@ def _common_name(name: x509.Name) -> str:
 
 def _comparable(name: x509.Name) -> bytes:
     """Equal for names that RFC 5280 §7.1 calls equal: string types, case and runs of blanks do not count."""
-    return repr(
-        [sorted((each.oid.dotted_string, _folded(each.value)) for each in rdn) for rdn in name.rdns]
-    ).encode("utf-8", "surrogatepass")
+    return repr([sorted((each.oid.dotted_string, _folded(each.value)) for each in rdn) for rdn in name.rdns]).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 def _folded(value: str | bytes) -> str:
@@ -249,9 +249,7 @@ def _application_uri(extensions: x509.Extensions) -> str | None:
     return uris[0] if uris else None
 
 
-def _is_ca(
-    loaded: x509.Certificate, constraints: x509.BasicConstraints | None, usage: x509.KeyUsage | None
-) -> bool:
+def _is_ca(loaded: x509.Certificate, constraints: x509.BasicConstraints | None, usage: x509.KeyUsage | None) -> bool:
     """Whether it is meant to issue certificates.
 
     - Version 1 has no extensions: a self-signed one is an old root (RFC 5280 §6.1.4 (k) leaves it to the
@@ -265,9 +263,7 @@ def _is_ca(
     return constraints.ca and not _is_application(loaded, constraints, usage)
 
 
-def _is_application(
-    loaded: x509.Certificate, constraints: x509.BasicConstraints, usage: x509.KeyUsage | None
-) -> bool:
+def _is_application(loaded: x509.Certificate, constraints: x509.BasicConstraints, usage: x509.KeyUsage | None) -> bool:
     """A self-signed OPC UA application certificate, though it carries CA:TRUE and keyCertSign.
 
     OPC 10000-6 §6.2.2: a self-signed one shall include keyCertSign, and where its cA flag is TRUE its path
@@ -297,9 +293,7 @@ def _incomplete(extensions: x509.Extensions, entries: list[x509.RevokedCertifica
         return "an indirect CRL"
     if point is not None:
         return "a CRL for one distribution point, or for some certificates or reasons only"
-    unknown = [
-        each for each in extensions if each.critical and isinstance(each.value, x509.UnrecognizedExtension)
-    ]
+    unknown = [each for each in extensions if each.critical and isinstance(each.value, x509.UnrecognizedExtension)]
     return f"a CRL with the critical extension {unknown[0].oid.dotted_string}" if unknown else None
 
 

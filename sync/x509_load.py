@@ -1,4 +1,4 @@
-"""The door to `cryptography`: loading DER and verifying signatures, under one guard.
+"""The door to `cryptography`: one guard around all reading, and the verifying of signatures.
 
 The library reads lazily and fails late, with many kinds of error, and warns about what old public roots do.
 """
@@ -33,11 +33,16 @@ class NotParsable(ValueError):  # noqa: N818 - says what the bytes are
 def guarded(read: Callable[[], _Read]) -> _Read:
     """Whatever reading makes `cryptography` raise becomes `NotParsable`; its messages are not shown.
 
+    Its warnings are silenced meanwhile: serial number 0, which some public roots have, warns at every look, and a
+    caller may make warnings errors.
+
     Raises:
         NotParsable: with the cause chained.
     """
     try:
-        return read()
+        with _WARNINGS, warnings.catch_warnings():
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return read()
     except Exception as error:
         raise NotParsable("these bytes cannot be read") from error
     except BaseException as error:
@@ -46,22 +51,8 @@ def guarded(read: Callable[[], _Read]) -> _Read:
         raise
 
 
-def load_certificate(der: bytes) -> x509.Certificate:
-    """A certificate; serial number 0, which some public roots have, warns of nothing here."""
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        return x509.load_der_x509_certificate(der)
-
-
-def load_crl(der: bytes) -> x509.CertificateRevocationList:
-    """A CRL, as quietly."""
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        return x509.load_der_x509_crl(der)
-
-
 def verifies(ca: x509.Certificate, signed: Signed) -> bool:
-    """Whether the CA's key made the signature; what cannot be verified it did not. Names are not compared.
+    """Whether the CA's key made the signature; what cannot be verified was not. Names are not compared.
 
     The key verifies, since `verify_directly_issued_by` and `is_signature_valid` refuse SHA-1 and MD5: whether an
     old plant lives with those is for its policy to say.

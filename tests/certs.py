@@ -295,9 +295,7 @@ _ECDSA_SHA256 = bytes.fromhex("06082a8648ce3d040302")
 
 
 def _resealed(body: bytes, key: Any) -> bytes:
-    algorithm_id = (
-        _ECDSA_SHA256 if isinstance(key, ec.EllipticCurvePrivateKey) else _SHA256_WITH_RSA + b"\x05\x00"
-    )
+    algorithm_id = _ECDSA_SHA256 if isinstance(key, ec.EllipticCurvePrivateKey) else _SHA256_WITH_RSA + b"\x05\x00"
     return _sealed(_tlv(0x30, body), algorithm_id, key, hashes.SHA256())
 
 

@@ -41,9 +41,7 @@ def test_old_signatures_are_verified_for_plants_that_accept_them(signature_hash)
     assert issued(certificate(root), revocations(crl(root, signature_hash=signature_hash)))
 
 
-@pytest.mark.parametrize(
-    ("named", "signer"), [each for each in product(SIGNERS, SIGNERS) if each[0] != each[1]]
-)
+@pytest.mark.parametrize(("named", "signer"), [each for each in product(SIGNERS, SIGNERS) if each[0] != each[1]])
 def test_a_name_alone_is_not_issuing_whatever_the_kinds_of_key(named, signer):
     genuine = certificate(ca(key=named, name="Same Name"))
     impostor = ca(key=signer, name="Same Name")

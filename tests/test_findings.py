@@ -15,9 +15,7 @@ DOCS = Path(__file__).parent.parent / "docs" / "findings.md"
 
 
 def test_the_documented_table_is_the_code_table():
-    rows = re.findall(
-        r"^\| `([a-z0-9-]+)` \| (\w+)s \| (.+) \| (.+) \|$", DOCS.read_text("utf-8"), re.MULTILINE
-    )
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (\w+)s \| (.+) \| (.+) \|$", DOCS.read_text("utf-8"), re.MULTILINE)
     expected = [
         (code.value, severity.value, code.meaning, code.remedy)
         for severity in Severity
@@ -49,9 +47,7 @@ def test_a_sentence_says_what_is_the_matter_what_exactly_and_what_to_do():
 
 def test_a_finding_without_roles_counts_on_every_list():
     assert all(Finding(Code.EXPIRED).counts_on(role) for role in Role)
-    assert [role for role in Role if Finding(Code.NOT_A_CA, roles=(Role.ISSUER,)).counts_on(role)] == [
-        Role.ISSUER
-    ]
+    assert [role for role in Role if Finding(Code.NOT_A_CA, roles=(Role.ISSUER,)).counts_on(role)] == [Role.ISSUER]
 
 
 def test_a_warning_that_the_policy_insists_on_rejects():
