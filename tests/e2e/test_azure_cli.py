@@ -39,9 +39,7 @@ class Shell:
         self.cli, self.vault, self._folder = cli, vault, folder
 
     def secret(self, verb: str, name: str, *options: str) -> object:
-        return self.cli.run(
-            "keyvault", "secret", verb, "--vault-name", self.cli.vault_name, "--name", name, *options
-        )
+        return self.cli.run("keyvault", "secret", verb, "--vault-name", self.cli.vault_name, "--name", name, *options)
 
     def set_file(self, name: str, content: bytes, *options: str) -> Version:
         file = self._folder / name

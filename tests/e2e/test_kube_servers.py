@@ -31,9 +31,7 @@ def test_a_service_account_may_nothing_until_a_role_says_so(real_cluster: RealCl
 
 
 @pytest.mark.parametrize("program", ["kube-apiserver", "etcd"])
-def test_a_killed_program_comes_back_on_the_same_port_with_the_data(
-    real_cluster: RealCluster, program: str
-) -> None:
+def test_a_killed_program_comes_back_on_the_same_port_with_the_data(real_cluster: RealCluster, program: str) -> None:
     namespace = f"survives-{program}"
     real_cluster.create_namespace(namespace)
     real_cluster.kill(program)
