@@ -1,0 +1,218 @@
+"""Azure Key Vault's secrets, through the one client that this program has for them.
+
+Values leave this module in a `SecretValue` only: no log line, no error, no cache holds them. An answer that is
+no proof (a time-out, a refusal, a page missing, a shape that is not Key Vault's) raises; it never looks empty.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.keyvault.secrets import SecretClient
+
+from sync.azure_errors import code, translate
+from sync.errors import Changed, Invalid, Temporary, TrustcastError
+from sync.findings import printable
+from sync.secret import ListedSecret, SecretValue, VersionProperties
+from sync.vault_limits import BoundedCalls, ReadBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from azure.core.credentials import TokenCredential
+    from azure.core.paging import ItemPaged
+    from azure.core.pipeline import PipelineResponse
+    from azure.keyvault.secrets import SecretProperties
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
+_VERSION = re.compile(r"[0-9A-Za-z]{1,64}")
+_ABSENT = "SecretNotFound"  # a proxy's 404 proves nothing about a secret
+_MOST_LISTED_PAGES = 4_000  # a full page has 25 secrets; more is a listing that does not end
+
+
+class Disabled(Changed):
+    """The version was disabled since its properties were read: look at the secret anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """A secret's versions, newest first by when they were created; equal times are in no true order.
+
+    Attributes:
+        complete: False where there were more than were asked for, so that the newest may be missing.
+    """
+
+    items: tuple[VersionProperties, ...]
+    complete: bool
+
+
+class KeyVault:
+    """One vault. Every method may raise the errors of `sync.errors`; safe to use from several threads.
+
+    Args:
+        url: `https://kv1.vault.azure.net`.
+        credential: gives tokens; its own time-outs are its maker's affair.
+        call_timeout: seconds to connect, and seconds between two bytes of an answer. Nothing is retried here.
+        reads_per_second: requests of any kind that go out a second; a wait is never over `call_timeout`.
+        client_options: for `SecretClient` (`connection_verify`, `api_version`).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        credential: TokenCredential,
+        *,
+        call_timeout: float,
+        reads_per_second: float = 300,
+        **client_options: Any,
+    ) -> None:
+        self._host = urlsplit(url).netloc
+        budget = ReadBudget(reads_per_second, longest_wait=call_timeout)
+        self._client = SecretClient(
+            url,
+            credential,
+            connection_timeout=call_timeout,
+            read_timeout=call_timeout,
+            retry_total=0,
+            permit_redirects=False,
+            logging_enable=False,
+            per_retry_policies=[BoundedCalls(url, budget)],
+            **client_options,
+        )
+
+    def versions(self, name: str, *, at_most: int = 1000) -> Versions:
+        """The properties of a secret's versions; none, and complete, where there is no such secret."""
+        most_pages = 4 + at_most // 5  # full pages have 25: four of five may be empty
+        with self._asking("looking at", name):
+            listed = self._client.list_properties_of_secret_versions(_name(name), raw_response_hook=_must_be_page)
+            try:
+                found, complete = _gather(listed, most_pages, at_most)
+            except HttpResponseError as error:
+                if code(error) != _ABSENT:
+                    raise
+                return Versions((), complete=True)
+            versions = map(_version, found)
+            return Versions(tuple(sorted(versions, key=lambda v: (v.created, v.version), reverse=True)), complete)
+
+    def read(self, name: str, version: str | None) -> SecretValue:
+        """The value of a version; of the current one where none is named.
+
+        Raises:
+            NotFound: there is no such secret or version.
+            Disabled: it must not be read.
+        """
+        if version is not None and not _VERSION.fullmatch(version):
+            raise Invalid(f"not the identifier of a version: {printable(version)}")
+        with self._asking("reading", name):
+            secret = self._client.get_secret(_name(name), version)
+            return SecretValue(_version(secret.properties), _given(secret.value), secret.properties.key_id)
+
+    def listing(self) -> tuple[ListedSecret, ...]:
+        """Every secret of the vault by its newest version's properties: all pages, or an error."""
+        with self._asking("listing"):
+            listed = self._client.list_properties_of_secrets(raw_response_hook=_must_be_page)
+            found, complete = _gather(listed, _MOST_LISTED_PAGES)
+            if not complete:
+                raise Temporary(f"the listing of {self._host} does not end")
+            return tuple(map(_listed, found))
+
+    def update(self, name: str, version: str, *, tags: Mapping[str, str]) -> VersionProperties:
+        """Replace one version's tags; gives its properties afterwards."""
+        with self._asking("tagging", name):
+            return _version(self._client.update_secret_properties(_name(name), version, tags=dict(tags)))
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+    @contextmanager
+    def _asking(self, doing: str, name: str = "") -> Iterator[None]:
+        """Raise what goes wrong within as ours. What quotes the answer's body is not chained (law 9)."""
+        what = f"{doing} {printable(name)} in {self._host}" if name else f"{doing} {self._host}"
+        try:
+            yield
+        except HttpResponseError as error:
+            raise _refusal(error, what) from None
+        except AzureError as cause:
+            raise translate(cause, what) from cause
+        except TrustcastError:
+            raise
+        except (ValueError, TypeError, AttributeError, LookupError):
+            raise Temporary(f"{what}: the answer is not one of a Key Vault") from None
+
+
+def _refusal(error: HttpResponseError, what: str) -> TrustcastError:
+    if code(error) == "SecretDisabled":
+        return Disabled(f"{what}: the version is disabled")
+    if error.status_code == HTTPStatus.NOT_FOUND and code(error) != _ABSENT:
+        return Temporary(f"{what}: status 404, and not in the words of a Key Vault")
+    return translate(error, what)
+
+
+def _gather(
+    listed: ItemPaged[SecretProperties], most_pages: int, at_most: int | None = None
+) -> tuple[list[SecretProperties], bool]:
+    """The items of that many pages at most, and whether those are all."""
+    pages = listed.by_page()
+    found: list[SecretProperties] = []
+    for _ in range(most_pages):
+        page = next(pages, None)
+        if page is None:
+            return found, True
+        found.extend(page)
+        if at_most is not None and len(found) > at_most:
+            break
+    return found[:at_most], False
+
+
+def _must_be_page(response: PipelineResponse[Any, Any]) -> None:
+    """A successful answer that is no page at all would otherwise read as an empty one, and so as absence."""
+    answer = response.http_response
+    if answer.status_code == HTTPStatus.OK and not isinstance(answer.json()["value"], list):
+        raise TypeError("no list of secrets")
+
+
+def _version(properties: SecretProperties) -> VersionProperties:
+    return VersionProperties(
+        _given(properties.name),
+        _given(properties.version),
+        created=_given(properties.created_on),
+        updated=_given(properties.updated_on),
+        enabled=_given(properties.enabled),
+        content_type=properties.content_type,
+        tags=MappingProxyType(dict(properties.tags or {})),
+        managed=bool(properties.managed),
+    )
+
+
+def _listed(properties: SecretProperties) -> ListedSecret:
+    return ListedSecret(
+        _given(properties.name),
+        _given(properties.updated_on),
+        _given(properties.enabled),
+        properties.content_type,
+        MappingProxyType(dict(properties.tags or {})),
+        bool(properties.managed),
+    )
+
+
+def _given(value: T | None) -> T:
+    """What every answer of a Key Vault bears."""
+    if value is None:
+        raise ValueError("a field is missing")
+    return value
+
+
+def _name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise Invalid(f"not the name of a secret: {printable(name)}")
+    return name
