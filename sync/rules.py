@@ -154,7 +154,9 @@ def _age(item: Item, now: datetime, expiry_warning: timedelta) -> Finding | None
             return expired(item, now) or _expires_soon(item, now, expiry_warning)
         case RevocationList():
             if now < item.this_update:
-                return Finding(Code.NOT_YET_VALID, f"the CRL of {item.issuer} is of {item.this_update:%Y-%m-%d %H:%M}")
+                return Finding(
+                    Code.NOT_YET_VALID, f"the CRL of {item.issuer} is of {item.this_update:%Y-%m-%d %H:%M} UTC"
+                )
             return _crl_stale(item, now)
 
 

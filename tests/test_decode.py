@@ -208,8 +208,8 @@ KEY_BYTES = {
     "PKCS#12 in BER": b"\x30\x80\x02\x01\x03\x30\x80" + pfx()[20:],
     "OpenSSH's inside": base64.b64decode(b"".join(bytes_of(ED_KEY, Encoding.PEM, OPENSSH).split(b"\n")[1:-2])),
     "a Java key store": b"\xfe\xed\xfe\xed\0\0\0\2" + b"\0" * 64,
-    "a certificate and its key": LEAF.der + bytes_of(LEAF.key, Encoding.DER, PKCS8),
-    "a key cut short": bytes_of(RSA_KEY, Encoding.DER, PKCS8)[:100],
+    "DER of a certificate and its key": LEAF.der + bytes_of(LEAF.key, Encoding.DER, PKCS8),
+    "DER of a key cut short": bytes_of(RSA_KEY, Encoding.DER, PKCS8)[:100],
 }
 WRAPPINGS = {
     "text": lambda data: data.decode(),
