@@ -23,6 +23,9 @@ from sync.errors import Invalid
 LONGEST = 32 * 1024
 """Characters; a Key Vault secret holds 25 kB."""
 
+DEEPEST = 32
+"""Levels of nesting; without `extensions` a kubeconfig has four."""
+
 ADVICE = "make one with server, certificate-authority-data and a service account's token alone"
 
 _FIELDS = {
@@ -52,6 +55,14 @@ _REFUSED = {
     "as-user-extra": "it impersonates",
 }
 _TOP = {"apiVersion", "kind", "preferences", "extensions", "current-context", "clusters", "users", "contexts"}
+
+_OPENING = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+)
+_CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 
 _BLOCK = re.compile(r"-----BEGIN (?P<label>[A-Z0-9 ]{1,64})-----(?P<body>[A-Za-z0-9+/=\s]+)-----END (?P=label)-----")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -96,12 +107,11 @@ def parse(text: str) -> Endpoint:
 
 
 def _document(text: str) -> Mapping[Any, Any]:
-    """The parsed file. Aliases are refused unparsed: they can make a small file huge."""
+    """The parsed file."""
     if len(text) > LONGEST:
         raise _refused(f"it is longer than {LONGEST} characters")
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise _refused("it uses YAML aliases")
+        _check_shape(text)
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError):
         raise _refused("it is neither YAML nor JSON") from None  # the parser's error quotes the content
@@ -109,6 +119,17 @@ def _document(text: str) -> Mapping[Any, Any]:
         raise _refused("it is no mapping of fields")
     _check_fields(document, _TOP, "the file")
     return document
+
+
+def _check_shape(text: str) -> None:
+    """Refuse what makes a small file costly, before it is parsed: aliases, and nesting beyond any kubeconfig's."""
+    depth = 0
+    for token in yaml.scan(text):
+        if isinstance(token, yaml.AliasToken):
+            raise _refused("it uses YAML aliases")
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > DEEPEST:
+            raise _refused("it is nested too deeply")
 
 
 def _entries(document: Mapping[Any, Any], kind: str) -> dict[str, Mapping[Any, Any]]:

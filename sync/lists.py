@@ -32,9 +32,7 @@ NO_LIST = "none"
 
 CONNECTOR_NAMESPACE = "azure-iot-operations"
 LISTS_EXAMPLE = '[{"name": "trust", "role": "trust", "object": "aio-opc-ua-broker-trust-list"}]'
-VAULTS_EXAMPLE = (
-    '[{"url": "https://plant-1.vault.azure.net", "lists": ["trust"], "clusters": "site=plant-1"}]'
-)
+VAULTS_EXAMPLE = '[{"url": "https://plant-1.vault.azure.net", "lists": ["trust"], "clusters": "site=plant-1"}]'
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -169,15 +167,15 @@ def vault_host(url: str) -> str:
     Raises:
         Invalid: it is no https URL, or carries credentials.
     """
+    if "@" in url:
+        raise Invalid("a vault's URL holds no user and password (example: https://plant-1.vault.azure.net)")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
-    if parts.scheme != "https" or not host or "@" in parts.netloc or not url.isprintable():
-        raise Invalid(
-            f"'{printable(url)}' is no https URL of a vault (example: https://plant-1.vault.azure.net)"
-        )
+    if parts.scheme != "https" or not host or not url.isprintable():
+        raise Invalid(f"'{printable(url)}' is no https URL of a vault (example: https://plant-1.vault.azure.net)")
     name = f"[{host}]" if ":" in host else host
     return (name if port in {None, _HTTPS_PORT} else f"{name}:{port}").casefold()
 
@@ -192,9 +190,7 @@ def vault_url(text: str) -> str:
     vault_host(url)
     parts = urlsplit(url)
     if parts.path or "?" in url or "#" in url:
-        raise Invalid(
-            f"'{printable(text)}' must end after the host (example: https://plant-1.vault.azure.net)"
-        )
+        raise Invalid(f"'{printable(text)}' must end after the host (example: https://plant-1.vault.azure.net)")
     return url
 
 
@@ -218,9 +214,7 @@ class _ListInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: PolicyInput = PolicyInput()
 
     def value(self) -> ListDefinition:
-        return ListDefinition(
-            self.name, self.role, self.namespace, self.object, self.delivery, self.policy.value()
-        )
+        return ListDefinition(self.name, self.role, self.namespace, self.object, self.delivery, self.policy.value())
 
 
 class _DefaultInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -316,8 +310,7 @@ def _definition_problems(definition: ListDefinition) -> Iterator[str]:
     name = printable(definition.name)
     if not is_dns_label(definition.name) or definition.name == NO_LIST:
         yield (
-            f"the list name '{name}' must be 1 to 63 lower-case letters, digits and inner hyphens, "
-            f"and not '{NO_LIST}'"
+            f"the list name '{name}' must be 1 to 63 lower-case letters, digits and inner hyphens, and not '{NO_LIST}'"
         )
     if not is_dns_label(definition.namespace):
         yield f"list '{name}': '{printable(definition.namespace)}' is no Kubernetes namespace"
