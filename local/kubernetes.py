@@ -96,7 +96,7 @@ class Fleet:
         fault = cluster.next_fault(request.method)
         _count(cluster, path["rest"], request)
         if fault and fault.kind is Kind.DOWN:
-            break_off(send)
+            await break_off(receive, send)
         elif fault and (other := instead(fault)):
             await other(scope, receive, send)
         elif fault:

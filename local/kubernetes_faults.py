@@ -84,24 +84,36 @@ async def spoiled(fault: Fault, answer: Response, scope: Scope, receive: Receive
     """Send an answer as the fault has it."""
     match fault.kind:
         case Kind.SLOW:
-            await asyncio.sleep(fault.seconds)
-            await answer(scope, receive, send)
+            if not await _gone_within(fault.seconds, receive):
+                await answer(scope, receive, send)
         case Kind.DRIP:
             await _start(answer, send)
             for byte in bytes(answer.body):
                 await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
-                await asyncio.sleep(fault.seconds)
+                if await _gone_within(fault.seconds, receive):
+                    return
             await send({"type": "http.response.body"})
         case Kind.RESET:
             await _start(answer, send)
             half = bytes(answer.body)[: len(answer.body) // 2]
             await send({"type": "http.response.body", "body": half, "more_body": True})
-            break_off(send)
+            await break_off(receive, send)
 
 
-def break_off(send: Send) -> None:
+async def break_off(receive: Receive, send: Send) -> None:
     """Close the connection at once. ASGI has no word for it: this reaches for the transport of uvicorn's cycle."""
     send.__self__.transport.abort()  # type: ignore[attr-defined]
+    await receive()  # until uvicorn knows, so that it misses no answer
+
+
+async def _gone_within(seconds: float, receive: Receive) -> bool:
+    """Wait that long; whether the client has gone meanwhile. The request's body has been read before."""
+    try:
+        async with asyncio.timeout(seconds):
+            await receive()
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _start(answer: Response, send: Send) -> None:

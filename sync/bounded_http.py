@@ -77,6 +77,7 @@ def read_body(response: urllib3.BaseHTTPResponse) -> bytes:
         raise Invalid(
             "the cluster answered with more than 4 MiB: is its address that of the API server itself?"
         )
+    response.read(1, decode_content=False)  # a body cut short shows only on reading past it
     response.release_conn()
     return body
 
