@@ -221,6 +221,5 @@ def _tell(old: Entry | None, new: Entry) -> None:
     tampered = any(note.code is Code.CATALOGUE_TAMPERED for note in new.notes)
     level = logging.WARNING if tampered else logging.INFO
     state = "held" if new.held else "gone" if new.gone else "assigned" if new.assigned else "unassigned"
-    findings = [*(f for r in new.rejected for f in r.findings), *(f for c in new.candidates[:1] for f in c.findings)]
-    codes = sorted({finding.code.value for finding in findings})
+    codes = sorted({finding.code.value for rejected in new.rejected[:1] for finding in rejected.findings})
     log.log(level, "catalogued %s: %s%s %s", new.key, state, "" if old else " (new)", " ".join(codes))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sync.deadline import Deadline
     from sync.events import PlanFleet, PushCluster
+    from sync.kubeconfig import Endpoint
     from sync.observed import Observed
     from sync.secret import ListedSecret, SecretValue, VersionProperties
     from sync.status import ListStatus
@@ -211,70 +212,148 @@ class VaultWork:
 class Work(Protocol):
     """Marks, due times and leases. An ETag of None means: the row must not exist yet. Writes give the new ETag."""
 
-    def plan_mark(self) -> Stored[PlanMark] | None: ...
-    def set_plan_mark(self, mark: PlanMark, etag: str | None) -> str: ...
-    def planned(self) -> str: ...
-    def set_planned(self, token: str) -> None: ...
-    def cluster(self, name: str) -> Stored[ClusterWork] | None: ...
-    def set_cluster(self, name: str, work: ClusterWork, etag: str | None) -> str: ...
-    def forget_cluster(self, name: str) -> None: ...
+    def plan_mark(self) -> Stored[PlanMark] | None:
+        """The plan's mark, or None before the first."""
+        ...
+
+    def set_plan_mark(self, mark: PlanMark, etag: str | None) -> str:
+        """Write the plan's mark; `Changed` if it moved on."""
+        ...
+
+    def planned(self) -> str:
+        """The head that was planned last; empty before the first."""
+        ...
+
+    def set_planned(self, token: str) -> None:
+        """Record the head as planned, whatever it was before."""
+        ...
+
+    def cluster(self, name: str) -> Stored[ClusterWork] | None:
+        """A cluster's work, or None."""
+        ...
+
+    def set_cluster(self, name: str, work: ClusterWork, etag: str | None) -> str:
+        """Write a cluster's work; `Changed` if it moved on."""
+        ...
+
+    def forget_cluster(self, name: str) -> None:
+        """Delete a cluster's work, if there is any."""
+        ...
+
     def due(self, now: datetime) -> tuple[str, ...]:
         """Names of the clusters whose due time is `now` or earlier."""
         ...
 
-    def vault(self, host: str) -> Stored[VaultWork] | None: ...
-    def set_vault(self, host: str, work: VaultWork, etag: str | None) -> str: ...
+    def vault(self, host: str) -> Stored[VaultWork] | None:
+        """A vault's work, or None."""
+        ...
+
+    def set_vault(self, host: str, work: VaultWork, etag: str | None) -> str:
+        """Write a vault's work; `Changed` if it moved on."""
+        ...
 
 
 class Statuses(Protocol):
     """What pushes found, one row per list and cluster."""
 
-    def get(self, cluster: str, list_name: str) -> Stored[ListStatus] | None: ...
-    def put(self, status: ListStatus, etag: str | None) -> str: ...
-    def all(self) -> tuple[ListStatus, ...]: ...
-    def forget_cluster(self, cluster: str) -> None: ...
+    def get(self, cluster: str, list_name: str) -> Stored[ListStatus] | None:
+        """One list's status, or None."""
+        ...
+
+    def put(self, status: ListStatus, etag: str | None) -> str:
+        """Write one list's status; `Changed` if it moved on."""
+        ...
+
+    def all(self) -> tuple[ListStatus, ...]:
+        """Every status."""
+        ...
+
+    def forget_cluster(self, cluster: str) -> None:
+        """Delete a cluster's statuses."""
+        ...
 
 
 class Queues(Protocol):
     """Sends messages; they carry names and a reason, never content. Delays are seconds."""
 
-    def send_plan(self, message: PlanFleet, delay: float = 0.0) -> None: ...
-    def send_push(self, message: PushCluster, delay: float = 0.0) -> None: ...
+    def send_plan(self, message: PlanFleet, delay: float = 0.0) -> None:
+        """Send a plan message."""
+        ...
+
+    def send_push(self, message: PushCluster, delay: float = 0.0) -> None:
+        """Send a push message."""
+        ...
 
 
 class Versions(Protocol):
     """A secret's versions, newest first; `complete` is False where there were more than were asked for."""
 
     @property
-    def items(self) -> tuple[VersionProperties, ...]: ...
+    def items(self) -> tuple[VersionProperties, ...]:
+        """Newest first by `created`."""
+        ...
+
     @property
-    def complete(self) -> bool: ...
+    def complete(self) -> bool:
+        """Whether these are all."""
+        ...
 
 
 class Vault(Protocol):
     """One vault."""
 
-    def versions(self, name: str) -> Versions: ...
-    def read(self, name: str, version: str | None) -> SecretValue: ...
-    def listing(self) -> tuple[ListedSecret, ...]: ...
-    def update(self, name: str, version: str, *, tags: Mapping[str, str]) -> VersionProperties: ...
+    def versions(self, name: str) -> Versions:
+        """The versions' properties; empty and complete where there is no such secret."""
+        ...
+
+    def read(self, name: str, version: str | None) -> SecretValue:
+        """One version's value; None reads the current one."""
+        ...
+
+    def listing(self) -> tuple[ListedSecret, ...]:
+        """Every secret's newest properties; all of them or an error."""
+        ...
+
+    def update(self, name: str, version: str, *, tags: Mapping[str, str]) -> VersionProperties:
+        """Replace one version's tags."""
+        ...
 
 
 class Target(Protocol):
     """One cluster's Secrets within the time of one push."""
 
-    def observe(self, namespace: str, name: str) -> Observed: ...
-    def create_empty(self, namespace: str, name: str) -> Observed: ...
+    def observe(self, namespace: str, name: str) -> Observed:
+        """Read the object; `MISSING` where there is none."""
+        ...
+
+    def create_empty(self, namespace: str, name: str) -> Observed:
+        """Create the object without data."""
+        ...
+
     def remove_keys(
         self, namespace: str, name: str, keys: Collection[str], *, uid: str, resource_version: str
-    ) -> Observed: ...
+    ) -> Observed:
+        """Remove keys whoever owns them, by a merge patch."""
+        ...
+
     def apply(
         self, namespace: str, name: str, files: Mapping[str, bytes], *, uid: str, resource_version: str
-    ) -> Observed: ...
+    ) -> Observed:
+        """Apply our files in full, by server-side apply."""
+        ...
 
 
 class Clusters(Protocol):
     """Gives access to registered clusters."""
+
+    def endpoint(self, cluster: str, secret: str) -> Endpoint:
+        """Read and parse a cluster's credential, for its registration.
+
+        Raises:
+            Permanent: there is none, it is not this cluster's, or it is no acceptable kubeconfig.
+            Temporary: the credentials vault does not answer.
+        """
+        ...
 
     def connect(self, registration: Registration, deadline: Deadline, *, renew: bool = False) -> Target:
         """Open, or take from the cache, the cluster's client, for calls that end by the deadline.

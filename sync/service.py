@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +12,8 @@ from sync.ports import Head
 from sync.removals import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from sync.lists import Configuration
     from sync.ports import Clusters, Decisions, Queues, Snapshot, Statuses, Vault, Work
 
@@ -51,6 +52,7 @@ class Service:
         configured: VAULTS and LISTS as the environment has them now; those in force are in the decisions.
         vaults: the watched vaults by host.
         push_timeout: seconds that the push of one cluster may take as a whole.
+        expiry_warning: how long before its end a certificate is called expiring.
         clock, token: time and randomness, replaced in tests.
     """
 
@@ -64,6 +66,7 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     rhythm: Rhythm = field(default_factory=Rhythm)
     push_timeout: float = 30.0
+    expiry_warning: timedelta = timedelta(days=30)
     clock: Callable[[], datetime] = utc_now
     token: Callable[[], str] = random_token
     _desires: dict[str, Desires] = field(default_factory=dict)

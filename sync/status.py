@@ -56,7 +56,7 @@ class ListStatus:
         digest: of the desired content that was last decided upon; empty before the first success.
         head: the head that decided it.
         applied: file name to SHA-256 of the bytes that are ours there, as last applied or confirmed.
-        thumbprints: file name to the SHA-256 and SHA-1 of the certificates (DER) in it, ours and others'; OPC UA names
+        thumbprints: file name to the SHA-256 and SHA-1 of the certificates (DER) in it, whoever wrote it; OPC UA names
             certificates by SHA-1 (OPC 10000-4 §7.2).
         unmanaged: other writers' keys, name to SHA-256 of their bytes.
         unaccounted: ours, but no catalogue row accounts for them; they stay.

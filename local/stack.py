@@ -1,0 +1,266 @@
+"""The whole stack on one machine: two vaults, Event Grid, clusters, Azurite, and the host that runs function_app.py.
+
+python -m local.stack     empty, until Ctrl-C; prints the addresses and how to reach it with the CLI
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from local.azurite import Azurite
+from local.eventgrid import EventGrid
+from local.eventgrid_events import Subscription
+from local.identity import Identity
+from local.keyvault import Vault
+from local.kubernetes import Fleet
+from local.kubernetes_cluster import least_privilege
+from local.plants import NAMESPACE, Plant, StandIn
+from local.serving import Server
+from local.tls import Authority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from local.eventgrid_events import Delivery
+
+ROOT = Path(__file__).resolve().parent.parent
+EVENT_KEY = "local-event-grid-key"
+MASTER_KEY = "local-master-key"
+LABELS = {
+    "hamburg": {"site": "hamburg", "env": "prod"},
+    "lyon": {"site": "lyon", "env": "prod"},
+    "lab": {"env": "test"},
+}
+"""The clusters of the demo and their labels."""
+
+RESPONSIVE = {
+    "TRUSTCAST_TICK": "*/1 * * * * *",
+    "TRUSTCAST_VAULT_INTERVAL": "2s",
+    "TRUSTCAST_VERIFY_INTERVAL": "3s",
+    "TRUSTCAST_OFFLINE_RETRY": "1s..2s",
+}
+"""Settings that make everything due within seconds, for showing; the defaults suit a fleet."""
+
+
+class Stack:
+    """Everything started and connected, inside its `with` block.
+
+    Args:
+        plants: names of the clusters to make, or clusters that exist.
+        settings: settings beside those that connect the parts.
+        watch: is told of every event delivered.
+        log: where the host's log goes; None: a file in the stack's folder.
+        python: the interpreter that the host runs on.
+    """
+
+    def __init__(
+        self,
+        plants: Sequence[str | Plant] = tuple(LABELS),
+        *,
+        settings: Mapping[str, str] | None = None,
+        watch: Callable[[Delivery], None] = lambda _: None,
+        python: str = sys.executable,
+    ) -> None:
+        self._plants = plants
+        self._settings = dict(settings or {})
+        self._watch = watch
+        self._python = python
+        self._open = ExitStack()
+        self._host: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            return self._start()
+        except BaseException:
+            self._open.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def _start(self) -> Self:
+        enter = self._open.enter_context
+        self.folder = Path(enter(tempfile.TemporaryDirectory(prefix="trustcast-")))
+        self.log = self.folder / "host.log"
+        self.authority = Authority.in_folder(self.folder / "tls")
+        self.azurite = enter(Azurite())
+        self.identity = Identity()
+        metadata = enter(Server(self.identity.app()))
+        self.events = enter(EventGrid(watch=self._watch))
+        self.vault = enter(
+            Vault("kv-trust", authority=self.authority, identity=self.identity, raised=self.events.publish)
+        )
+        self.credentials = enter(Vault("kv-clusters", authority=self.authority, identity=self.identity))
+        self.fleet = enter(Fleet(self.authority))
+        self.plants: dict[str, Plant] = {plant.name: plant for plant in map(self._plant, self._plants)}
+        self.host_url = f"http://127.0.0.1:{_free_port()}"
+        self.environment = self._environment(metadata.url)
+        self.start_host()
+        self._open.callback(self.stop_host)
+        self.events.subscribe(
+            Subscription(
+                "trustcast",
+                f"{self.host_url}/runtime/webhooks/EventGrid?functionName=on_secret_event&code={EVENT_KEY}",
+            )
+        )
+        return self
+
+    def _plant(self, plant: str | Plant) -> Plant:
+        if not isinstance(plant, str):
+            return plant
+        return StandIn(self.fleet.add(plant, grant=least_privilege(NAMESPACE)))
+
+    def _environment(self, metadata_url: str) -> dict[str, str]:
+        return {
+            "AzureWebJobsStorage": self.azurite.connection_string,
+            "TRUSTCAST_VAULTS": json.dumps([{"url": self.vault.url}]),
+            "TRUSTCAST_CREDENTIALS_VAULT": self.credentials.url,
+            "TRUSTCAST_TICK": "0 * * * * *",
+            **self.identity.environment(metadata_url),
+            "REQUESTS_CA_BUNDLE": str(self.authority.ca_file),
+            **self._settings,
+        }
+
+    def start_host(self) -> None:
+        """Start the host of function_app.py, and wait until it answers."""
+        port = self.host_url.rpartition(":")[2]
+        keys = {"LOCAL_EVENT_GRID_KEY": EVENT_KEY, "LOCAL_MASTER_KEY": MASTER_KEY, "PYTHONUNBUFFERED": "1"}
+        with self.log.open("ab") as log:
+            self._host = subprocess.Popen(
+                [self._python, "-m", "local.host", "--app", str(ROOT), "--port", port],
+                cwd=ROOT,
+                env={**os.environ, **self.environment, **keys},
+                stdout=log,
+                stderr=log,
+            )
+        self._await_host()
+
+    def _await_host(self) -> None:
+        transport = httpx.HTTPTransport(retries=0)
+        with httpx.Client(transport=transport, timeout=5, trust_env=False) as client:
+            for _ in range(600):
+                if self._host is None or self._host.poll() is not None:
+                    raise RuntimeError(f"the host ended: {self.log.read_text()[-2000:]}")
+                try:
+                    if client.get(f"{self.host_url}/admin/host/status", headers=_MASTER).is_success:
+                        return
+                except httpx.TransportError:
+                    pass
+                Event().wait(0.05)
+        raise RuntimeError(f"the host does not answer: {self.log.read_text()[-2000:]}")
+
+    def stop_host(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop the host, or kill it."""
+        if self._host is not None:
+            self._host.send_signal(how)
+            try:
+                self._host.wait(20)
+            except subprocess.TimeoutExpired:
+                self._host.kill()
+                self._host.wait()
+            self._host = None
+
+    def run_function(self, name: str) -> None:
+        """Run a function now, as the portal does."""
+        answer = httpx.post(
+            f"{self.host_url}/admin/functions/{name}", headers=_MASTER, json={"input": ""}, timeout=60, trust_env=False
+        )
+        answer.raise_for_status()
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line against the stack."""
+        return subprocess.run(
+            [self._python, "-m", "sync", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **self.environment, "COLUMNS": "140", "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def cli_json(self, *arguments: str) -> Any:
+        """The JSON that a command prints."""
+        done = self.cli(*arguments, "--json")
+        try:
+            return json.loads(done.stdout)
+        except json.JSONDecodeError as error:
+            raise RuntimeError(f"{arguments}: {done.stdout}{done.stderr}") from error
+
+    def enrol(self, name: str, labels: Mapping[str, str] | None = None, **options: str) -> None:
+        """Store a cluster's credential in its vault and register it, as an operator does."""
+        tags = {"trustcast-credential": name}
+        self.credentials.set(f"{name}-kubeconfig", self.plants[name].kubeconfig(), tags=tags)
+        wanted = LABELS.get(name, {}) if labels is None else labels
+        flags = [word for key, value in wanted.items() for word in ("--label", f"{key}={value}")]
+        flags += [word for key, value in options.items() for word in (f"--{key}", value)]
+        done = self.cli("clusters", "add", name, "--credential", f"{name}-kubeconfig", *flags)
+        if done.returncode:
+            raise RuntimeError(f"clusters add {name}: {done.stdout}{done.stderr}")
+
+    def exports(self) -> str:
+        """Shell lines that point the command line at this stack."""
+        return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in self.environment.items())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+_MASTER = {"x-functions-key": MASTER_KEY}
+
+
+def main() -> None:
+    """Run an empty stack until Ctrl-C."""
+    stop = Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    with Stack(settings=RESPONSIVE) as stack:
+        for name in stack.plants:
+            stack.enrol(name)
+        settings = ROOT / ".local" / "env"
+        settings.parent.mkdir(exist_ok=True)
+        settings.write_text(stack.exports() + "\n")
+        settings.chmod(0o600)
+        print(_introduction(stack, settings))
+        try:
+            stop.wait()
+        except KeyboardInterrupt:
+            print("stopping")
+
+
+def _introduction(stack: Stack, settings: Path) -> str:
+    return "\n".join(
+        (
+            "The stack runs; Ctrl-C ends it and forgets everything.",
+            f"  watched vault      {stack.vault.url}",
+            f"  credentials vault  {stack.credentials.url}",
+            f"  clusters           {', '.join(stack.plants)} behind {stack.fleet.url} (registered)",
+            f"  functions host     {stack.host_url}, log {stack.log}",
+            "In another terminal, in this folder:",
+            f"  source {settings.relative_to(ROOT)}",
+            f"  {sys.executable} -m sync status",
+            f"  {sys.executable} -m local.put my-server.crt --lists trust --clusters '*'",
+            f"  {sys.executable} -m sync secrets",
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Builds the running service from its settings, at first use and once per process.
+
+The SDKs are imported here, inside the function, so that indexing the functions costs none of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import TYPE_CHECKING
+
+from sync.settings import settings
+
+if TYPE_CHECKING:
+    from sync.service import Service
+    from sync.settings import Settings
+
+_lock = threading.Lock()
+
+
+def service() -> Service:
+    """The process's service.
+
+    Raises:
+        Invalid: a setting is missing or wrong; the message names every one.
+    """
+    with _lock:
+        return _service()
+
+
+@cache
+def _service() -> Service:
+    return connect(settings())
+
+
+def connect(chosen: Settings) -> Service:
+    """A service of these settings; nothing is contacted before it is used."""
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415
+
+    from sync.access import ClusterAccess  # noqa: PLC0415
+    from sync.kubernetes_secret import Endpoint, KubernetesSecrets  # noqa: PLC0415
+    from sync.queues import StorageQueues  # noqa: PLC0415
+    from sync.removals import Limits  # noqa: PLC0415
+    from sync.service import Rhythm, Service  # noqa: PLC0415
+    from sync.tables import connect_tables  # noqa: PLC0415
+    from sync.vault import KeyVault  # noqa: PLC0415
+
+    seconds = chosen.call_timeout.total_seconds()
+    identity = DefaultAzureCredential(process_timeout=10)
+
+    def vault(url: str) -> KeyVault:
+        return KeyVault(url, identity, call_timeout=seconds, reads_per_second=chosen.vault_reads_per_second)
+
+    def account(kind: str) -> str:
+        return chosen.storage.connection_string or f"https://{chosen.storage.account}.{kind}.core.windows.net"
+
+    keyless = None if chosen.storage.connection_string else identity
+    tables = connect_tables(account("table"), keyless, call_timeout=seconds)
+    return Service(
+        decisions=tables.decisions,
+        work=tables.work,
+        statuses=tables.statuses,
+        queues=StorageQueues(account("queue"), keyless, call_timeout=seconds),
+        vaults={watched.host: vault(watched.url) for watched in chosen.configuration.vaults},
+        clusters=ClusterAccess(
+            vault(chosen.credentials_vault),
+            lambda at: KubernetesSecrets(Endpoint(at.server, at.ca_pem, at.token), call_timeout=seconds),
+        ),
+        configured=chosen.configuration,
+        limits=Limits(chosen.hold_share, chosen.hold_files, chosen.hold_cluster_share, chosen.hold_clusters),
+        rhythm=Rhythm(
+            chosen.vault_interval, chosen.verify_interval, chosen.offline_retry.first, chosen.offline_retry.longest
+        ),
+        push_timeout=chosen.push_timeout.total_seconds(),
+        expiry_warning=chosen.expiry_warning,
+    )
