@@ -17,10 +17,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
 from sync.findings import printable
-from sync.x509_load import Signed, guarded, verifies
+from sync.x509_load import NotParsable, Signed, guarded, verifies
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+__all__ = ["Certificate", "Item", "Kind", "NotParsable", "RevocationList", "parse", "pem"]
 
 PARSED_ITEMS = 2048
 """How many parsed items are remembered; a parsed certificate takes a few kilobytes."""
@@ -148,6 +150,7 @@ def pem(item: Item) -> bytes:
 
 
 def _certificate(loaded: x509.Certificate, der: bytes) -> Certificate:
+    subject, issuer = loaded.subject.rfc4514_string(), loaded.issuer.rfc4514_string()
     key, key_bits = _key(loaded)
     extensions = loaded.extensions
     usage = _extension(extensions, x509.KeyUsage)
@@ -155,11 +158,11 @@ def _certificate(loaded: x509.Certificate, der: bytes) -> Certificate:
     return Certificate(
         der=der,
         sha256=hashlib.sha256(der).hexdigest(),
-        subject=printable(loaded.subject.rfc4514_string()),
-        issuer=printable(loaded.issuer.rfc4514_string()),
+        subject=printable(subject),
+        issuer=printable(issuer),
         common_name=_common_name(loaded.subject),
-        subject_name=_comparable(loaded.subject),
-        issuer_name=_comparable(loaded.issuer),
+        subject_name=_comparable(subject),
+        issuer_name=_comparable(issuer),
         serial=loaded.serial_number,
         not_before=loaded.not_valid_before_utc,
         not_after=loaded.not_valid_after_utc,
@@ -175,13 +178,14 @@ def _certificate(loaded: x509.Certificate, der: bytes) -> Certificate:
 
 
 def _revocation_list(loaded: x509.CertificateRevocationList, der: bytes) -> RevocationList:
+    issuer = loaded.issuer.rfc4514_string()
     number = _extension(loaded.extensions, x509.CRLNumber)
     entries = list(loaded)
     return RevocationList(
         der=der,
         sha256=hashlib.sha256(der).hexdigest(),
-        issuer=printable(loaded.issuer.rfc4514_string()),
-        issuer_name=_comparable(loaded.issuer),
+        issuer=printable(issuer),
+        issuer_name=_comparable(issuer),
         number=None if number is None else number.crl_number,
         this_update=loaded.last_update_utc,
         next_update=loaded.next_update_utc,
@@ -232,15 +236,9 @@ def _common_name(name: x509.Name) -> str:
     return str(found[-1].value) if found else ""
 
 
-def _comparable(name: x509.Name) -> bytes:
+def _comparable(name: str) -> bytes:
     """Equal for names that RFC 5280 §7.1 calls equal: string types, case and runs of blanks do not count."""
-    return repr([sorted((each.oid.dotted_string, _folded(each.value)) for each in rdn) for rdn in name.rdns]).encode(
-        "utf-8", "surrogatepass"
-    )
-
-
-def _folded(value: str | bytes) -> str:
-    return value.hex() if isinstance(value, bytes) else " ".join(value.split()).casefold()
+    return " ".join(name.split()).casefold().encode("utf-8", "surrogatepass")
 
 
 def _application_uri(extensions: x509.Extensions) -> str | None:
