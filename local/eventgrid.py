@@ -165,9 +165,7 @@ class EventGrid:
         body, headers = message(delivery)
         try:
             async with asyncio.timeout(self._response_limit):
-                answer = await self._client.post(
-                    delivery.subscription.endpoint, content=body, headers=headers
-                )
+                answer = await self._client.post(delivery.subscription.endpoint, content=body, headers=headers)
         except (httpx.HTTPError, TimeoutError):
             return replace(delivery, at=self._clock(), result=self._after_failure(delivery))
         result: Result = "delivered" if answer.status_code in _SUCCESS else self._after_failure(delivery)

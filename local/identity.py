@@ -76,9 +76,7 @@ class Identity:
 
     async def _answer(self, request: Request) -> JSONResponse:
         query = request.query_params
-        if not hmac.compare_digest(
-            request.headers.get("x-identity-header", "").encode(), self.header.encode()
-        ):
+        if not hmac.compare_digest(request.headers.get("x-identity-header", "").encode(), self.header.encode()):
             return _refusal(401, "The X-IDENTITY-HEADER is missing or wrong.")
         if query.get("api-version") != _API_VERSION or not query.get("resource"):
             return _refusal(400, f"A resource and api-version={_API_VERSION} are required.")

@@ -75,7 +75,9 @@ class Vault:
         self._raised = raised
         self._seed = f"{seed}/{name}"
         self.secrets = Secrets(clock=clock, seed=self._seed, raised=self._raise_new_version)
-        self._server = Server(Starlette(routes=self._routes()), port=port, authority=authority)
+        self._server = Server(
+            Starlette(routes=self._routes(), exception_handlers=_REFUSALS), port=port, authority=authority
+        )
         self.url = self._server.url
 
     def __enter__(self) -> Self:
@@ -103,6 +105,12 @@ class Vault:
         """Add a version without a request; gives its identifier."""
         return self.secrets.set(name, value, Properties(content_type, tags, enabled)).id
 
+    def update(
+        self, name: str, version: str = "", *, tags: dict[str, str] | None = None, enabled: bool | None = None
+    ) -> None:
+        """Change a version's properties, the newest's where none is named, without a request."""
+        self.secrets.update(name, version, Properties(tags=tags, enabled=enabled))
+
     def add_certificate(self, name: str, value: str) -> str:
         """Make the secret that a Key Vault *certificate* of that name brings: managed, with a key."""
         key = f"{self.url}/keys/{name}/{'0' * 31}1"
@@ -117,9 +125,7 @@ class Vault:
         self._raised(self._event("SecretNewVersionCreated", version))
 
     def _event(self, kind: str, version: Version) -> SecretEvent:
-        return SecretEvent(
-            kind, self.name, self.url, version.name, version.id, version.not_before, version.expires
-        )
+        return SecretEvent(kind, self.name, self.url, version.name, version.id, version.not_before, version.expires)
 
     def _routes(self) -> list[Route]:
         guarded: list[tuple[str, str, Kind, Handler]] = [
@@ -137,10 +143,7 @@ class Vault:
             ("POST", "/deletedsecrets/{name}/recover", "recover", self._recover),
         ]
         return [
-            *(
-                Route(path, self._guard(kind, handler), methods=[verb])
-                for verb, path, kind, handler in guarded
-            ),
+            *(Route(path, self._guard(kind, handler), methods=[verb]) for verb, path, kind, handler in guarded),
             Route("/_local/faults", self._add_fault, methods=["POST"]),
             Route("/_local/faults", self._clear_faults, methods=["DELETE"]),
             Route("/_local/counts", self._counts, methods=["GET"]),
@@ -149,12 +152,7 @@ class Vault:
 
     def _guard(self, kind: Kind, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
-            try:
-                return self._challenge(request) or await self._admit(kind, request) or await handler(request)
-            except Refused as refused:
-                return answers.error(refused)
-            except msgspec.DecodeError as error:
-                return answers.error(Refused(400, "BadParameter", str(error)))
+            return self._challenge(request) or await self._admit(kind, request) or await handler(request)
 
         return guarded
 
@@ -185,9 +183,7 @@ class Vault:
 
     async def _list_deleted(self, request: Request) -> Response:
         deleted = self.secrets.all_deleted()
-        return self._page(
-            request, deleted, lambda d: d.versions[-1].name, partial(answers.deleted_item, self.url)
-        )
+        return self._page(request, deleted, lambda d: d.versions[-1].name, partial(answers.deleted_item, self.url))
 
     def _page(
         self,
@@ -261,3 +257,12 @@ def _name(request: Request) -> str:
 
 def _version(request: Request) -> str:
     return str(request.path_params.get("version", ""))
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    if isinstance(error, Refused):
+        return answers.error(error)
+    return answers.error(Refused(400, "BadParameter", str(error)))
+
+
+_REFUSALS = {Refused: _refuse, msgspec.DecodeError: _refuse}

@@ -220,10 +220,11 @@ def test_a_token_for_something_else_is_refused(stand_in, authority, identity):
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_no_redirect_is_followed(stand_in, vault, status):
     """Law 13: a vault cannot send us elsewhere."""
-    stand_in.faults.add(Fault(kind="value", name="a", status=status, headers={"Location": f"{stand_in.url}/secrets"}))
+    elsewhere = {"Location": f"{stand_in.url}/secrets/a/versions?api-version=7.6"}
+    stand_in.faults.add(Fault(kind="value", name="a", status=status, headers=elsewhere))
     with pytest.raises(Permanent):
         vault.read("a", None)
-    assert stand_in.faults.count("listing") == 0
+    assert stand_in.faults.count("versions") == 0
 
 
 @pytest.mark.parametrize("other", ["https://localhost:{port}", "http://127.0.0.1:{port}", "https://example.invalid"])
@@ -236,6 +237,28 @@ def test_no_link_to_another_host_is_followed(stand_in, vault, call, other):
     with pytest.raises(Permanent):
         CALLS[call](vault)
     assert stand_in.faults.count(call) == 1
+
+
+def test_a_listing_that_never_ends_is_an_error(stand_in, vault, monkeypatch):
+    monkeypatch.setattr("sync.vault._MOST_LISTED_PAGES", 5)
+    body = f'{{"value": [], "nextLink": "{stand_in.url}/secrets?$skiptoken=2..0"}}'
+    stand_in.faults.add(Fault(kind="listing", status=200, body=body))
+    with pytest.raises(Temporary):
+        vault.listing()
+
+
+def test_versions_are_newest_first_whatever_the_vaults_order(authority, identity):
+    """Law 1: the newest version decides."""
+    now = [1_700_000_000.0]
+    with (
+        Vault("kv2", authority=authority, identity=identity, clock=lambda: now[0]) as stand_in,
+        connected(stand_in, authority, IssuedCredential(identity)) as vault,
+    ):
+        made = []
+        for number in range(40):
+            now[0] += 1
+            made.append(stand_in.set("a", str(number)))
+        assert [v.version for v in vault.versions("a").items] == made[::-1]
 
 
 def test_versions_that_never_end_are_left(stand_in, vault):
