@@ -74,15 +74,20 @@ class _Secret(msgspec.Struct):
     immutable: bool | None = None
 
 
+class _Cause(msgspec.Struct):
+    field: str = ""
+
+
 class _StatusDetails(msgspec.Struct):
     name: str = ""
     kind: str = ""
+    causes: list[_Cause] = []
 
 
 class _Status(msgspec.Struct):
     message: str = ""
     reason: str = ""
-    details: _StatusDetails | None = None
+    details: _StatusDetails = msgspec.field(default_factory=_StatusDetails)
 
 
 def observed(body: bytes) -> Observed:
@@ -113,13 +118,10 @@ def observed(body: bytes) -> Observed:
 def proves_absence(body: bytes, asked: Asked) -> bool:
     """Whether a 404 speaks of this very Secret; that of a wrong path proves nothing."""
     status = _status(body)
-    about = status.details or _StatusDetails()
-    return status.reason == "NotFound" and (about.kind, about.name) == ("secrets", asked.name)
+    return status.reason == "NotFound" and (status.details.kind, status.details.name) == ("secrets", asked.name)
 
 
-def refusal(
-    code: int, headers: Mapping[str, str], body: bytes, asked: Asked, *, token: str
-) -> TrustcastError:
+def refusal(code: int, headers: Mapping[str, str], body: bytes, asked: Asked, *, token: str) -> TrustcastError:
     """The error that an unsuccessful answer means; `token` is struck out of what the server says."""
     match code:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
@@ -141,12 +143,13 @@ def _denied(code: int, asked: Asked) -> Denied:
     return Denied(f"the token may not {asked} (403): bind the Role to its service account", status=code)
 
 
-def _refused(code: int, body: bytes, asked: Asked, token: str) -> Invalid:
+def _refused(code: int, body: bytes, asked: Asked, token: str) -> TrustcastError:
     if code < HTTPStatus.BAD_REQUEST:
-        return Invalid(
-            f"the cluster's address redirects ({code}), which is not followed: register its own address"
-        )
-    said = printable(_status(body).message.replace(token, "…"))
+        return Invalid(f"the cluster's address redirects ({code}), which is not followed: register its own address")
+    status = _status(body)
+    if any(cause.field == "metadata.uid" for cause in status.details.causes):  # the uid is a precondition of ours
+        return Changed(f"could not {asked} ({code}): another Secret has its name now")
+    said = printable(status.message.replace(token, "…"))
     return Invalid(f"the cluster refused to {asked} ({code}): {said}")
 
 

@@ -1,0 +1,322 @@
+"""What every cluster does that trustcast writes to: the stand-in, a real kube-apiserver, the in-memory one."""
+
+import uuid
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from local.tls import Authority
+from sync.errors import Changed, Invalid, NotFound
+from sync.observed import MISSING
+from tests.contract.clusters import NAMESPACE, OPENERS, encoded
+
+GONE = {"uid": str(uuid.uuid4()), "resource_version": "1"}
+
+
+@pytest.fixture(scope="module", params=OPENERS)
+def cluster(request, tmp_path_factory):
+    authority = Authority.in_folder(tmp_path_factory.mktemp("tls"))
+    with OPENERS[request.param](authority) as opened:
+        yield opened
+
+
+@pytest.fixture
+def target(cluster):
+    return cluster.target
+
+
+@pytest.fixture
+def name():
+    return fresh_name()
+
+
+def fresh_name():
+    return f"list-{uuid.uuid4().hex}"
+
+
+def as_read(seen):
+    return {"uid": seen.uid, "resource_version": seen.resource_version}
+
+
+def observe(target, name):
+    return target.observe(NAMESPACE, name)
+
+
+def filled(target, name, **files):
+    """A Secret that we created and filled; keys' dots are written as two underscores."""
+    empty = target.create_empty(NAMESPACE, name)
+    return apply(target, name, empty, {key.replace("__", "."): value for key, value in files.items()})
+
+
+def apply(target, name, seen, files):
+    return target.apply(NAMESPACE, name, files, **as_read(seen))
+
+
+def remove(target, name, seen, *keys):
+    return target.remove_keys(NAMESPACE, name, keys, **as_read(seen))
+
+
+def test_a_secret_that_never_was_is_missing(target, name):
+    assert observe(target, name) == MISSING
+
+
+def test_a_secret_in_a_namespace_that_never_was_is_missing(target, name):
+    assert target.observe("trustcast-nowhere", name) == MISSING
+
+
+def test_a_secret_cannot_be_created_in_a_namespace_that_never_was(target, name):
+    with pytest.raises(NotFound, match="trustcast-nowhere"):
+        target.create_empty("trustcast-nowhere", name)
+
+
+def test_a_new_secret_is_empty_and_nobody_owns_anything(target, name):
+    made = target.create_empty(NAMESPACE, name)
+    assert made.exists
+    assert (made.data, made.owned, made.others) == ({}, frozenset(), {})
+    assert (made.sse_managed, made.immutable) == (False, False)
+    assert observe(target, name) == made
+
+
+def test_a_secret_is_created_once(target, name):
+    target.create_empty(NAMESPACE, name)
+    with pytest.raises(Changed):
+        target.create_empty(NAMESPACE, name)
+
+
+def test_what_is_applied_is_there_and_ours(target, name):
+    seen = filled(target, name, a__der=b"\x00\x01", b__crl=b"")
+    assert seen.data == {"a.der": b"\x00\x01", "b.crl": b""}
+    assert (seen.owned, seen.others) == (frozenset({"a.der", "b.crl"}), {})
+    assert observe(target, name) == seen
+
+
+def test_law_5_an_apply_of_the_same_changes_nothing(target, name):
+    seen = filled(target, name, a__der=b"1")
+    assert apply(target, name, seen, {"a.der": b"1"}) == seen
+
+
+def test_every_change_has_a_resource_version_of_its_own(target, name):
+    seen = filled(target, name, a__der=b"1")
+    assert apply(target, name, seen, {"a.der": b"2"}).resource_version != seen.resource_version
+
+
+def test_a_key_that_is_ours_alone_leaves_when_omitted(target, name):
+    seen = apply(target, name, filled(target, name, a__der=b"1", b__der=b"2"), {"b.der": b"2"})
+    assert (seen.data, seen.owned) == ({"b.der": b"2"}, frozenset({"b.der"}))
+
+
+def test_all_our_keys_can_leave(target, name):
+    seen = apply(target, name, filled(target, name, a__der=b"1"), {})
+    assert (seen.exists, seen.data, seen.owned) == (True, {}, frozenset())
+
+
+def test_law_6_a_key_of_another_stays_beside_ours(cluster, target, name):
+    filled(target, name, a__der=b"1")
+    cluster.edit(name, hand__der=b"h")
+    seen = apply(target, name, observe(target, name), {"a.der": b"2"})
+    assert seen.data == {"a.der": b"2", "hand.der": b"h"}
+    assert (seen.owned, seen.others) == (frozenset({"a.der"}), {"hand.der": ("kubectl-edit",)})
+
+
+def test_law_6_a_hand_edit_takes_our_key_and_an_apply_takes_it_back(cluster, target, name):
+    filled(target, name, a__der=b"1")
+    cluster.edit(name, a__der=b"edited")
+    edited = observe(target, name)
+    assert (edited.owned, edited.others) == (frozenset(), {"a.der": ("kubectl-edit",)})
+    seen = apply(target, name, edited, {"a.der": b"1"})
+    assert (seen.data, seen.owned, seen.others) == ({"a.der": b"1"}, frozenset({"a.der"}), {})
+
+
+def test_a_hand_edit_that_removes_our_key_leaves_no_owner(cluster, target, name):
+    filled(target, name, a__der=b"1", b__der=b"2")
+    cluster.edit(name, a__der=None)
+    seen = observe(target, name)
+    assert (seen.data, seen.owned, seen.others) == ({"b.der": b"2"}, frozenset({"b.der"}), {})
+
+
+def test_a_key_that_another_owned_first_with_the_same_bytes_is_shared(cluster, target, name):
+    target.create_empty(NAMESPACE, name)
+    cluster.edit(name, a__der=b"1")
+    seen = apply(target, name, observe(target, name), {"a.der": b"1"})
+    assert (seen.owned, seen.others) == (frozenset({"a.der"}), {"a.der": ("kubectl-edit",)})
+
+
+def test_a_shared_key_outlives_an_apply_that_omits_it(cluster, target, name):
+    target.create_empty(NAMESPACE, name)
+    cluster.edit(name, a__der=b"1")
+    shared = apply(target, name, observe(target, name), {"a.der": b"1"})
+    seen = apply(target, name, shared, {})
+    assert (seen.data, seen.owned, seen.others) == ({"a.der": b"1"}, frozenset(), {"a.der": ("kubectl-edit",)})
+
+
+def test_a_shared_key_leaves_by_removal(cluster, target, name):
+    filled(target, name, a__der=b"1", b__der=b"2")
+    cluster.writer.apply(name, {"a.der": b"1"}, "gitops")
+    shared = observe(target, name)
+    assert shared.others == {"a.der": ("gitops",)}
+    seen = remove(target, name, shared, "a.der")
+    assert (seen.data, seen.owned, seen.others) == ({"b.der": b"2"}, frozenset({"b.der"}), {})
+
+
+def test_the_removal_of_a_key_that_is_gone_changes_nothing(target, name):
+    seen = filled(target, name, a__der=b"1")
+    assert remove(target, name, seen, "b.der") == seen
+
+
+def test_a_key_that_came_with_the_creation_is_not_removed_by_an_apply(cluster, target, name):
+    """Why lists are created empty; our own Update entries count as others."""
+    cluster.writer.create(name, {"a.der": b"1"}, "trustcast")
+    shared = apply(target, name, observe(target, name), {"a.der": b"1"})
+    assert (shared.owned, shared.others) == (frozenset({"a.der"}), {"a.der": ("trustcast",)})
+    assert apply(target, name, shared, {}).data == {"a.der": b"1"}
+
+
+def test_several_owners_of_a_key_are_all_named(cluster, target, name):
+    filled(target, name, a__der=b"1")
+    cluster.writer.apply(name, {"a.der": b"1"}, "zeta")
+    cluster.writer.apply(name, {"a.der": b"1"}, "alpha")
+    assert observe(target, name).others == {"a.der": ("alpha", "zeta")}
+
+
+@pytest.mark.parametrize(
+    "write", [lambda t, n, s: apply(t, n, s, {"a.der": b"2"}), lambda t, n, s: remove(t, n, s, "a.der")]
+)
+def test_law_7_a_write_on_what_changed_meanwhile_is_refused(cluster, target, name, write):
+    seen = filled(target, name, a__der=b"1")
+    cluster.edit(name, hand__der=b"h")
+    with pytest.raises(Changed):
+        write(target, name, seen)
+    assert observe(target, name).data == {"a.der": b"1", "hand.der": b"h"}
+
+
+@pytest.mark.parametrize(
+    "write", [lambda t, n, s: apply(t, n, s, {"a.der": b"2"}), lambda t, n, s: remove(t, n, s, "a.der")]
+)
+def test_law_7_a_write_never_brings_a_deleted_secret_back(cluster, target, name, write):
+    seen = filled(target, name, a__der=b"1")
+    cluster.writer.delete(name)
+    with pytest.raises(Changed):
+        write(target, name, seen)
+    assert observe(target, name) == MISSING
+
+
+@pytest.mark.parametrize(
+    "write", [lambda t, n, s: apply(t, n, s, {"a.der": b"2"}), lambda t, n, s: remove(t, n, s, "a.der")]
+)
+def test_law_7_a_write_meant_for_a_deleted_secret_spares_its_successor(cluster, target, name, write):
+    seen = filled(target, name, a__der=b"1")
+    cluster.writer.delete(name)
+    cluster.writer.create(name, {"a.der": b"new"}, "kubectl-create")
+    with pytest.raises(Changed):
+        write(target, name, seen)
+    assert observe(target, name).data == {"a.der": b"new"}
+
+
+def test_another_uid_is_refused_even_with_the_right_resource_version(target, name):
+    """A cluster restored from a backup counts its versions anew."""
+    seen = filled(target, name, a__der=b"1")
+    with pytest.raises(Changed):
+        target.apply(NAMESPACE, name, {}, uid=GONE["uid"], resource_version=seen.resource_version)
+    with pytest.raises(Changed):
+        target.remove_keys(NAMESPACE, name, ["a.der"], uid=GONE["uid"], resource_version=seen.resource_version)
+
+
+def test_a_successor_has_another_uid(cluster, target, name):
+    before = target.create_empty(NAMESPACE, name)
+    cluster.writer.delete(name)
+    assert target.create_empty(NAMESPACE, name).uid != before.uid
+
+
+@pytest.mark.parametrize("key", ["a b.der", "é.der", "", ".", "..", "..x", "a" * 254, "a/b"])
+def test_a_key_that_is_no_file_name_is_refused_and_named(target, name, key):
+    seen = filled(target, name, a__der=b"1")
+    with pytest.raises(Invalid, match="data"):
+        apply(target, name, seen, {"a.der": b"1", key: b"2"})
+    assert observe(target, name) == seen
+
+
+def test_a_secret_holds_a_mebibyte_and_no_byte_more(target, name):
+    empty = target.create_empty(NAMESPACE, name)
+    full = apply(target, name, empty, {"a.der": bytes(1048575), "b.der": b"1"})
+    assert sum(map(len, full.data.values())) == 1048576
+    with pytest.raises(Invalid, match="1048576"):
+        apply(target, name, full, {"a.der": bytes(1048576), "b.der": b"1"})
+
+
+def test_an_immutable_secret_says_so_and_refuses(cluster, target, name):
+    filled(target, name, a__der=b"1")
+    cluster.writer.merge(name, {"immutable": True}, "kubectl-edit")
+    seen = observe(target, name)
+    assert seen.immutable
+    with pytest.raises(Invalid, match="immutable"):
+        apply(target, name, seen, {"a.der": b"2"})
+    assert observe(target, name).data == {"a.der": b"1"}
+
+
+@pytest.mark.parametrize(("label", "owner"), [(True, True), (True, False), (False, True)])
+def test_law_6_a_secret_of_the_secret_store_extension_is_told(cluster, target, name, label, owner):
+    filled(target, name, a__der=b"1")
+    cluster.make_sse_owned(name, label=label, owner=owner)
+    assert observe(target, name).sse_managed
+
+
+def test_labels_and_owners_of_others_do_not_make_it_the_extensions(cluster, target, name):
+    filled(target, name, a__der=b"1")
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": str(uuid.uuid4())}
+    metadata = {"labels": {"app": "x"}, "annotations": {"n": "v"}, "ownerReferences": [owner]}
+    cluster.writer.merge(name, {"metadata": metadata}, "gitops")
+    seen = observe(target, name)
+    assert (seen.sse_managed, seen.owned, seen.others) == (False, frozenset({"a.der"}), {})
+
+
+def test_a_label_of_another_survives_our_writes(cluster, target, name):
+    filled(target, name, a__der=b"1")
+    cluster.make_sse_owned(name, label=True, owner=True)
+    apply(target, name, observe(target, name), {"b.der": b"2"})
+    assert remove(target, name, observe(target, name), "b.der").sse_managed
+
+
+KEYS = st.sampled_from(["a.der", "b.der", "c.crl"])
+BYTES = st.sampled_from([b"1", b"2"])
+FILES = st.dictionaries(KEYS, BYTES, max_size=3)
+STEPS = st.one_of(
+    st.tuples(st.just("apply"), FILES),
+    st.tuples(st.just("remove"), st.sets(KEYS, min_size=1)),
+    st.tuples(st.just("edit"), st.dictionaries(KEYS, st.one_of(st.none(), BYTES), min_size=1)),
+    st.tuples(st.just("gitops"), FILES),
+    st.tuples(st.just("edit as us"), st.dictionaries(KEYS, BYTES, min_size=1)),
+)
+
+
+def play(cluster, name, steps):
+    """What is seen after each step; names of managers stay, identities do not."""
+    cluster.target.create_empty(NAMESPACE, name)
+    for action, what in steps:
+        seen = observe(cluster.target, name)
+        match action:
+            case "apply":
+                apply(cluster.target, name, seen, what)
+            case "remove":
+                remove(cluster.target, name, seen, *what)
+            case "gitops":
+                cluster.writer.apply(name, what, "gitops")
+            case _:
+                patch = {"data": {key: value and encoded(value) for key, value in what.items()}}
+                cluster.writer.merge(name, patch, "trustcast" if action == "edit as us" else "kubectl-edit")
+        after = observe(cluster.target, name)
+        yield after.data, after.owned, after.others, after.resource_version == seen.resource_version
+
+
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory):
+    with OPENERS["memory"](Authority.in_folder(tmp_path_factory.mktemp("tls"))) as opened:
+        yield opened
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, max_size=8))
+def test_any_course_of_writes_ends_as_in_memory(cluster, memory, steps):
+    """Against a real API server this holds the arithmetic of ownership to the original."""
+    name = fresh_name()
+    assert list(play(cluster, name, steps)) == list(play(memory, name, steps))
