@@ -34,7 +34,7 @@ _FINAL = frozenset({400, 401, 403, 413})
 _ORIGIN = "eventgrid.azure.net"
 
 
-class HandshakeFailed(Exception):  # noqa: N818
+class HandshakeFailed(Exception):
     """The endpoint did not prove that it wants the events; no subscription was made."""
 
 

@@ -24,7 +24,7 @@ RECOVERABLE_DAYS = 90
 _DAY_SECONDS = 86_400
 
 
-class Refused(Exception):  # noqa: N818  a value of the protocol, not a fault of this program
+class Refused(Exception):
     """An answer other than success.
 
     Attributes:
