@@ -98,6 +98,7 @@ def build(
     key: str = "ec-secp256r1",
     key_name: str | None = None,
     signature_hash: str = "sha256",
+    pss: bool = False,
     not_before: datetime = NOW - YEAR,
     not_after: datetime = NOW + YEAR,
     serial: int | None = None,
@@ -120,6 +121,7 @@ def build(
         key: `rsa-2048`, `dsa-1024`, `ed25519`, `ed448` or `ec-` and a curve's name.
         key_name: another key under the same name, as after a renewal.
         signature_hash: `sha1` and `md5` need (and get) an RSA signer.
+        pss: an RSA signer signs by RSASSA-PSS.
         version: 1 has no extensions.
     """
     if issuer is None and signature_hash in _WEAK_HASHES and key.startswith("ec-"):
@@ -148,7 +150,7 @@ def build(
     ]
     for extension, critical in wanted if version == 3 else ():
         builder = builder.add_extension(extension, critical)
-    der = _signed(builder, signer, signature_hash)
+    der = _signed(builder, signer, signature_hash, pss=pss)
     if version == 1:
         der = _as_version_1(der, signer)
     return Built(x509.load_der_x509_certificate(der), own_key, der)
@@ -269,16 +271,18 @@ def _serial(name: str, key_name: str | None) -> int:
     return int.from_bytes(hashlib.sha256(f"{name}\0{key_name}".encode()).digest()[:8]) | 1
 
 
-def _signed(builder: Any, key: Any, signature_hash: str) -> bytes:
+def _signed(builder: Any, key: Any, signature_hash: str, *, pss: bool = False) -> bytes:
     """The DER, signed; hashes that the library refuses to sign with are put in by hand."""
     if signature_hash in _WEAK_HASHES:
         algorithm, last_arc = _WEAK_HASHES[signature_hash]
         weak = _SHA256_WITH_RSA[:-1] + bytes([last_arc])
         tbs = _tbs(builder.sign(key, hashes.SHA256())).replace(_SHA256_WITH_RSA, weak)
         return _sealed(tbs, weak + b"\x05\x00", key, algorithm)
-    deterministic = {"ecdsa_deterministic": True} if isinstance(key, ec.EllipticCurvePrivateKey) else {}
+    options: dict[str, Any] = {"ecdsa_deterministic": True} if isinstance(key, ec.EllipticCurvePrivateKey) else {}
+    if pss:
+        options["rsa_padding"] = padding.PSS(padding.MGF1(_HASHES[signature_hash]), padding.PSS.DIGEST_LENGTH)
     unhashed = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
-    signed = builder.sign(key, None if unhashed else _HASHES[signature_hash], **deterministic)
+    signed = builder.sign(key, None if unhashed else _HASHES[signature_hash], **options)
     return bytes(signed.public_bytes(Encoding.DER))
 
 

@@ -31,6 +31,12 @@ def test_a_ca_issued_what_it_signed_with_any_kind_of_key(key):
     assert issued(certificate(root), certificate(root))
 
 
+def test_an_rsa_pss_signature_is_verified():
+    root = ca(key="rsa-2048", name="PSS Root", pss=True)
+    assert issued(certificate(root), certificate(root))
+    assert certificate(root).signature == "sha256"
+
+
 @pytest.mark.parametrize("signature_hash", ["sha1", "md5"])
 def test_old_signatures_are_verified_for_plants_that_accept_them(signature_hash):
     root = ca(key="rsa-2048", name="Old Root")

@@ -298,10 +298,12 @@ def test_verdicts_are_per_list():
     assert judged(ROOT, ISSUER).findings == ()
 
 
-def test_rejecting_findings_come_first():
-    weak = ca(key="rsa-1024", name=QUICKSTART_CA)
-    findings = judged(weak, TRUST).findings
-    assert [each.severity for each in findings] == [Severity.REJECT, Severity.WARN, Severity.WARN]
+def test_a_rejecting_finding_rejects_wherever_it_stands_and_is_shown_first():
+    warning, fault, other = Finding(Code.NO_APPLICATION_URI), Finding(Code.EXPIRED), Finding(Code.QUICKSTART_CA)
+    for findings in ((warning, fault, other), (fault, warning, other), (warning, other, fault)):
+        outcome = verdict(findings, TRUST, accept=NOTHING, reject=NOTHING)
+        assert not outcome.passes
+        assert outcome.findings == (fault, warning, other)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,18 @@ def test_a_key_of_an_unknown_kind_is_named_by_its_oid():
     assert not issued(fact, fact)
 
 
+def test_a_self_issued_version_1_certificate_whose_key_cannot_be_read_is_no_ca():
+    rsa_key, unknown = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d01017f")
+    fact = parse(Kind.CERTIFICATE, build(version=1, key="rsa-2048", name="odd root").der.replace(rsa_key, unknown))
+    assert isinstance(fact, Certificate)
+    assert (fact.self_issued, fact.is_ca) == (True, False)
+
+
+def test_the_most_specific_of_several_common_names_counts():
+    assert certificate(subject="CN=plc7,CN=Line 3,O=Example").common_name == "plc7"
+    assert certificate(subject="O=Example").common_name == ""
+
+
 def test_a_signature_of_an_unknown_kind_is_named_by_its_oid():
     der = server(key="rsa-2048", name="md2").der.replace(
         bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010102")
