@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from local.realkube import RealCluster
 
 
-@pytest.fixture(scope="module")
-def cluster(  # type: ignore[no-redef]real_cluster: RealCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterUnderTest]:
+@pytest.fixture(scope="module")  # type: ignore[no-redef]
+def cluster(real_cluster: RealCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterUnderTest]:
     """In the place of the suite's own, which knows a real server from the environment alone."""
     folder = tmp_path_factory.mktemp("contract")
     (folder / "ca.pem").write_bytes(real_cluster.ca_pem)
