@@ -56,7 +56,7 @@ class Code(StrEnum):
     NOT_A_CERTIFICATE = (
         "not-a-certificate",
         _REJECT,
-        "The value holds no certificate or CRL that can be read, or something else besides.",
+        "The value is something other than readable certificates and CRLs.",
         "Set the secret to a PEM or DER certificate or CRL, as text, hex or base64, and nothing else.",
     )
     KEY_VAULT_CERTIFICATE = (
