@@ -26,7 +26,7 @@ _Read = TypeVar("_Read")
 _WARNINGS = threading.Lock()
 
 
-class NotParsable(ValueError):  # noqa: N818 - says what the bytes are
+class NotParsable(ValueError):
     """The bytes are no certificate, or no CRL. The message is safe to show."""
 
 
