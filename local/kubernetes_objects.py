@@ -141,13 +141,17 @@ def applied(
     fields, applier = _set_fields(config), Manager("Apply", manager)
     if live is None:
         return _apply_new(namespace, name, config, fields, applier, stamp)
-    others = _yielding(live, fields, applier, force=force)
     claimed = frozenset(fields) | ({DATA} if config.get("data") == {} else set())
+    # An empty map is claimed but not kept, so that each apply of one adds it anew.
+    changed = changed_paths(live.fields, {**live.fields, **fields}) | (claimed - set_paths(live.fields))
+    others = _yielding(live, changed, applier, force=force)
     before = live.managers.get(applier, Owned(frozenset(), stamp.time))
     kept_by_others = frozenset[Path]().union(*(owned.paths for owned in others.values()))
     gone = before.paths - claimed - kept_by_others
     result = {p: v for p, v in {**live.fields, **fields}.items() if p not in gone}
     mine = before if before.paths == claimed else Owned(claimed, stamp.time)
+    left = removed_paths(live.fields, result) - claimed
+    others = {who: replace(owned, paths=owned.paths - left) for who, owned in others.items()}
     return _settled(live, result, {**others, applier: mine}, config, stamp)
 
 
@@ -161,9 +165,8 @@ def _apply_new(
     return _checked(_new(namespace, name, {TYPE: "Opaque", **fields}, owned, stamp), None)
 
 
-def _yielding(live: Secret, fields: Fields, applier: Manager, *, force: bool) -> dict[Manager, Owned]:
+def _yielding(live: Secret, changed: frozenset[Path], applier: Manager, *, force: bool) -> dict[Manager, Owned]:
     """The other managers after they have given up what the apply changes."""
-    changed = changed_paths(live.fields, {**live.fields, **fields})
     others = {who: owned for who, owned in live.managers.items() if who != applier}
     conflicts = {
         who.name: [_dotted(path) for path in owned.paths & changed]
