@@ -85,9 +85,7 @@ class Assigned:
     findings: tuple[Finding, ...] = ()
 
 
-def assign(
-    versions: tuple[VersionProperties, ...], vault: WatchedVault, configuration: Configuration
-) -> Assigned:
+def assign(versions: tuple[VersionProperties, ...], vault: WatchedVault, configuration: Configuration) -> Assigned:
     """Where a secret goes.
 
     Args:
@@ -109,9 +107,7 @@ def reaches(assignment: Assignment, vault: WatchedVault, labels: Mapping[str, st
     return bool(assignment.lists) and both(ceiling, wanted).matches(labels)
 
 
-def file_names(
-    secret_name: str, assignment: Assignment, items: tuple[Item, ...]
-) -> tuple[tuple[str, Item], ...]:
+def file_names(secret_name: str, assignment: Assignment, items: tuple[Item, ...]) -> tuple[tuple[str, Item], ...]:
     """The files that a secret gives: name and item, in the items' order.
 
     A name without tag is case-folded, as a secret's name is the same in any case. The extension always fits
@@ -124,9 +120,7 @@ def file_names(
     """
     if len(items) == 1:
         return ((_file_name(secret_name, assignment.file, items[0], ""), items[0]),)
-    return tuple(
-        (_file_name(secret_name, assignment.file, item, f"-{item.sha256[:8]}"), item) for item in items
-    )
+    return tuple((_file_name(secret_name, assignment.file, item, f"-{item.sha256[:8]}"), item) for item in items)
 
 
 def content(file_name: str, item: Item) -> bytes:

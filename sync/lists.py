@@ -36,6 +36,7 @@ VAULTS_EXAMPLE = '[{"url": "https://plant-1.vault.azure.net", "lists": ["trust"]
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_HOST = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")  # a name or an IPv6 address
 _HTTPS_PORT = 443
 
 
@@ -174,10 +175,10 @@ def vault_host(url: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
-    if parts.scheme != "https" or not host or not url.isprintable():
+    if parts.scheme != "https" or not _HOST.fullmatch(host or ""):
         raise Invalid(f"'{printable(url)}' is no https URL of a vault (example: https://plant-1.vault.azure.net)")
-    name = f"[{host}]" if ":" in host else host
-    return (name if port in {None, _HTTPS_PORT} else f"{name}:{port}").casefold()
+    name = f"[{host}]" if host and ":" in host else host or ""
+    return name if port in {None, _HTTPS_PORT} else f"{name}:{port}"
 
 
 def vault_url(text: str) -> str:

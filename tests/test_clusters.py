@@ -1,0 +1,145 @@
+import json
+import re
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from sync.clusters import (
+    EXAMPLE,
+    Access,
+    AccessKind,
+    ListOverride,
+    Mode,
+    Registration,
+    parse_labels,
+    parse_registration,
+)
+from sync.errors import Invalid
+from sync.findings import Code
+from sync.lists import DEFAULT_LISTS, Configuration, Policy, WatchedVault
+
+CONFIGURATION = Configuration((WatchedVault("https://kv1.vault.azure.net"),), DEFAULT_LISTS)
+CA = "a" * 64
+GIVEN = {"name": "plant-1", "access": {"secret": "plant-1-kubeconfig"}}
+
+
+def parse(change=None, configuration=CONFIGURATION):
+    return parse_registration(GIVEN | (change or {}), configuration, host="k8s.example:6443", ca_sha256=CA)
+
+
+def test_a_registration_needs_a_name_and_an_access_and_pins_host_and_ca():
+    assert parse() == Registration(
+        name="plant-1",
+        labels={},
+        access=Access(AccessKind.KUBECONFIG, "plant-1-kubeconfig"),
+        lists=(),
+        mode=Mode.REPAIR,
+        paused=False,
+        host="k8s.example:6443",
+        ca_sha256=CA,
+    )
+
+
+def test_a_registration_is_read_from_json_text_with_all_its_fields():
+    given = GIVEN | {
+        "labels": {"site": "hamburg"},
+        "access": {"kind": "kubeconfig", "secret": "x"},
+        "lists": [{"name": "trust", "object": "other", "policy": {"accept": ["expired"]}}],
+        "mode": "report",
+        "paused": True,
+    }
+    registration = parse_registration(json.dumps(given), CONFIGURATION, host="h:1", ca_sha256=CA)
+    assert registration.labels == {"site": "hamburg"}
+    assert registration.lists == (ListOverride("trust", object="other", policy=Policy(frozenset({Code.EXPIRED}))),)
+    assert (registration.mode, registration.paused) == (Mode.REPORT, True)
+
+
+def test_the_example_is_accepted():
+    assert parse_registration(EXAMPLE, CONFIGURATION, host="h:1", ca_sha256=CA).labels == {"site": "hamburg"}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"name": "Plant 1"}, "the cluster name 'Plant 1' must be 1 to 63"),
+        ({"name": "x" * 64}, "must be 1 to 63"),
+        ({"labels": {"a b": "c"}}, "the label key 'a b'"),
+        ({"labels": {"a": "c d"}}, "the label value 'c d'"),
+        ({"labels": {"a": 1}}, "Expected `str`, got `int` - at `$.labels[...]`"),
+        ({"label": {}}, "unknown field `label`"),
+        ({"access": {"secret": "a/b"}}, "access.secret 'a/b' must be"),
+        ({"access": {"secret": "a", "kind": "arc"}}, "`$.access.kind`"),
+        ({"mode": "write"}, "`$.mode`"),
+        ({"lists": [{"name": "cameras"}]}, "the list 'cameras' is not defined; there are trust, issuer"),
+        ({"lists": [{"name": "trust"}, {"name": "trust"}]}, "the list 'trust' is defined twice"),
+        ({"lists": [{"name": "trust", "delivery": "arm"}]}, "delivery 'arm' is not available"),
+        ({"lists": [{"name": "trust", "namespace": "A"}]}, "is no Kubernetes namespace"),
+        ({"lists": [{"name": "trust", "policy": {"accept": ["revoked"]}}]}, "nothing can waive 'revoked'"),
+        (
+            {"lists": [{"name": "trust"}, {"name": "issuer", "object": DEFAULT_LISTS[0].object}]},
+            "two lists name one object, azure-iot-operations/aio-opc-ua-broker-trust-list",
+        ),
+        ({"labels": {"a": object()}}, "the registration is no JSON"),
+    ],
+)
+def test_a_faulty_registration_is_refused_in_clear_words(change, complaint):
+    with pytest.raises(Invalid, match=re.escape(complaint)):
+        parse(change)
+
+
+@pytest.mark.parametrize(("host", "ca"), [("", CA), ("h:1", ""), ("h:1", "A" * 64), ("h:1", "a" * 63)])
+def test_law_13_a_registration_without_a_pinned_host_and_ca_is_refused(host, ca):
+    with pytest.raises(Invalid, match="must be pinned"):
+        parse_registration(GIVEN, CONFIGURATION, host=host, ca_sha256=ca)
+
+
+def test_every_problem_of_a_registration_is_told_at_once():
+    with pytest.raises(Invalid) as refusal:
+        parse({"name": "X", "labels": {"a b": ""}, "lists": [{"name": "y"}]})
+    assert all(word in str(refusal.value) for word in ("'X'", "'a b'", "'y'"))
+
+
+def test_a_cluster_has_every_configured_list_unless_it_names_some():
+    assert parse().definitions(CONFIGURATION) == DEFAULT_LISTS
+    assert parse({"lists": [{"name": "issuer"}]}).definitions(CONFIGURATION) == (DEFAULT_LISTS[1],)
+
+
+def test_a_clusters_list_differs_from_the_definition_only_in_what_the_cluster_names():
+    policy = Policy(reject=frozenset({Code.CA_IN_TRUST_LIST}))
+    registration = replace(parse(), lists=(ListOverride("trust", namespace="ns", policy=policy),))
+    assert registration.definitions(CONFIGURATION) == (replace(DEFAULT_LISTS[0], namespace="ns", policy=policy),)
+
+
+def test_a_list_that_is_not_configured_any_more_is_left_out():
+    registration = replace(parse(), lists=(ListOverride("gone"), ListOverride("trust")))
+    assert registration.definitions(CONFIGURATION) == (DEFAULT_LISTS[0],)
+
+
+def test_a_registration_survives_being_stored():
+    registration = parse({"labels": {"a": "b"}, "lists": [{"name": "trust", "policy": {"accept": ["expired"]}}]})
+    assert msgspec.json.decode(msgspec.json.encode(registration), type=Registration) == registration
+
+
+def test_only_repair_writes():
+    assert [mode for mode in Mode if mode.writes] == [Mode.REPAIR]
+
+
+def test_labels_are_read_from_the_command_line():
+    assert parse_labels(" site=hamburg, env = prod,empty=,") == {"site": "hamburg", "env": "prod", "empty": ""}
+    assert parse_labels("") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("site", "'site' is no label; write key=value"),
+        ("a=b,a=c", "the label 'a' is given twice"),
+        ("a b=c", "the label key 'a b'"),
+        ("a=b=c", "the label value 'b=c'"),
+        ("=x", "must be 1 to 63"),
+    ],
+)
+def test_faulty_labels_are_refused(text, complaint):
+    with pytest.raises(Invalid, match=re.escape(complaint)):
+        parse_labels(text)

@@ -1,0 +1,200 @@
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sync.errors import Invalid
+from sync.lists import DEFAULT_LISTS
+from sync.settings import (
+    ACCOUNT,
+    CONNECTION_STRING,
+    SETTINGS,
+    BackOff,
+    Settings,
+    Storage,
+    duration,
+    settings,
+)
+
+ROOT = Path(__file__).parents[1]
+KEY = "AccountKey=planted"
+NEEDED = {
+    "TRUSTCAST_VAULTS": '[{"url": "https://kv1.vault.azure.net"}]',
+    "TRUSTCAST_CREDENTIALS_VAULT": "https://kv2.vault.azure.net/",
+    "AzureWebJobsStorage": KEY,
+}
+
+
+def read(**change):
+    return Settings.from_environment(NEEDED | change)
+
+
+def problems(environ):
+    with pytest.raises(Invalid) as refusal:
+        Settings.from_environment(environ)
+    return str(refusal.value).splitlines()
+
+
+def test_what_is_not_set_has_the_documented_default():
+    found = read()
+    assert found.configuration.lists == DEFAULT_LISTS
+    assert found.configuration.vault("kv1.vault.azure.net") is not None
+    assert found.credentials_vault == "https://kv2.vault.azure.net"
+    assert found.tick == "0 * * * * *"
+    assert found.vault_interval == timedelta(seconds=60)
+    assert found.verify_interval == timedelta(minutes=30)
+    assert found.offline_retry == BackOff(timedelta(seconds=30), timedelta(hours=1))
+    assert (found.hold_share, found.hold_files) == (0.25, 3)
+    assert (found.hold_cluster_share, found.hold_clusters) == (0.10, 3)
+    assert found.expiry_warning == timedelta(days=30)
+    assert (found.call_timeout, found.push_timeout) == (timedelta(seconds=5), timedelta(seconds=30))
+    assert found.vault_reads_per_second == 300
+    assert found.storage == Storage(connection_string=KEY)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("tick", "*/10 * * * * MON-FRI", "*/10 * * * * MON-FRI"),
+        ("vault_interval", " 1.5m ", timedelta(seconds=90)),
+        ("verify_interval", "2h", timedelta(hours=2)),
+        ("offline_retry", "1s .. 5s", BackOff(timedelta(seconds=1), timedelta(seconds=5))),
+        ("hold_share", "12.5 %", 0.125),
+        ("hold_files", "0", 0),
+        ("expiry_warning", "7d", timedelta(days=7)),
+        ("vault_reads_per_second", "1", 1),
+        ("hold_clusters", "  ", 3),
+    ],
+)
+def test_what_is_set_is_read_and_blank_counts_as_absent(name, text, value):
+    assert getattr(read(**{f"TRUSTCAST_{name.upper()}": text}), name) == value
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_every_example_is_accepted_and_differs_from_the_default(setting):
+    found = read(**{setting.name: setting.example})
+    assert setting.example != setting.default
+    assert isinstance(found, Settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("TRUSTCAST_VAULTS", "[]", "no vault is named"),
+        ("TRUSTCAST_VAULTS", "[", "Input data was truncated"),
+        ("TRUSTCAST_VAULTS", '[{"url": "https://a.b", "lists": ["x"]}]', "the list 'x' is not defined"),
+        ("TRUSTCAST_LISTS", "[]", "no list is defined"),
+        ("TRUSTCAST_CREDENTIALS_VAULT", "kv2", "'kv2' is no https URL"),
+        ("TRUSTCAST_TICK", "* * * * *", "is no NCRONTAB schedule of six fields"),
+        ("TRUSTCAST_TICK", "a b c d e ;", "is no NCRONTAB schedule"),
+        ("TRUSTCAST_VAULT_INTERVAL", "60", "'60' is no positive span of time"),
+        ("TRUSTCAST_VAULT_INTERVAL", "0s", "'0s' is no positive span of time"),
+        ("TRUSTCAST_VERIFY_INTERVAL", "-1m", "is no positive span of time"),
+        ("TRUSTCAST_VERIFY_INTERVAL", "999999999d", "is no positive span of time"),
+        ("TRUSTCAST_OFFLINE_RETRY", "30s", "is no first and longest wait joined by '..'"),
+        ("TRUSTCAST_OFFLINE_RETRY", "1h..30s", "begins with the longer wait"),
+        ("TRUSTCAST_HOLD_SHARE", "25", "'25' is no percentage"),
+        ("TRUSTCAST_HOLD_SHARE", "101%", "'101%' is no percentage"),
+        ("TRUSTCAST_HOLD_FILES", "three", "'three' is no whole number"),
+        ("TRUSTCAST_HOLD_FILES", "-1", "'-1' is no whole number"),
+        ("TRUSTCAST_CALL_TIMEOUT", "15s", "is not below 15s"),
+        ("TRUSTCAST_PUSH_TIMEOUT", "2s", "it is shorter than TRUSTCAST_CALL_TIMEOUT"),
+        ("TRUSTCAST_VAULT_READS_PER_SECOND", "0", "0 would stop everything"),
+        ("TRUSTCAST_TICK", "\x1b[31m", "'\\x1b[31m' is no NCRONTAB"),
+    ],
+)
+def test_a_faulty_setting_is_refused_by_name_with_the_reason_and_an_example(name, text, complaint):
+    (problem,) = problems(NEEDED | {name: text})
+    assert problem.startswith(f"{name}: ")
+    assert complaint in problem
+    assert "(example: " in problem
+
+
+def test_every_problem_is_told_at_once_one_a_line():
+    told = problems({"TRUSTCAST_TICK": "x", "TRUSTCAST_LISTS": "[", ACCOUNT.name: "A B"})
+    assert [re.split(r"[: ]", line)[0] for line in told] == [
+        "TRUSTCAST_VAULTS",
+        "TRUSTCAST_CREDENTIALS_VAULT",
+        "TRUSTCAST_LISTS",
+        "TRUSTCAST_TICK",
+        "AzureWebJobsStorage__accountName",
+    ]
+    assert all("(example: " in line for line in told)
+
+
+def test_law_13_the_credentials_vault_must_not_be_a_watched_one_in_any_spelling():
+    (problem,) = problems(NEEDED | {"TRUSTCAST_CREDENTIALS_VAULT": "https://KV1.vault.azure.net:443/"})
+    assert problem.startswith("TRUSTCAST_CREDENTIALS_VAULT: it is a watched vault")
+
+
+def test_the_storage_is_given_by_connection_string_or_by_account_name():
+    by_name = {name: text for name, text in NEEDED.items() if name != CONNECTION_STRING.name}
+    assert Settings.from_environment(by_name | {ACCOUNT.name: "store1"}).storage == Storage(account="store1")
+    assert read(**{ACCOUNT.name: "store1"}).storage == Storage(connection_string=KEY)
+    (problem,) = problems(by_name)
+    assert CONNECTION_STRING.name in problem
+    assert ACCOUNT.name in problem
+
+
+def test_law_9_the_connection_string_is_never_shown():
+    assert "planted" not in repr(read())
+    assert "planted" not in "".join(problems(NEEDED | {"TRUSTCAST_TICK": "x"}))
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("0.2s", 0.2), ("1 m", 60), ("1d", 86400)])
+def test_spans_of_time_have_a_unit(text, seconds):
+    assert duration(text) == timedelta(seconds=seconds)
+
+
+def test_the_process_reads_its_environment_at_first_use_and_once(monkeypatch):
+    for name in (*(each.name for each in SETTINGS), CONNECTION_STRING.name, ACCOUNT.name):
+        monkeypatch.delenv(name, raising=False)
+    settings.cache_clear()
+    try:
+        with pytest.raises(Invalid):
+            settings()
+        for name, text in NEEDED.items():
+            monkeypatch.setenv(name, text)
+        first = settings()
+        monkeypatch.setenv("TRUSTCAST_HOLD_FILES", "9")
+        assert settings() is first
+    finally:
+        settings.cache_clear()
+
+
+def test_importing_the_settings_reads_nothing():
+    environ = {name: text for name, text in os.environ.items() if not name.startswith("TRUSTCAST_")}
+    environ["TRUSTCAST_VAULTS"] = "nonsense"
+    subprocess.run([sys.executable, "-c", "import sync.settings"], check=True, env=environ, cwd=ROOT)
+
+
+ROW = re.compile(
+    r"^\| `(?P<name>[^`]+)` \| (?P<default>[^|]+) \| (?P<meaning>[^|]+) \| (?P<example>[^|]+) \|$", re.MULTILINE
+)
+
+
+def documented():
+    return {row["name"]: row for row in ROW.finditer((ROOT / "docs/settings.md").read_text())}
+
+
+def test_the_documented_settings_are_those_of_the_code_and_no_others():
+    assert list(documented()) == [each.name for each in (*SETTINGS, CONNECTION_STRING, ACCOUNT)]
+
+
+def test_the_settings_that_are_kept_are_those_of_the_table():
+    kept = {each.name for each in fields(Settings)} - {"configuration", "storage"}
+    assert kept | {"vaults", "lists"} == {each.name.removeprefix("TRUSTCAST_").lower() for each in SETTINGS}
+
+
+@pytest.mark.parametrize("setting", [*SETTINGS, CONNECTION_STRING, ACCOUNT], ids=lambda each: each.name)
+def test_default_and_example_are_documented_as_they_are(setting):
+    row = documented()[setting.name]
+    required = {"must be set", "one of the two"}
+    assert row["default"] == f"`{setting.default}`" or (setting.default is None and row["default"] in required)
+    assert row["example"] == f"`{setting.example}`"
+    assert row["meaning"].strip().endswith(".")
