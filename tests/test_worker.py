@@ -56,7 +56,7 @@ def test_every_function_is_indexed_with_its_own_bindings(worker):
         "fails": "httpTrigger",
     }
     work = next(function for function in worker.functions if function.name == "work")
-    assert (work.trigger["queueName"], work.trigger["connection"]) == ("work", "SAMPLE_STORAGE")
+    assert (work.trigger["queueName"], work.trigger["connection"]) == ("%SAMPLE_QUEUE%", "SAMPLE_STORAGE")
 
 
 def test_an_event_bound_to_text_arrives_as_it_was_sent(worker):

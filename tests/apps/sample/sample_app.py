@@ -36,7 +36,7 @@ def on_typed_event(event: func.EventGridEvent):
     tell("on_typed_event", subject=event.subject)
 
 
-@app.queue_trigger(arg_name="message", queue_name="work", connection="SAMPLE_STORAGE")
+@app.queue_trigger(arg_name="message", queue_name="%SAMPLE_QUEUE%", connection="SAMPLE_STORAGE")
 def work(message: func.QueueMessage):
     body = message.get_body().decode()
     tell(
@@ -55,7 +55,7 @@ def work(message: func.QueueMessage):
         raise ValueError("this one always fails")
 
 
-@app.queue_trigger(arg_name="message", queue_name="work-poison", connection="SAMPLE_STORAGE")
+@app.queue_trigger(arg_name="message", queue_name="%SAMPLE_QUEUE%-poison", connection="SAMPLE_STORAGE")
 async def record(message: func.QueueMessage):
     await asyncio.sleep(0)
     body = message.get_body().decode()

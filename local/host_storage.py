@@ -1,0 +1,81 @@
+"""One storage queue, asked from an event loop: the SDK's calls run in threads."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.queue import ExponentialRetry, QueueClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from azure.storage.queue import QueueMessage
+
+_T = TypeVar("_T")
+_SECONDS = 10
+_RETRIES = 4
+
+
+class StorageQueue:
+    """A queue, made when it is missing.
+
+    Looking for messages is tried once (the next look comes anyway); what settles a message is retried for
+    some seconds, since a message that cannot be settled stays leased.
+    """
+
+    def __init__(self, connection: str, name: str, threads: Executor) -> None:
+        self.name = name
+        self._threads = threads
+        self._client = QueueClient.from_connection_string(
+            connection,
+            name,
+            retry_policy=ExponentialRetry(
+                initial_backoff=0, increment_base=2, retry_total=_RETRIES, random_jitter_range=0
+            ),
+            connection_timeout=_SECONDS,
+            read_timeout=_SECONDS,
+        )
+
+    async def receive(self, count: int, lease: float) -> list[QueueMessage]:
+        """Up to `count` messages, which are nobody else's for `lease` seconds."""
+        return await self._creating(partial(self._take, count, round(lease)))
+
+    def _take(self, count: int, lease: int) -> list[QueueMessage]:
+        return list(self._client.receive_messages(max_messages=count, visibility_timeout=lease, retry_total=0))
+
+    async def put(self, text: str) -> None:
+        """Add a message."""
+        await self._creating(partial(self._client.send_message, text))
+
+    async def hide(self, message: QueueMessage, seconds: float) -> None:
+        """Make the message invisible for so long from now on; the message's receipt is replaced."""
+        update = partial(self._client.update_message, message, visibility_timeout=round(seconds))
+        message.pop_receipt = (await self._call(update)).pop_receipt
+
+    async def delete(self, message: QueueMessage) -> None:
+        """Remove the message for good."""
+        await self._call(partial(self._client.delete_message, message))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    async def _creating(self, call: Callable[[], _T]) -> _T:
+        try:
+            return await self._call(call)
+        except ResourceNotFoundError:
+            await self._call(self._create)
+            return await self._call(call)
+
+    def _create(self) -> None:
+        try:
+            self._client.create_queue()
+        except ResourceExistsError:
+            return  # another host was faster
+
+    async def _call(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
