@@ -22,6 +22,7 @@ from azure.keyvault.secrets import SecretClient
 from local.identity import Identity
 from local.keyvault import Vault as StandIn
 from sync.vault import KeyVault
+from tests.memory import MemoryVault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -115,6 +116,13 @@ def open_stand_in(authority: Authority) -> Iterator[VaultUnderTest]:
 
 
 @contextmanager
+def open_memory(_: Authority) -> Iterator[VaultUnderTest]:
+    """The double of the interleaving tests."""
+    vault = MemoryVault()
+    yield VaultUnderTest(vault, vault)
+
+
+@contextmanager
 def open_named_vault(_: Authority) -> Iterator[VaultUnderTest]:
     """The vault that the environment names."""
     given = {name: os.environ.get(ENVIRONMENT + name) for name in ("URL", "CA", "CREDENTIAL", "API_VERSION")}
@@ -139,6 +147,9 @@ def _through_sdk(url: str, credential: TokenCredential, options: Any) -> Iterato
         yield VaultUnderTest(vault, SdkSeed(client))
 
 
-OPENERS: dict[str, Callable[[Authority], AbstractContextManager[VaultUnderTest]]] = {"stand-in": open_stand_in}
+OPENERS: dict[str, Callable[[Authority], AbstractContextManager[VaultUnderTest]]] = {
+    "stand-in": open_stand_in,
+    "memory": open_memory,
+}
 if os.environ.get(ENVIRONMENT + "URL"):
     OPENERS["named"] = open_named_vault

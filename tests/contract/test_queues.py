@@ -1,0 +1,139 @@
+"""What queues of plan and push messages must do: Azure Queue Storage, read as the host does, and in memory."""
+
+import base64
+import itertools
+import os
+import socket
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from azure.storage.queue import QueueServiceClient
+
+from sync.errors import Unreachable
+from sync.events import PlanFleet, PushCluster, decode
+from sync.ports import Queues
+from sync.queues import StorageQueues
+from tests.memory import MemoryQueues
+
+_prefixes = itertools.count()
+
+
+@dataclass(frozen=True)
+class QueuesUnderTest:
+    """Queues, and how the host takes from them.
+
+    Attributes:
+        take: gives text and dequeue count of the next message of `plan` or `push`, or None; the message comes back.
+        pass_time: lets that many seconds pass.
+    """
+
+    queues: Queues
+    take: Callable[[str], tuple[str, int] | None]
+    pass_time: Callable[[float], None]
+
+
+@contextmanager
+def in_azurite(request):
+    account = request.getfixturevalue("azurite").connection_string
+    prefix = f"t{os.getpid()}x{next(_prefixes)}"
+    queues = StorageQueues(account, call_timeout=30, prefix=prefix)
+    with QueueServiceClient.from_connection_string(account) as service:
+
+        def take(queue):
+            with service.get_queue_client(f"{prefix}-{queue}") as client:
+                message = client.receive_message(visibility_timeout=1)
+                if message is None:
+                    return None
+                client.update_message(message, visibility_timeout=0)
+                return base64.b64decode(message.content, validate=True).decode(), message.dequeue_count
+
+        yield QueuesUnderTest(queues, take, time.sleep)
+    queues.close()
+
+
+@contextmanager
+def in_memory(_):
+    now = [datetime(2026, 6, 1, tzinfo=UTC)]
+    queues = MemoryQueues(clock=lambda: now[0])
+
+    def take(queue):
+        message = queues.take(queue)
+        if message is None:
+            return None
+        queues.give_back(message)
+        return message.text, message.dequeued
+
+    def pass_time(seconds):
+        now[0] += timedelta(seconds=seconds)
+
+    yield QueuesUnderTest(queues, take, pass_time)
+
+
+OPENERS = {"azurite": in_azurite, "memory": in_memory}
+
+
+@pytest.fixture(params=OPENERS)
+def under_test(request):
+    with OPENERS[request.param](request) as opened:
+        yield opened
+
+
+def test_a_plan_message_arrives_as_it_was_sent(under_test):
+    under_test.queues.send_plan(PlanFleet("ünï: admitted"))
+    text, dequeued = under_test.take("plan")
+    assert decode(text, PlanFleet) == PlanFleet("ünï: admitted")
+    assert dequeued == 1
+
+
+def test_a_push_message_arrives_in_its_own_queue(under_test):
+    under_test.queues.send_plan(PlanFleet("x"))
+    under_test.queues.send_push(PushCluster("plant-1", "plan"))
+    text, _ = under_test.take("push")
+    assert decode(text, PushCluster) == PushCluster("plant-1", "plan")
+
+
+def test_a_message_that_was_not_done_comes_again_and_says_so(under_test):
+    under_test.queues.send_push(PushCluster("plant-1", "plan"))
+    first, second = under_test.take("push"), under_test.take("push")
+    assert first[0] == second[0]
+    assert (first[1], second[1]) == (1, 2)
+
+
+def test_every_message_of_a_burst_arrives(under_test):
+    for number in range(40):
+        under_test.queues.send_push(PushCluster(f"plant-{number}", "plan"))
+    taken = {decode(under_test.take("push")[0], PushCluster).cluster for _ in range(40)}
+    assert taken == {f"plant-{number}" for number in range(40)}
+
+
+def test_a_delay_is_rounded_up_to_a_whole_second(under_test):
+    under_test.queues.send_plan(PlanFleet("later"), delay=0.01)
+    assert under_test.take("plan") is None
+    under_test.pass_time(1.1)
+    assert decode(under_test.take("plan")[0], PlanFleet) == PlanFleet("later")
+
+
+def test_a_delayed_message_holds_no_other_up(under_test):
+    under_test.queues.send_push(PushCluster("plant-1", "later"), delay=16.0)
+    under_test.queues.send_push(PushCluster("plant-2", "now"))
+    assert decode(under_test.take("push")[0], PushCluster).cluster == "plant-2"
+
+
+def test_a_message_of_the_longest_names_is_taken(under_test):
+    """Law 9: messages carry names and a reason only, so they are small."""
+    under_test.queues.send_push(PushCluster("p" * 253, "r" * 256))
+    assert len(under_test.take("push")[0]) < 1024
+
+
+def test_an_account_that_does_not_answer_is_unreachable():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/devstoreaccount1"
+        account = f"AccountName=devstoreaccount1;AccountKey=c2VjcmV0;QueueEndpoint={url}"
+        queues = StorageQueues(account, call_timeout=0.1)
+        with pytest.raises(Unreachable, match="sending to queue trustcast-plan"):
+            queues.send_plan(PlanFleet("x"))
+        queues.close()
