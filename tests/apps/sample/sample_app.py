@@ -7,6 +7,7 @@ by SAMPLE_OUTPUT (a host in a process of its own).
 import asyncio
 import json
 import os
+import time
 from queue import SimpleQueue
 from threading import Event
 
@@ -51,6 +52,9 @@ def work(message: func.QueueMessage):
     if body == "wait":
         released.wait(60)
         tell("released")
+    if body == "pause":
+        time.sleep(0.5)  # outlasts the signal to stop; nothing depends on how long
+        tell("paused")
     if body == "fail":
         raise ValueError("this one always fails")
 
