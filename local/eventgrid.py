@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from local.eventgrid_events import Result, SecretEvent, Subscription
     from local.tls import Authority
 
-AZURE_RETRY_SECONDS = (10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 43200)
-LOCAL_RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
+LOCAL_RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)  # Azure: 10 s to 12 h, for a day
 RESPONSE_LIMIT_SECONDS = 30.0
 _SUCCESS = range(200, 205)
 _FINAL = frozenset({400, 401, 403, 413})

@@ -261,6 +261,16 @@ def test_on_demand_events_are_held_and_come_late_in_either_order(grid, server, e
     assert endpoint.names()[-1] == "d"
 
 
+def test_on_demand_events_are_late_and_those_still_under_way_end_with_the_grid(server, endpoint):
+    with EventGrid() as grid:
+        grid.subscribe(Subscription("s", server.url))
+        grid.treat(Treatment(delay=3600))
+        grid.publish(event())
+        assert not grid.settled(timeout=0)
+    assert grid.settled(timeout=0)
+    assert endpoint.received == []
+
+
 def test_the_log_is_told_as_it_is_written(server, endpoint):
     seen = []
     with EventGrid(watch=seen.append) as grid:
