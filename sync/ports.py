@@ -77,7 +77,14 @@ class Losses:
     losses: tuple[Loss, ...]
 
 
-Row = Entry | Registration | Configuration | Proposal | Approval | Losses
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A row that cannot be read; its ETag is known, so that what derives it anew can write it."""
+
+    reason: str
+
+
+Row = Entry | Registration | Configuration | Proposal | Approval | Losses | Damaged
 """What a row of the decisions holds, by the row's kind: see `RowName`."""
 
 
@@ -127,6 +134,8 @@ class Write:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that decides, as read under `head`. Rows may be newer than the head: then the head has moved, too.
+
+    Damaged rows are left out: one bad row blocks nothing else (law 8), and no file leaves for want of one (law 4).
 
     Attributes:
         head, head_etag: as read first ("" while the head was never written), for `commit(on_head=…)`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from sync.catalogue import Entry
 from sync.clusters import Registration
 from sync.errors import Invalid
 from sync.lists import Configuration
-from sync.ports import Approval, Head, Losses, Proposal, RowKind, Snapshot, Stored
+from sync.ports import Approval, Damaged, Head, Losses, Proposal, RowKind, Snapshot, Stored
 from sync.table_rows import JsonRows, row_key, unescape
 from sync.table_stores import Kept, Operation
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from sync.ports import Row, RowName, Write
     from sync.table_stores import Table
+
+log = logging.getLogger("trustcast.store")
 
 MOST_WRITES = 98
 """Table Storage takes 100 operations in one transaction; one is the head's."""
@@ -39,7 +42,7 @@ class TableDecisions:
     def __init__(self, table: Table, rows: JsonRows | None = None) -> None:
         self._table = table
         self._rows = rows or JsonRows()
-        self._head = Kept(table, self._rows, "decisions", Head)
+        self._head = Kept(table, self._rows, "decisions", Head, lambda _: Head())
         self._cached = Snapshot()
         self._read: dict[str, Stored[Row]] = {}
         self._reading = threading.RLock()
@@ -95,7 +98,11 @@ class TableDecisions:
         if known and known.etag == found.etag:
             return known
         kind = ROW_TYPES[key.split("|", 1)[0]]
-        return Stored(self._rows.decode(found.value, kind, key), found.etag)
+        try:
+            return Stored(self._rows.decode(found.value, kind, key), found.etag)
+        except Invalid as error:
+            log.warning("left out: %s", error)
+            return Stored(Damaged(str(error)), found.etag)
 
     def _operation(self, key: str, value: object | None, etag: str | None) -> Operation:
         return Operation(key, None if value is None else self._rows.encode(value), etag)
@@ -106,7 +113,8 @@ def snapshot_of(head: Stored[Head], rows: Iterable[tuple[str, Row]]) -> Snapshot
     by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in ROW_TYPES}
     for key, row in rows:
         kind, _, rest = key.partition("|")
-        by_kind[kind][unescape(rest)] = row
+        if not isinstance(row, Damaged):
+            by_kind[kind][unescape(rest)] = row
     return Snapshot(
         head=head.value,
         head_etag=head.etag,

@@ -112,7 +112,7 @@ class JsonRows:
         try:
             value: T = _decoder(kind).decode(_body(columns))  # type: ignore[arg-type]
         except (msgspec.DecodeError, zlib.error, TypeError, KeyError) as cause:
-            raise Invalid(f"row {row} is damaged ({type(cause).__name__}): delete it, it is built anew") from cause
+            raise Invalid(f"row {row} is damaged ({type(cause).__name__}): it is to be written anew") from cause
         return value
 
 

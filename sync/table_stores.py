@@ -13,18 +13,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from sync.errors import Invalid
 from sync.ports import ClusterWork, PlanMark, Stored, VaultWork
 from sync.status import ListStatus
 from sync.table_rows import JsonRows, row_key, unescape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
 T = TypeVar("T")
+
+log = logging.getLogger("trustcast.store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +84,16 @@ class Table(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kept(Generic[T]):
-    """One table's rows of one partition, as values of one type."""
+    """One table's rows of one partition, as values of one type.
+
+    A row that is damaged reads as the `blank` value for its key, is told, and mended by the next write.
+    """
 
     table: Table
     rows: JsonRows
     partition: str
     kind: type[T]
+    blank: Callable[[str], T]
 
     def get(self, key: str) -> Stored[T] | None:
         """The row's value with its ETag, or None."""
@@ -107,7 +115,11 @@ class Kept(Generic[T]):
         return ((key, self._value(key, stored)) for key, stored in found)
 
     def _value(self, key: str, found: Stored[Mapping[str, Any]]) -> T:
-        return self.rows.decode(found.value, self.kind, f"{self.partition} {key}")
+        try:
+            return self.rows.decode(found.value, self.kind, f"{self.partition} {key}")
+        except Invalid as error:
+            log.warning("counts as empty: %s", error)
+            return self.blank(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +135,10 @@ class TableWork:
     def __init__(self, table: Table, rows: JsonRows | None = None) -> None:
         rows = rows or JsonRows()
         self._table = table
-        self._mark = Kept(table, rows, "plan", PlanMark)
-        self._planned = Kept(table, rows, "plan", Planned)
-        self._clusters = Kept(table, rows, "cluster", ClusterWork)
-        self._vaults = Kept(table, rows, "vault", VaultWork)
+        self._mark = Kept(table, rows, "plan", PlanMark, lambda _: PlanMark())
+        self._planned = Kept(table, rows, "plan", Planned, lambda _: Planned(""))
+        self._clusters = Kept(table, rows, "cluster", ClusterWork, lambda _: ClusterWork())
+        self._vaults = Kept(table, rows, "vault", VaultWork, lambda _: VaultWork())
 
     def plan_mark(self) -> Stored[PlanMark] | None:
         """The mark, or None if there never was one."""
@@ -158,9 +170,9 @@ class TableWork:
         self._clusters.delete(row_key(name))
 
     def due(self, now: datetime) -> tuple[str, ...]:
-        """Names of the clusters whose due time is `now` or earlier."""
+        """Names of the clusters whose due time is `now` or earlier, or lost with a damaged row."""
         found = self._clusters.items(due_by=now)
-        return tuple(unescape(key) for key, work in found if work.due is not None and work.due <= now)
+        return tuple(unescape(key) for key, work in found if work.due is None or work.due <= now)
 
     def vault(self, host: str) -> Stored[VaultWork] | None:
         """A vault's work, or None."""
@@ -176,7 +188,7 @@ class TableStatuses:
 
     def __init__(self, table: Table, rows: JsonRows | None = None) -> None:
         self._table = table
-        self._statuses = Kept(table, rows or JsonRows(), "status", ListStatus)
+        self._statuses = Kept(table, rows or JsonRows(), "status", ListStatus, _unknown)
 
     def get(self, cluster: str, list_name: str) -> Stored[ListStatus] | None:
         """The status of a list on a cluster, or None."""
@@ -195,6 +207,11 @@ class TableStatuses:
         """Delete the statuses of a cluster's lists."""
         for key in [key for key, _ in self._table.scan("status", prefix=row_key(cluster) + "|")]:
             self._statuses.delete(key)
+
+
+def _unknown(key: str) -> ListStatus:
+    cluster, list_name = map(unescape, key.split("|"))
+    return ListStatus(cluster, list_name)
 
 
 def _sharing(status: ListStatus, shared: dict[object, Any]) -> ListStatus:

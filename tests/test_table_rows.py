@@ -43,7 +43,10 @@ def test_a_name_comes_back_from_its_key(name):
     assert unescape(escape(name)) == name
 
 
-@given(st.lists(NAMES, min_size=1, max_size=3), st.lists(NAMES, min_size=1, max_size=3))
+SEQUENCES = st.lists(st.text(max_size=8), min_size=1, max_size=3)
+
+
+@given(SEQUENCES, SEQUENCES)
 def test_no_two_sequences_of_names_have_the_same_key(one, other):
     assert (row_key(*one) == row_key(*other)) == (one == other)
 
@@ -126,7 +129,7 @@ DAMAGED = {
 @pytest.mark.parametrize("columns", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_row_is_told_by_name_and_not_by_content(columns):
     """Law 9: what is in a row is in no message."""
-    with pytest.raises(Invalid, match=r"^row secret x is damaged \(\w+\): delete it") as caught:
+    with pytest.raises(Invalid, match=r"^row secret x is damaged \(\w+\): it is to be written anew") as caught:
         ROWS.decode(columns, Blob, "secret x")
     assert len(str(caught.value)) < 100
 

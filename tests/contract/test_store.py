@@ -14,12 +14,13 @@ import pytest
 from sync.assignment import Assignment
 from sync.catalogue import Candidate, Entry, Held, Loss, Rejected, StoredItem
 from sync.clusters import Access, AccessKind, Registration
-from sync.errors import Changed, Invalid, Unauthorized, Unreachable
+from sync.errors import Changed, Invalid, Permanent, Unauthorized, Unreachable
 from sync.findings import Code, Finding, Role
 from sync.lists import DEFAULT_LISTS, Configuration, Default, WatchedVault
 from sync.ports import (
     Approval,
     ClusterWork,
+    Damaged,
     Decisions,
     Head,
     Losses,
@@ -34,6 +35,7 @@ from sync.ports import (
 )
 from sync.secret import SecretKey, VersionProperties
 from sync.status import ListStatus, State
+from sync.table_stores import Operation
 from sync.tables import connect_tables
 from sync.x509_items import Kind
 from tests.memory import MemoryDecisions, MemoryStatuses, MemoryTable, MemoryWork
@@ -626,6 +628,69 @@ def test_lists_that_hold_alike_are_told_apart_where_they_do_not(statuses):
         statuses.put(status(cluster, applied=applied), None)
     found = {s.cluster: s.applied for s in statuses.all()}
     assert found == {"c1": held, "c2": held, "c3": {"a.der": "1" * 64}, "c4": {}}
+
+
+# Damage
+
+
+@pytest.fixture(params=[in_azurite, in_memory])
+def tables(request):
+    with request.param(request) as opened:
+        yield opened
+
+
+def damage(store, partition, key):
+    store._table.write(partition, Operation(key, {"schema": 1, "zlib": False, "body0": b"}{"}, "*"))
+
+
+def test_a_damaged_row_is_left_out_and_blocks_no_other(tables):
+    """Law 8: one bad row blocks nothing else."""
+    decisions = tables.decisions
+    insert(decisions, *ROWS, token="first")
+    damage(decisions, "decisions", "secret|kv1.vault.azure.net|corp-root")
+    found = decisions.snapshot(fresh=True)
+    assert found.entries == {}
+    assert found.clusters == {"plant-1": registration()}
+
+
+def test_a_damaged_row_is_mended_on_its_etag(tables):
+    """Law 1: the catalogue is rebuilt from the vault."""
+    decisions = tables.decisions
+    insert(decisions, SECRET)
+    damage(decisions, "decisions", "secret|kv1.vault.azure.net|corp-root")
+    stored = decisions.row(SECRET)
+    assert isinstance(stored.value, Damaged)
+    put(decisions, full_entry(), stored.etag)
+    assert decisions.row(SECRET).value == full_entry()
+
+
+def test_what_a_newer_trustcast_wrote_stops_the_reader(tables):
+    insert(tables.decisions, SECRET)
+    newer = Operation("secret|kv1.vault.azure.net|corp-root", {"schema": 2, "body0": b"{}"}, "*")
+    tables.decisions._table.write("decisions", newer)
+    with pytest.raises(Permanent, match="schema 2"):
+        tables.decisions.snapshot(fresh=True)
+
+
+def test_a_damaged_status_is_as_if_the_list_was_never_looked_at(tables):
+    tables.statuses.put(status(failures=3), None)
+    tables.statuses.put(status("plant-2", failures=4), None)
+    damage(tables.statuses, "status", "plant-1|trust")
+    assert [s.failures for s in tables.statuses.all()] == [0, 4]
+    stored = tables.statuses.get("plant-1", "trust")
+    assert stored.value == status()
+    tables.statuses.put(status(failures=1), stored.etag)
+    assert tables.statuses.get("plant-1", "trust").value.failures == 1
+
+
+def test_a_cluster_whose_due_time_is_damaged_is_due(tables):
+    """Law 10: it is not forgotten."""
+    work = tables.work
+    work.set_cluster("plant-1", ClusterWork(NOW, NOW), None)
+    columns = {"schema": 1, "zlib": False, "body0": b"}{", "due": NOW}
+    work._table.write("cluster", Operation("plant-1", columns, "*"))
+    assert work.due(NOW) == ("plant-1",)
+    assert work.cluster("plant-1").value == ClusterWork()
 
 
 # What only one of them can show
