@@ -139,6 +139,15 @@ def full_entry():
     )
 
 
+def large_entry():
+    noise = random.Random(1).randbytes
+    return entry(
+        candidates=tuple(
+            Candidate(str(n) * 32, NOW, True, (StoredItem(Kind.CERTIFICATE, noise(25_000)),), ()) for n in range(4)
+        )
+    )
+
+
 def registration(name="plant-1"):
     access = Access(AccessKind.KUBECONFIG, "plant-1-kubeconfig")
     return Registration(name=name, labels={"site": "ham"}, access=access, host="h:6443", ca_sha256="c" * 64)
@@ -281,12 +290,16 @@ def test_a_name_too_long_for_a_key_is_refused_in_words(decisions):
 
 def test_an_entry_far_larger_than_one_property_is_read_as_it_was_written(decisions):
     """Four candidates of the most that a secret's value may hold."""
-    noise = random.Random(1).randbytes
-    candidates = tuple(
-        Candidate(str(n) * 32, NOW, True, (StoredItem(Kind.CERTIFICATE, noise(25_000)),), ()) for n in range(4)
-    )
-    put(decisions, entry(candidates=candidates), None)
-    assert decisions.row(SECRET).value.candidates == candidates
+    put(decisions, large_entry(), None)
+    assert decisions.row(SECRET).value == large_entry()
+
+
+@pytest.mark.parametrize("star", [False, True])
+def test_a_row_that_shrinks_leaves_nothing_of_the_larger_behind(decisions, star):
+    put(decisions, large_entry(), None)
+    put(decisions, entry(), "*" if star else decisions.row(SECRET).etag)
+    assert decisions.row(SECRET).value == entry()
+    assert decisions.snapshot().entries == {entry().key: entry()}
 
 
 # The decisions: the head
@@ -553,9 +566,10 @@ def test_clusters_are_due_at_their_time_to_the_microsecond(work):
     assert sorted(work.due(NOW)) == ["just before", "long ago", "now"]
 
 
-def test_a_due_time_that_is_taken_back_is_no_longer_due(work):
+@pytest.mark.parametrize("star", [False, True])
+def test_a_due_time_that_is_taken_back_is_no_longer_due(work, star):
     etag = work.set_cluster("plant-1", ClusterWork(due=NOW), None)
-    work.set_cluster("plant-1", ClusterWork(), etag)
+    work.set_cluster("plant-1", ClusterWork(), "*" if star else etag)
     assert work.due(NOW) == ()
 
 
