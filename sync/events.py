@@ -111,7 +111,7 @@ def _parse_one(event: object) -> SecretChanged | Ignored:
 
 def _envelope(event: Mapping[str, Any]) -> _Envelope:
     """The event as the SDK reads it, but for its time: an odd one would make the SDK refuse the whole."""
-    named = {key.strip().casefold(): value for key, value in event.items()}
+    named = {key.casefold(): value for key, value in event.items()}
     if "specversion" in named:
         cloud: CloudEvent[Any] = CloudEvent.from_dict({key: named[key] for key in _CLOUD_EVENT if key in named})
         return _Envelope(cloud.type, named.get("id"), cloud.source, cloud.data)

@@ -151,6 +151,7 @@ def test_what_is_foreign_or_malformed_is_ignored_with_a_reason_that_is_safe_to_s
     [
         (grid({**DATA, "VaultName": "kv2"}), "VaultName"),
         (grid({**DATA, "ObjectName": "other"}), "ObjectName"),
+        (grid({**without("ObjectName"), " objectname ": " other "}), "ObjectName"),
         (grid({**DATA, "ObjectType": "Key"}), "ObjectType"),
         (grid(topic=SOURCE[:-1] + "2"), "source"),
         (cloud(source=SOURCE[:-1] + "2"), "source"),

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import json
+import traceback
 
 import pytest
 import yaml
@@ -130,7 +131,7 @@ REFUSED_USER = {
 def refusal(text):
     with pytest.raises(Invalid) as refused:
         parse(text if isinstance(text, str) else json.dumps(text))
-    told = f"{refused.value!r} {refused.value.__cause__!r}"
+    told = "".join(traceback.format_exception(refused.value))
     assert PLANTED not in told
     assert TOKEN not in told
     assert str(refused.value).startswith("the kubeconfig is refused: ")
@@ -182,6 +183,10 @@ def test_law_13_what_is_refused_is_refused_in_unused_entries_too():
         (config(clusters=[]), "the cluster of the current context is not in 'clusters'"),
         (config(users=PLANTED), "'users' must be a list"),
         (config(users=[PLANTED]), "each entry of 'users' needs 'name' and 'user'"),
+        (
+            config(users=[{"name": "trustcast", "user": {"token": TOKEN}, "exec": {}}]),
+            "'exec' in 'users' is not accepted",
+        ),
         (config(users=[{"name": "x", "user": {}}] * 2), "two entries of 'users' have the same name"),
         (config(**{"current-context": PLANTED}), "the context of the current context is not in 'contexts'"),
         (config(**{"current-context": ["here"]}), "the context of the current context is not in 'contexts'"),

@@ -1,5 +1,9 @@
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -36,7 +40,9 @@ CONFIGURATION = Configuration(
             Role.TRUST,
             "plant",
             "old-trust",
-            policy=Policy(frozenset({Code.EXPIRED, Code.WEAK_KEY}), frozenset({Code.CA_IN_TRUST_LIST})),
+            policy=Policy(
+                frozenset({Code.EXPIRED, Code.WEAK_KEY, Code.WEAK_SIGNATURE}), frozenset({Code.CA_IN_TRUST_LIST})
+            ),
         ),
     ),
 )
@@ -199,6 +205,22 @@ def test_the_digest_is_the_same_for_equal_configurations_and_another_for_others(
     again = msgspec.json.decode(msgspec.json.encode(CONFIGURATION), type=Configuration)
     assert again.digest == CONFIGURATION.digest
     assert Configuration(CONFIGURATION.vaults, DEFAULT_LISTS).digest != CONFIGURATION.digest
+
+
+def test_the_digest_is_the_same_in_every_process():
+    """Sets are ordered by randomized hashes, and a digest that moved with them would move the head."""
+    program = "from tests.test_lists import CONFIGURATION; print(CONFIGURATION.digest)"
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            check=True,
+            capture_output=True,
+            cwd=Path(__file__).parents[1],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+        ).stdout
+        for seed in range(3)
+    }
+    assert printed == {f"{CONFIGURATION.digest}\n".encode()}
 
 
 def test_lists_and_vaults_are_found_by_name_and_host_in_any_case():
