@@ -51,7 +51,7 @@ class Plant(Protocol):
         ...
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class StandIn:
     """A cluster of the stand-in."""
 
@@ -83,7 +83,7 @@ class StandIn:
         self.cluster.set_fault(None)
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Real:
     """A real kube-apiserver; the service gets the token of its own, least privileged account."""
 

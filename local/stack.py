@@ -140,7 +140,7 @@ class Stack:
     def start_host(self) -> None:
         """Start the host of function_app.py, and wait until it answers."""
         port = self.host_url.rpartition(":")[2]
-        keys = {"LOCAL_EVENT_GRID_KEY": EVENT_KEY, "LOCAL_MASTER_KEY": MASTER_KEY, "PYTHONUNBUFFERED": "1"}
+        keys = {"HOST_SYSTEM_KEY": EVENT_KEY, "HOST_MASTER_KEY": MASTER_KEY, "PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
             self._host = subprocess.Popen(
                 [self._python, "-m", "local.host", "--app", str(ROOT), "--port", port],

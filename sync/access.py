@@ -26,8 +26,13 @@ OPEN_CLIENTS = 256
 class Client(Protocol):
     """An open cluster."""
 
-    def within(self, deadline: Deadline) -> Target: ...
-    def close(self) -> None: ...
+    def within(self, deadline: Deadline) -> Target:
+        """The cluster's Secrets, for calls that end by the deadline."""
+        ...
+
+    def close(self) -> None:
+        """Close its connections."""
+        ...
 
 
 class ClusterAccess:

@@ -159,11 +159,11 @@ def _write(
     if may_lose(old, new) or len(new.candidates) > 1:
         new, along = _guarded(service, configuration, old, new)
     row = Write(RowName.secret(new.key), new, stored.etag if stored else None)
-    if new.same_decision(old):
+    _tell(old, new)
+    if new.decides_like(old):
         if new != old:
             service.decisions.commit([row], head=None)
         return False
-    _tell(old, new)
     on_head = head.etag if along else None
     service.decisions.commit([row, *along], head=service.next_head(head.value), on_head=on_head)
     return True
@@ -218,6 +218,9 @@ def _cause(old: Entry | None, new: Entry) -> str:
 
 
 def _tell(old: Entry | None, new: Entry) -> None:
+    """Log what a person would read, and nothing where only the times of looking differ."""
+    if old and old == replace(new, looked=old.looked, proved=old.proved, settled=old.settled):
+        return
     tampered = any(note.code is Code.CATALOGUE_TAMPERED for note in new.notes)
     level = logging.WARNING if tampered else logging.INFO
     state = "held" if new.held else "gone" if new.gone else "assigned" if new.assigned else "unassigned"

@@ -7,7 +7,7 @@ without which no file may leave a cluster (law 4).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sync.assignment import Assignment
@@ -154,8 +154,13 @@ class Entry:
         """Whether it goes to any list at all."""
         return bool(self.assignment.lists) and not self.gone
 
-    def same_decision(self, other: Entry | None) -> bool:
-        """Whether nothing but the times of looking differs, so that the head need not move."""
-        if other is None:
-            return False
-        return replace(self, looked=other.looked, proved=other.proved, settled=other.settled) == other
+    def decides_like(self, other: Entry | None) -> bool:
+        """Whether lists and holds come out the same, so that the head need not move; the rest is for people to read."""
+        return other is not None and _decisive(self) == _decisive(other)
+
+
+def _decisive(entry: Entry) -> tuple[object, ...]:
+    return (
+        *(entry.name, entry.assignment, entry.candidates, entry.former, entry.gone),
+        *(entry.since, entry.refused, entry.cleared, entry.held),
+    )

@@ -209,7 +209,7 @@ def show_plans(previews: Sequence[Preview], *, as_json: bool) -> None:
 def show_statuses(statuses: Sequence[ListStatus], snapshot: Snapshot, service: Service, *, as_json: bool) -> bool:
     """Every list of every cluster, those that differ first; whether all are in sync (paused ones count as such)."""
     now = service.clock()
-    bound = service.rhythm.verify_interval
+    bound = service.rhythm.bound
     ordered = sorted(statuses, key=lambda s: (s.state is State.IN_SYNC, s.cluster, s.list))
     fine = all(s.state in {State.IN_SYNC, State.PAUSED} for s in ordered)
     silent = sorted(set(snapshot.clusters) - {s.cluster for s in statuses})

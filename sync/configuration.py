@@ -1,4 +1,4 @@
-"""VAULTS and LISTS as they take effect: stored with a new head once the environment's differ, held where they take much."""
+"""VAULTS and LISTS as they take effect: stored with a new head where they changed, held where they take too much."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("trustcast.drift")
 
 LEASE = timedelta(minutes=2)
-"""How long a vault's listing belongs to one worker; renewed while it admits, so a worker that dies holds it no longer."""
+"""How long a vault's listing belongs to one worker; it is renewed while the worker admits."""
 
 
 def check_drift(service: Service) -> None:

@@ -133,7 +133,7 @@ def _attempt(service: Service, task: Task, previous: ListStatus) -> ListStatus:
         sight = _observe(service, registration, definition, task.deadline)
         desires = service.desires(service.decisions.snapshot())
         if _task_of(service, desires.snapshot, task) != (registration, definition):
-            raise Changed(f"{task.cluster} was registered anew")
+            raise Changed(f"{task.cluster} was registered anew")  # noqa: TRY301  translated like the adapters' own
         return _settled(service, Found(sight, registration, definition, desires), previous, now)
     except Changed:
         raise

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from sync.service import Service
 
 FRESH = timedelta(seconds=60)
-STILL = timedelta(seconds=5)
 SHORTEST_DELAY = 2.0
 LONGEST_DELAY = 16.0
 LOST_MESSAGE = timedelta(minutes=2)
@@ -36,9 +35,9 @@ def fresh(at: datetime | None, now: datetime) -> bool:
     return at is not None and timedelta(0) <= now - at <= FRESH
 
 
-def delay(head: Head, mark: PlanMark) -> float:
-    """Seconds to wait before planning: none after 5 s of still head, else 2, doubling to 16 while a burst lasts."""
-    if head.before is None or head.moved is None or not timedelta(0) <= head.moved - head.before < STILL:
+def delay(head: Head, mark: PlanMark, still: timedelta) -> float:
+    """Seconds to wait before planning: none after `still` without a change, else 2, doubling to 16 in a burst."""
+    if head.before is None or head.moved is None or not timedelta(0) <= head.moved - head.before < still:
         return 0.0
     return min(LONGEST_DELAY, max(SHORTEST_DELAY, 2 * mark.delay))
 
@@ -51,7 +50,7 @@ def request_plan(service: Service, head: Head, reason: str, *, regardless: bool 
         now = service.clock()
         if fresh(mark.at, now) and not regardless:
             return
-        wait = delay(head, mark)
+        wait = delay(head, mark, service.rhythm.still)
         try:
             service.work.set_plan_mark(PlanMark(now, wait), stored.etag if stored else None)
         except Changed:

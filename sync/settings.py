@@ -190,6 +190,7 @@ SETTINGS = (
     Setting("TRUSTCAST_VAULT_INTERVAL", "60s", "5m", duration),
     Setting("TRUSTCAST_VERIFY_INTERVAL", "30m", "2h", duration),
     Setting("TRUSTCAST_OFFLINE_RETRY", "30s..1h", "1m..30m", back_off),
+    Setting("TRUSTCAST_STILL", "5s", "2s", duration),
     Setting("TRUSTCAST_HOLD_SHARE", "25%", "10%", share),
     Setting("TRUSTCAST_HOLD_FILES", "3", "5", count),
     Setting("TRUSTCAST_HOLD_CLUSTER_SHARE", "10%", "5%", share),
@@ -224,6 +225,7 @@ class Settings:
     vault_interval: timedelta
     verify_interval: timedelta
     offline_retry: BackOff
+    still: timedelta
     hold_share: float
     hold_files: int
     hold_cluster_share: float

@@ -69,7 +69,11 @@ def connect(chosen: Settings) -> Service:
         configured=chosen.configuration,
         limits=Limits(chosen.hold_share, chosen.hold_files, chosen.hold_cluster_share, chosen.hold_clusters),
         rhythm=Rhythm(
-            chosen.vault_interval, chosen.verify_interval, chosen.offline_retry.first, chosen.offline_retry.longest
+            chosen.vault_interval,
+            chosen.verify_interval,
+            chosen.offline_retry.first,
+            chosen.offline_retry.longest,
+            chosen.still,
         ),
         push_timeout=chosen.push_timeout.total_seconds(),
         expiry_warning=chosen.expiry_warning,
