@@ -34,11 +34,13 @@ class Grant:
         user: who it speaks for, as refusals name it.
         namespace: None: everything everywhere.
         names: the Secrets that may be read and patched.
+        creates: whether Secrets may be created; RBAC cannot limit that by name.
     """
 
     user: str = "admin"
     namespace: str | None = None
     names: frozenset[str] = frozenset()
+    creates: bool = True
 
     def allows(self, verb: str, namespace: str, name: str | None) -> bool:
         """Whether the verb (get, list, create, patch, delete) is allowed."""
@@ -46,7 +48,7 @@ class Grant:
             return True
         if namespace != self.namespace:
             return False
-        return verb == "create" or (verb in {"get", "patch"} and name in self.names)
+        return (verb == "create" and self.creates) or (verb in {"get", "patch"} and name in self.names)
 
 
 ADMIN = Grant()

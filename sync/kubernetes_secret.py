@@ -106,9 +106,7 @@ class KubernetesSecrets:
             NotFound: there is no such namespace.
         """
         body = _secret({"name": name, "namespace": namespace}, type="Opaque")
-        return self._write(
-            _Request(Asked("create", namespace, name), "POST", _SECRETS, _AS_US, body), deadline
-        )
+        return self._write(_Request(Asked("create", namespace, name), "POST", _SECRETS, _AS_US, body), deadline)
 
     def remove_keys(
         self,
@@ -224,9 +222,7 @@ def _client(endpoint: Endpoint) -> ApiClient:
     if not endpoint.server.startswith("https://"):
         raise Invalid("the cluster's server is not an https address: register it anew")
     if not endpoint.token or not _HEADER_SAFE.issuperset(endpoint.token):
-        raise Invalid(
-            "the cluster's token is empty or holds characters that no token has: store a fresh credential"
-        )
+        raise Invalid("the cluster's token is empty or holds characters that no token has: store a fresh credential")
     configuration = Configuration(host=endpoint.server.rstrip("/"), proxy="", no_proxy="*")
     configuration.api_key = {"BearerToken": f"Bearer {endpoint.token}"}
     client = ApiClient(configuration)
@@ -243,8 +239,8 @@ def _cause(error: BaseException) -> str:
     """The kind of failure; the text of a transport's error may quote what the other side sent."""
     if isinstance(error, ApiException):  # the client's word for a failed TLS handshake
         return "TLS failed: check its address, its CA and the certificate that it shows"
+    if isinstance(error, urllib3.exceptions.NewConnectionError):  # a kind of TimeoutError
+        return "no connection"
     if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
         return "time-out"
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return "no connection"
     return f"the connection broke ({type(error).__name__})"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SSE_LABEL = "secrets-store.sync.x-k8s.io"
 _SSE_OWNER = "SecretSync"
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _LONGEST_WAIT = 3600  # seconds: no server makes us stay away for longer
 
 
@@ -98,7 +99,7 @@ def observed(body: bytes) -> Observed:
     """
     try:
         secret = msgspec.json.decode(body, type=_Secret)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise Invalid(
             "the cluster answered with something else than a Secret: is its address that of an API server?"
         ) from error
@@ -172,7 +173,7 @@ def _busy(code: int, headers: Mapping[str, str]) -> Temporary:
 def _status(body: bytes) -> _Status:
     try:
         return msgspec.json.decode(body, type=_Status)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return _Status()
 
 

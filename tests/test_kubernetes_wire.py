@@ -1,0 +1,204 @@
+"""Answers of an API server, as values; every byte of them may be hostile (law 13)."""
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync.errors import Changed, Invalid, NotFound, Temporary
+from sync.kubernetes_wire import Asked, Denied, observed, proves_absence, refusal
+
+ASKED = Asked("patch", "plant", "trust-list")
+TOKEN = "eyJ-planted-token"
+
+
+def secret(*, managed=(), **fields):
+    metadata = {"uid": "u", "resourceVersion": "7", "managedFields": list(managed), **fields.pop("metadata", {})}
+    return json.dumps({"metadata": metadata, **fields}).encode()
+
+
+def entry(manager, operation, **keys):
+    return {"manager": manager, "operation": operation, "fieldsV1": {"f:data": {k: {} for k in keys["keys"]}}}
+
+
+def status(**fields):
+    return json.dumps({"kind": "Status", **fields}).encode()
+
+
+def refused(code, body=b"", headers=None, asked=ASKED):
+    return refusal(code, headers or {}, body, asked, token=TOKEN)
+
+
+def test_only_our_apply_owns():
+    body = secret(
+        managed=[
+            entry("trustcast", "Apply", keys=["f:a", "f:b"]),
+            entry("trustcast", "Update", keys=[".", "f:b", "f:c"]),
+            entry("kubectl-edit", "Update", keys=["f:c"]),
+        ]
+    )
+    seen = observed(body)
+    assert seen.owned == {"a", "b"}
+    assert seen.others == {"b": ("trustcast",), "c": ("kubectl-edit", "trustcast")}
+
+
+def test_a_key_that_looks_like_a_path_keeps_its_name():
+    seen = observed(secret(managed=[entry("trustcast", "Apply", keys=["f:f:x", "f:."])]))
+    assert seen.owned == {"f:x", "."}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"manager": "m", "operation": "Update", "fieldsV1": {"f:data": None}},
+        {"manager": "m", "operation": "Update", "fieldsV1": {"f:metadata": {}}},
+        {"manager": "m"},
+        {},
+    ],
+)
+def test_managed_fields_without_data_own_nothing(odd):
+    assert observed(secret(managed=[odd])).others == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>sign in</html>",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"metadata":{}}',
+        b'{"metadata":{"uid":"u"}}',
+        b'{"metadata":{"uid":1,"resourceVersion":"1"}}',
+        secret(data={"a": "not base64!"}),
+        secret(data={"a": 1}),
+        secret(data=[]),
+        secret(managed=["x"]),
+        pytest.param(b'{"metadata":' + b"[" * 100_000, id="deep list"),
+        pytest.param(b'{"metadata":{"uid":"u","resourceVersion":"1"},"x":' + b'{"a":' * 100_000, id="deep map"),
+        json.dumps({"kind": "SecretList", "items": []}).encode(),
+    ],
+)
+def test_law_13_what_is_no_secret_is_refused(body):
+    with pytest.raises(Invalid, match="something else than a Secret"):
+        observed(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@given(
+    metadata=st.dictionaries(st.sampled_from(["uid", "resourceVersion", "labels", "managedFields"]), JSON), data=JSON
+)
+def test_law_13_no_answer_raises_anything_else(metadata, data):
+    body = json.dumps({"metadata": metadata, "data": data}).encode()
+    with contextlib.suppress(Invalid):
+        assert observed(body).exists
+    assert proves_absence(body, ASKED) is False
+
+
+@given(st.binary(), st.integers(300, 599))
+def test_law_13_no_refusal_fails(body, code):
+    assert isinstance(refused(code, body), Denied | NotFound | Changed | Invalid | Temporary)
+
+
+def gone(name="trust-list", kind="secrets"):
+    return status(reason="NotFound", details={"name": name, "kind": kind})
+
+
+@pytest.mark.parametrize(
+    ("body", "proven"),
+    [
+        (gone(), True),
+        (gone(name="other"), False),
+        (gone(kind="namespaces"), False),
+        (status(reason="NotFound", details={}), False),
+        (status(reason="NotFound"), False),
+        (b"404 page not found\n", False),
+        (b"", False),
+    ],
+)
+def test_law_4_only_a_404_about_this_very_secret_proves_its_absence(body, proven):
+    assert proves_absence(body, ASKED) is proven
+
+
+CREATE = Asked("create", "plant", "trust-list")
+UID = status(message="metadata.uid: field is immutable", details={"causes": [{"field": "metadata.uid"}]})
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "asked", "error", "told"),
+    [
+        (301, b"", ASKED, Invalid, "redirects (301)"),
+        (307, b"", ASKED, Invalid, "register its own address"),
+        (400, status(message="bad"), ASKED, Invalid, "(400): bad"),
+        (401, b"", ASKED, Denied, "store a fresh credential"),
+        (403, b"", ASKED, Denied, "may not patch Secret plant/trust-list"),
+        (404, gone(), ASKED, Changed, "gone"),
+        (404, b"404 page not found", ASKED, NotFound, "registered address"),
+        (404, gone("plant", "namespaces"), CREATE, NotFound, "create the namespace plant"),
+        (404, b"", CREATE, NotFound, "registered address"),
+        (405, b"", ASKED, Invalid, "(405)"),
+        (408, b"", ASKED, Temporary, "(408)"),
+        (409, status(reason="AlreadyExists"), CREATE, Changed, "(409)"),
+        (409, b"", ASKED, Changed, "(409)"),
+        (412, b"", ASKED, Changed, "(412)"),
+        (413, b"", ASKED, Invalid, "(413)"),
+        (415, b"", ASKED, Invalid, "(415)"),
+        (422, status(message="data: Too long"), ASKED, Invalid, "data: Too long"),
+        (422, UID, ASKED, Changed, "another Secret has its name now"),
+        (429, b"", ASKED, Temporary, "(429)"),
+        (500, b"", ASKED, Temporary, "(500)"),
+        (503, b"", ASKED, Temporary, "(503)"),
+        (599, b"", ASKED, Temporary, "(599)"),
+    ],
+)
+def test_every_refusal_has_its_error(code, body, asked, error, told):
+    given = refused(code, body, asked=asked)
+    assert type(given) is error
+    assert told in str(given)
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_caller_can_tell_401_from_403(code):
+    assert refused(code).status == code
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        ("0", 0),
+        ("99999999999", 3600),
+        (None, None),
+        ("", None),
+        ("-1", None),
+        ("1e9", None),
+        ("٣", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+    ],
+)
+@pytest.mark.parametrize("code", [429, 503])
+def test_law_12_the_wait_that_is_asked_for_is_kept_within_an_hour(code, header, seconds):
+    headers = {} if header is None else {"Retry-After": header}
+    assert refused(code, headers=headers).retry_after == seconds
+
+
+def test_law_9_a_foreign_message_is_escaped_capped_and_bare_of_the_token():
+    message = f"\x1b[31m{TOKEN}\n" + "x" * 10_000
+    told = str(refused(422, status(message=message)))
+    assert TOKEN not in told
+    assert told.isprintable()
+    assert len(told) < 256 + 80
+    assert "x" * 100 in told
+
+
+def test_law_9_a_body_that_is_no_status_is_not_shown():
+    assert "planted" not in str(refused(400, b"<html>planted</html>"))
