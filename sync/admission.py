@@ -27,7 +27,7 @@ from sync.requests import request_plan
 from sync.revocation import remember_revoked
 
 if TYPE_CHECKING:
-    from sync.judge import Reading
+    from sync.catalogue import Reading
     from sync.lists import WatchedVault
     from sync.ports import Head, Row, Snapshot, Stored, Vault
     from sync.secret import SecretKey, VersionProperties

@@ -70,6 +70,10 @@ class Rejected:
     findings: tuple[Finding, ...]
 
 
+Reading = Candidate | Rejected
+"""What came of reading one version's value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
     """Files that a change takes from one list on some clusters.

@@ -12,7 +12,7 @@ from sync.rules import findings_about
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sync.judge import Reading
+    from sync.catalogue import Reading
     from sync.secret import SecretValue, VersionProperties
 
 ENCODING_TAG = "file-encoding"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sync.assignment import NOWHERE
-from sync.catalogue import KNOWN_VERSIONS, PROOF_INTERVAL, SECOND_LOOK, Candidate, Entry, Rejected
+from sync.catalogue import KNOWN_VERSIONS, PROOF_INTERVAL, SECOND_LOOK, Candidate, Entry, Reading, Rejected
 from sync.desired import names_of
 from sync.findings import Code, Finding
 from sync.rules import TIME_ALONE, verdict
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from sync.assignment import Assigned, Assignment
     from sync.lists import Configuration
     from sync.secret import SecretKey, VersionProperties
-
-Reading = Candidate | Rejected
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,68 @@
+# Every command sets itself up: it takes the newest Python 3.13, 3.12 or 3.11 that it finds, on the PATH or among
+# pyenv's versions, and keeps a virtual environment per version. PYTHON=/path/to/python overrides the choice.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+ifndef PYTHON
+PYTHON := $(shell for v in 3.13 3.12 3.11; do \
+	for p in python$$v $$HOME/.pyenv/versions/$$v.*/bin/python $${PYENV_ROOT:-/nonexistent}/versions/$$v.*/bin/python python3; do \
+	  command -v $$p >/dev/null 2>&1 && \
+	  $$p -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$$v')" >/dev/null 2>&1 && \
+	  command -v $$p && exit 0; \
+	done; done)
+endif
+
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VENV := .venv-$(VERSION)
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+KUBE ?= stand-in
+
+.PHONY: help setup demo local test check e2e kube bench soak format clean
+
+help:  ## what there is
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): requirements.txt requirements-dev.txt
+	@test -n "$(VERSION)" || { echo "No Python 3.13, 3.12 or 3.11 was found. Install one, or say PYTHON=/path/to/python." >&2; exit 1; }
+	@echo "setting up with Python $(VERSION), $(PYTHON)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt >&2
+	@touch $@
+
+setup: $(READY)  ## only the set-up
+	@echo "using Python $(VERSION), $(PYTHON)" >&2
+
+demo: setup  ## the whole way of a certificate, step by step; JSON=1 prints one JSON object, KUBE=real takes real API servers
+	@$(BIN)/python -m local.demo --kube $(KUBE) $(if $(JSON),--json)
+
+local: setup  ## the stack with nothing in it, until Ctrl-C
+	@$(BIN)/python -m local.stack
+
+test: setup  ## all tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests
+
+check: setup  ## ruff, mypy strict, import-linter
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+kube: setup  ## build etcd, kube-apiserver and kubectl from pinned Go modules (once)
+	@$(BIN)/python -m local.realkube build
+
+e2e: setup  ## the same against real servers: kube-apiserver, the Azure CLI
+	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$($(BIN)/python -m local.realkube build)}" $(BIN)/python -m pytest tests/e2e
+
+bench: setup  ## figures beside their floors, into docs/benchmarks.md
+	@$(BIN)/python -m benchmarks
+
+soak: setup  ## random changes and outages for some minutes, against a model
+	@$(BIN)/python -m tests.soak
+
+format: setup  ## ruff format
+	@$(BIN)/ruff format && $(BIN)/ruff check --fix
+
+clean:  ## forget the virtual environments
+	@rm -rf .venv-3.* .local
