@@ -8,7 +8,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import certifi
 from azure.identity import DefaultAzureCredential
@@ -17,6 +17,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from sync.findings import Code
+from sync.secret import SecretKey
+from sync.settings import settings
+from sync.status import State
+from sync.steering import held_removals
+from sync.verdicts import SecretVerdict, Standing, secret_verdict
+from sync.wiring import connect
 from tests.certs import Built, ca, crl, server
 
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
     from local.plants import Plant
     from local.stack import Stack
+    from sync.findings import Finding
 
 TRUST = "aio-opc-ua-broker-trust-list"
 ISSUER = "aio-opc-ua-broker-issuer-list"
@@ -35,7 +43,7 @@ PATIENCE = 20.0
 """Seconds until a step is said to have failed."""
 
 
-class Failed(Exception):  # noqa: N818  the outcome of a step
+class Failed(Exception):
     """A step did not hold; the message says what was missing."""
 
 
@@ -45,12 +53,12 @@ class Scene:
     def __init__(self, stack: Stack, say: Callable[[str], None]) -> None:
         self.stack = stack
         self.say = say
+        self.service = connect(settings())
         self.client = SecretClient(stack.vault.url, DefaultAzureCredential())
         self.plants: tuple[Plant, ...] = tuple(stack.plants.values())
         self.latencies: dict[str, list[float]] = {name: [] for name in stack.plants}
         self.now = datetime.now(UTC)  # noqa: TID251  an entry point
-        self.authority = ca(name="Plant Root CA", **self.valid())
-        self.tick = 0
+        self.authority = ca(name="Plant Root CA", not_before=self.yesterday, not_after=self.next_year)
 
     def __enter__(self) -> Self:
         return self
@@ -60,13 +68,20 @@ class Scene:
     ) -> None:
         self.client.close()
 
-    def valid(self) -> dict[str, datetime]:
-        """Validity around now, for the certificate builder."""
-        return {"not_before": self.now - timedelta(days=1), "not_after": self.now + timedelta(days=365)}
+    @property
+    def yesterday(self) -> datetime:
+        """When the demo's certificates begin to be valid."""
+        return self.now - timedelta(days=1)
+
+    @property
+    def next_year(self) -> datetime:
+        """When they end."""
+        return self.now + timedelta(days=365)
 
     def server(self, name: str) -> Built:
         """An OPC UA server's certificate with its ApplicationUri."""
-        return server(name=name, application_uri=f"urn:{name}.example:opcua", **self.valid())
+        uri = f"urn:{name}.example:opcua"
+        return server(name=name, application_uri=uri, not_before=self.yesterday, not_after=self.next_year)
 
     def put(self, name: str, value: str, kind: str, encoding: str, lists: str = "", clusters: str = "*") -> None:
         """Set a secret, as `az keyvault secret set --encoding` does; without lists it bears no tag of ours."""
@@ -88,30 +103,32 @@ class Scene:
 
     def still(self) -> None:
         """Let the stack come to rest, so that the next change is one on an idle stack."""
-        time.sleep(1.6)
+        time.sleep(1.1)
 
-    def secret(self, name: str) -> dict[str, Any]:
-        """What the command line says of a secret."""
-        for row in self.stack.cli_json("secrets"):
-            if row["secret"] == name:
-                return dict(row)
-        return {"standing": "unknown", "findings": []}
+    def verdict(self, name: str) -> SecretVerdict:
+        """What the catalogue says of a secret, as `trustcast secrets` shows it."""
+        key = SecretKey.of(next(iter(self.service.vaults)), name)
+        snapshot = self.service.decisions.snapshot(fresh=True)
+        if key not in snapshot.entries:
+            return SecretVerdict(Standing.WAITS, ())
+        desires, now = self.service.desires(snapshot), self.service.clock()
+        return secret_verdict(snapshot.entries[key], desires, now=now, expiry_warning=self.service.expiry_warning)
 
-    def until_said(self, name: str, code: str) -> str:
+    def until_said(self, name: str, code: Code) -> str:
         """Wait until the catalogue names a finding; its sentence."""
-        found: list[str] = []
+        found: list[Finding] = []
 
         def said() -> bool:
-            found[:] = [f["sentence"] for f in self.secret(name)["findings"] if f["code"] == code]
+            found[:] = [finding for finding in self.verdict(name).findings if finding.code is code]
             return bool(found)
 
         self.until(f"{name} is found to be {code}", said)
-        return f"{name}: {code} – {found[0]}"
+        return f"{name}: {code.value}: {found[0].sentence()}"
 
-    def state(self, cluster: str, list_name: str) -> str:
-        """A list's state, as `trustcast status` says."""
-        lists = self.stack.cli_json("status")["lists"]
-        return next((row["state"] for row in lists if (row["cluster"], row["list"]) == (cluster, list_name)), "none")
+    def state(self, cluster: str, list_name: str) -> State | None:
+        """A list's state, as `trustcast status` shows it."""
+        stored = self.service.statuses.get(cluster, list_name)
+        return stored.value.state if stored else None
 
 
 def register(scene: Scene) -> list[str]:
@@ -169,12 +186,16 @@ def latency(scene: Scene) -> list[str]:
 def invalid(scene: Scene) -> list[str]:
     """A version that has expired is rejected with its reason; the last good one stays."""
     good = scene.plants[0].files(TRUST)["press-1.crt"]
-    old = {"not_before": scene.now - timedelta(days=400), "not_after": scene.now - timedelta(days=30)}
-    expired = server(name="press-1", application_uri="urn:press-1.example:opcua", **old)
+    expired = server(
+        name="press-1",
+        application_uri="urn:press-1.example:opcua",
+        not_before=scene.now - timedelta(days=400),
+        not_after=scene.now - timedelta(days=30),
+    )
     scene.put("press-1-crt", expired.pem, PEM, "utf-8", "trust", "env=prod")
-    sentence = scene.until_said("press-1-crt", "expired")
+    sentence = scene.until_said("press-1-crt", Code.EXPIRED)
     _same(scene, "press-1.crt", good)
-    return [sentence, f"standing: {scene.secret('press-1-crt')['standing']}"]
+    return [sentence, f"standing: {scene.verdict('press-1-crt').standing.value}"]
 
 
 def private(scene: Scene) -> list[str]:
@@ -182,7 +203,7 @@ def private(scene: Scene) -> list[str]:
     good = scene.plants[0].files(TRUST)["oven-2.der"]
     new = scene.server("oven-2")
     scene.put("oven-2-der", new.pem + new.key_pem, PEM, "utf-8", "trust", "env in (prod, test)")
-    sentence = scene.until_said("oven-2-der", "private-key")
+    sentence = scene.until_said("oven-2-der", Code.PRIVATE_KEY)
     _same(scene, "oven-2.der", good)
     return [sentence]
 
@@ -193,7 +214,7 @@ def untagged(scene: Scene) -> list[str]:
     scene.put("oven-2-der", new.der.hex(), CERTIFICATE, "hex")
     for plant in scene.plants:
         scene.until(f"{plant.name} has the new oven-2.der", lambda p=plant: p.files(TRUST).get("oven-2.der") == new.der)  # type: ignore[misc]
-    return [scene.until_said("oven-2-der", "tags-dropped")]
+    return [scene.until_said("oven-2-der", Code.TAGS_DROPPED)]
 
 
 def repair(scene: Scene) -> list[str]:
@@ -218,7 +239,7 @@ def offline(scene: Scene) -> list[str]:
     for plant in scene.plants:
         if plant is not away:
             scene.until(f"{plant.name} has it", lambda p=plant: p.files(TRUST).get("conveyor-3.der") == new)  # type: ignore[misc]
-    scene.until(f"{away.name} is offline", lambda: scene.state(away.name, "trust") == "offline")
+    scene.until(f"{away.name} is offline", lambda: scene.state(away.name, "trust") is State.OFFLINE)
     away.reconnect()
     scene.say(f"the link to {away.name} is back")
     scene.until(f"{away.name} caught up", lambda: away.files(TRUST).get("conveyor-3.der") == new)
@@ -242,13 +263,8 @@ def removal(scene: Scene) -> list[str]:
         scene.until(f"{plant.name} has five more", lambda p=plant: _lines(p) == 5)  # type: ignore[misc]  # noqa: PLR2004
     scene.client.begin_delete_secret("line-pem").wait()
     scene.stack.run_function("check_drift")
-    waiting: list[dict[str, Any]] = []
-
-    def held() -> bool:
-        waiting[:] = scene.stack.cli_json("removals", "list")
-        return bool(waiting)
-
-    scene.until("the removal is held", held)
+    scene.until("the removal is held", lambda: bool(held_removals(scene.service.decisions.snapshot(fresh=True))))
+    waiting = scene.stack.cli_json("removals", "list")
     if any(_lines(plant) != 5 for plant in scene.plants):  # noqa: PLR2004
         raise Failed("files left before the approval")
     told = [f"held: {waiting[0]['cause']}, {len(waiting[0]['losses'][0]['files'])} files of a list"]
@@ -261,7 +277,7 @@ def removal(scene: Scene) -> list[str]:
 
 def finish(scene: Scene) -> list[str]:
     """At the end every list is in sync, and a certificate can be found by its thumbprint."""
-    scene.until("all in sync", lambda: bool(scene.stack.cli_json("status")["in_sync"]))
+    scene.until("all in sync", lambda: all(s.state is State.IN_SYNC for s in scene.service.statuses.all()))
     thumbprint = scene.authority.certificate.fingerprint(hashes.SHA256()).hex()
     places = scene.stack.cli_json("status", "--thumbprint", thumbprint)
     if len(places) != len(scene.plants):

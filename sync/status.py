@@ -39,8 +39,8 @@ SENTENCES: dict[State, str] = {
     State.BLOCKED: "Something that a retry does not mend stops the push: the detail says what to change.",
     State.CONFLICT: "Another writer owns a file of ours with other bytes: remove that key on the cluster, or give the "
     "secret another name with the tag trustcast-file.",
-    State.SSE_MANAGED: "The Secret Store extension writes this Secret, so trustcast does not: delete its SecretSync, or "
-    "leave the list to it.",
+    State.SSE_MANAGED: "The Secret Store extension writes this Secret, so trustcast does not: delete its SecretSync, "
+    "or leave the list to it.",
     State.REMOVAL_HELD: "Too many files would leave at once: read `trustcast removals list`, then approve or reject.",
     State.PAUSED: "The cluster is paused and not contacted: `trustcast clusters resume` takes it up again.",
 }
