@@ -86,6 +86,7 @@ class Fleet:
         self.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The fleet as an ASGI application."""
         path = _CLUSTER.fullmatch(scope.get("path", ""))
         cluster = self._clusters.get(path["cluster"]) if path else None
         if path is None or cluster is None:

@@ -52,9 +52,7 @@ def connections(ca_pem: bytes) -> urllib3.PoolManager:
     try:
         context.load_verify_locations(cadata=ca_pem.decode("ascii"))
     except (ValueError, ssl.SSLError) as error:
-        raise Invalid(
-            "the CA of the cluster's kubeconfig is not a PEM certificate: register it anew"
-        ) from error
+        raise Invalid("the CA of the cluster's kubeconfig is not a PEM certificate: register it anew") from error
     return urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, ssl_context=context)
 
 
@@ -68,15 +66,11 @@ def read_body(response: urllib3.BaseHTTPResponse) -> bytes:
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
         response.close()
-        raise Invalid(
-            "the cluster answered with a compressed body: is its address that of the API server itself?"
-        )
+        raise Invalid("the cluster answered with a compressed body: is its address that of the API server itself?")
     body = response.read(MAX_BODY + 1, decode_content=False)
     if len(body) > MAX_BODY:
         response.close()
-        raise Invalid(
-            "the cluster answered with more than 4 MiB: is its address that of the API server itself?"
-        )
+        raise Invalid("the cluster answered with more than 4 MiB: is its address that of the API server itself?")
     response.read(1, decode_content=False)  # a body cut short shows only on reading past it
     response.release_conn()
     return body
