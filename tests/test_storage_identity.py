@@ -1,0 +1,53 @@
+"""Tables and queues are opened by the app's identity where an account's URL is given instead of a key."""
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.identity import CredentialUnavailableError
+
+from sync.errors import Unauthorized, Unreachable
+from sync.events import PlanFleet
+from sync.queues import StorageQueues
+from sync.tables import connect_tables
+
+NOWHERE = "https://127.0.0.1:9"  # discard: nobody listens
+FAR_FUTURE = 4_102_444_800
+
+
+class Credential:
+    def __init__(self):
+        self.scopes = []
+
+    def get_token(self, *scopes, **_):
+        self.scopes += scopes
+        return AccessToken("token", FAR_FUTURE)
+
+
+class NoCredential:
+    def get_token(self, *_, **__):
+        raise CredentialUnavailableError("planted detail")
+
+
+def read_table(credential):
+    connect_tables(NOWHERE, credential, call_timeout=0.1).decisions.head()
+
+
+def send_message(credential):
+    StorageQueues(NOWHERE, credential, call_timeout=0.1).send_plan(PlanFleet("x"))
+
+
+@pytest.fixture(params=[read_table, send_message])
+def act(request):
+    return request.param
+
+
+def test_a_token_for_storage_is_asked_for(act):
+    credential = Credential()
+    with pytest.raises(Unreachable):
+        act(credential)
+    assert set(credential.scopes) == {"https://storage.azure.com/.default"}
+
+
+def test_without_an_identity_it_is_unauthorized(act):
+    with pytest.raises(Unauthorized, match="check the app's identity") as caught:
+        act(NoCredential())
+    assert "planted" not in str(caught.value)
