@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sync.assignment import NOWHERE
 from sync.catalogue import KNOWN_VERSIONS, PROOF_INTERVAL, SECOND_LOOK, Candidate, Entry, Reading, Rejected
 from sync.desired import names_of
-from sync.findings import Code, Finding
+from sync.findings import Code, Finding, Severity
 from sync.rules import TIME_ALONE, verdict
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def walk(entry: Entry | None, look: Look, assignment: Assignment, configuration:
             return Walk(stop=version.version)
         if isinstance(reading, Candidate):
             passed = {name for name in open_lists if _passes(reading, name, assignment, configuration)}
-            if maybe_once_in_force and not passed and expired_only(reading):
-                return Walk(stop=version.version)
             open_lists -= passed
+            if maybe_once_in_force and any(_ended(reading, name, assignment, configuration) for name in open_lists):
+                return Walk(stop=version.version)
         if not open_lists:
             return Walk()
     return Walk()
@@ -80,12 +80,6 @@ def proof_is_due(entry: Entry | None, now: datetime) -> str | None:
         return None
     newest = entry.candidates[0]
     return newest.version if newest.enabled else None
-
-
-def expired_only(reading: Candidate) -> bool:
-    """Whether time alone rejects the version on some list."""
-    rejecting = {code for code, *_ in reading.kinds_of_fault}
-    return bool(rejecting) and rejecting <= {code.value for code in TIME_ALONE}
 
 
 def judge(entry: Entry | None, key: SecretKey, look: Look, assigned: Assigned, configuration: Configuration) -> Entry:
@@ -141,11 +135,22 @@ def _last_in_force(entry: Entry | None, assignment: Assignment, configuration: C
 
 
 def _passes(candidate: Candidate, name: str, assignment: Assignment, configuration: Configuration) -> bool:
+    return configuration.definition(name) is not None and not _rejecting(candidate, name, assignment, configuration)
+
+
+def _ended(candidate: Candidate, name: str, assignment: Assignment, configuration: Configuration) -> bool:
+    """Whether time alone rejects the version on the list."""
+    rejecting = _rejecting(candidate, name, assignment, configuration)
+    return bool(rejecting) and rejecting <= TIME_ALONE
+
+
+def _rejecting(candidate: Candidate, name: str, assignment: Assignment, configuration: Configuration) -> set[Code]:
     definition = configuration.definition(name)
     if definition is None:
-        return False
-    accept = assignment.accept & definition.policy.accept
-    return verdict(candidate.findings, definition.role, accept=accept, reject=definition.policy.reject).passes
+        return set()
+    policy = definition.policy
+    found = verdict(candidate.findings, definition.role, accept=assignment.accept & policy.accept, reject=policy.reject)
+    return {finding.code for finding in found.findings if finding.severity is Severity.REJECT}
 
 
 def _candidates(versions: tuple[VersionProperties, ...], readings: Mapping[str, Reading]) -> tuple[Candidate, ...]:
