@@ -14,6 +14,7 @@ from local.worker import TriggerData
 if TYPE_CHECKING:
     from local.host_functions import TimerTrigger
     from local.host_runs import Runs
+    from local.ncrontab import Schedule
 
 
 async def run_timer(trigger: TimerTrigger, runs: Runs) -> None:
@@ -25,12 +26,16 @@ async def run_timer(trigger: TimerTrigger, runs: Runs) -> None:
     if trigger.at_start:
         await runs.run(trigger.function, timer_data(), "start")
     while True:
-        # A clock may wake us a little early: what was just run is not due again.
-        due = trigger.schedule.next_after(max(_now(), last))
+        due = next_due(trigger.schedule, _now(), last)
         if await runs.stops_within((due - _now()).total_seconds()):
             return
         await runs.run(trigger.function, timer_data(last, due), "timer")
         last = due
+
+
+def next_due(schedule: Schedule, now: datetime, last: datetime) -> datetime:
+    """When a timer is due next, whose last due moment is known: a clock may wake us a little before it."""
+    return schedule.next_after(max(now, last))
 
 
 def timer_data(last: datetime | None = None, due: datetime | None = None) -> TriggerData:

@@ -160,6 +160,19 @@ def test_sigterm_lets_what_runs_end_and_then_ends_the_process(settings, work):
     assert work.get_queue_properties().approximate_message_count == 0
 
 
+def test_sigterm_lets_end_what_was_started_over_http(settings):
+    with running(settings) as host:
+        started = httpx.post(
+            f"{host.url}/admin/functions/work",
+            headers={"x-functions-key": "planted-master"},
+            json={"input": "pause"},
+            timeout=WAIT,
+        )
+        assert (started.status_code, host.next_told()["body"]) == (202, "pause")
+        assert host.end(signal.SIGTERM) == 0
+        assert host.next_told() == {"name": "paused"}
+
+
 def test_a_killed_host_leaves_its_message_leased_and_another_works_it_after_the_lease(settings, work):
     put(work, "wait")
     with running(settings, lease=3) as host:

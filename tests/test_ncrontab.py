@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.host_timer import next_due
 from local.ncrontab import Schedule
 
 NOW = datetime(2026, 11, 23, 20, 4, 38, 500, tzinfo=UTC)  # a Monday
@@ -71,3 +72,9 @@ def test_no_due_second_is_missed_and_none_comes_twice(moment):
         if later.second % 7 == 0 and later.minute % 2 == 1
     )
     assert due == expected
+
+
+def test_a_moment_that_was_run_a_little_early_is_not_due_again():
+    schedule, due = Schedule.parse("0 * * * * *"), at(2026, 11, 23, 20, 5)
+    assert next_due(schedule, due - timedelta(milliseconds=3), due) == at(2026, 11, 23, 20, 6)
+    assert next_due(schedule, due + timedelta(minutes=5, seconds=1), due) == at(2026, 11, 23, 20, 11)

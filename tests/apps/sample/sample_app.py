@@ -46,8 +46,8 @@ def work(message: func.QueueMessage):
         id=message.id,
         dequeue_count=message.dequeue_count,
         has_receipt=bool(message.pop_receipt),
-        inserted=message.insertion_time.isoformat(),
-        expires=message.expiration_time.isoformat(),
+        inserted=message.insertion_time and message.insertion_time.isoformat(),
+        expires=message.expiration_time and message.expiration_time.isoformat(),
     )
     if body == "wait":
         released.wait(60)
