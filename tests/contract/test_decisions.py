@@ -1,0 +1,405 @@
+"""What every store of decisions must do: rows, the head, transactions, snapshots."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from sync.errors import Changed, Invalid, Permanent
+from sync.ports import Approval, Damaged, Head, RowKind, RowName, Write
+from sync.table_stores import Operation
+from tests.contract.stores import (
+    APPROVAL,
+    LOSSES,
+    NOW,
+    ODD_NAMES,
+    ROWS,
+    SECRET,
+    configuration,
+    damage,
+    entry,
+    full_entry,
+    head,
+    insert,
+    large_entry,
+    put,
+    registration,
+)
+from tests.memory import MemoryDecisions, MemoryTable
+
+
+@pytest.fixture
+def decisions(stores):
+    return stores.decisions
+
+
+# Rows
+
+
+def test_before_the_first_change_there_is_nothing(decisions):
+    assert decisions.head().value == Head()
+    assert decisions.head().etag == ""
+    assert decisions.row(SECRET) is None
+    assert decisions.snapshot().entries == {}
+
+
+@pytest.mark.parametrize("name", ROWS, ids=lambda name: name.kind)
+def test_a_row_of_every_kind_is_read_as_it_was_written(decisions, name):
+    insert(decisions, name)
+    assert decisions.row(name).value == ROWS[name]
+    assert decisions.row(name).etag
+
+
+def test_a_row_that_must_not_exist_and_does_is_changed(decisions):
+    insert(decisions, SECRET)
+    with pytest.raises(Changed):
+        put(decisions, entry(former=("x",)), None)
+    assert decisions.row(SECRET).value == full_entry()
+
+
+def test_a_row_is_replaced_on_its_etag_and_has_a_new_one(decisions):
+    insert(decisions, SECRET)
+    first = decisions.row(SECRET).etag
+    put(decisions, entry(), first)
+    assert decisions.row(SECRET).value == entry()
+    assert decisions.row(SECRET).etag != first
+
+
+def test_a_row_written_since_it_was_read_is_changed(decisions):
+    """Law 7: an old look never overwrites a newer one."""
+    insert(decisions, SECRET)
+    read = decisions.row(SECRET).etag
+    put(decisions, entry(former=("newer",)), read)
+    with pytest.raises(Changed):
+        put(decisions, entry(former=("older",)), read)
+    assert decisions.row(SECRET).value.former == ("newer",)
+
+
+def test_the_same_content_written_again_is_a_change_all_the_same(decisions):
+    insert(decisions, SECRET)
+    read = decisions.row(SECRET).etag
+    put(decisions, full_entry(), read)
+    with pytest.raises(Changed):
+        put(decisions, entry(), read)
+
+
+def test_a_row_deleted_since_it_was_read_is_changed_for_write_and_delete(decisions):
+    insert(decisions, SECRET)
+    read = decisions.row(SECRET).etag
+    put(decisions, None, read)
+    assert decisions.row(SECRET) is None
+    for value in (entry(), None):
+        with pytest.raises(Changed):
+            put(decisions, value, read)
+
+
+def test_a_row_deleted_on_a_stale_etag_stays(decisions):
+    insert(decisions, SECRET)
+    read = decisions.row(SECRET).etag
+    put(decisions, entry(), read)
+    with pytest.raises(Changed):
+        put(decisions, None, read)
+    assert decisions.row(SECRET).value == entry()
+
+
+def test_a_star_writes_whatever_is_there(decisions):
+    put(decisions, entry(former=("a",)), "*")
+    put(decisions, entry(former=("b",)), "*")
+    assert decisions.row(SECRET).value.former == ("b",)
+
+
+def test_a_star_deletes_what_is_there_and_nothing_else(decisions):
+    insert(decisions, SECRET)
+    put(decisions, None, "*")
+    assert decisions.row(SECRET) is None
+    with pytest.raises(Changed):
+        put(decisions, None, "*")
+
+
+def test_a_deleted_row_can_be_inserted_again(decisions):
+    insert(decisions, SECRET)
+    put(decisions, None, "*")
+    insert(decisions, SECRET)
+    assert decisions.row(SECRET).value == full_entry()
+
+
+def test_a_secret_is_one_row_in_any_case(decisions):
+    insert(decisions, SECRET)
+    with pytest.raises(Changed):
+        decisions.commit([Write(RowName(RowKind.SECRET, SECRET.rest.upper()), entry(), None)], head=head())
+    assert decisions.row(RowName(RowKind.SECRET, SECRET.rest.upper())).value == full_entry()
+
+
+def test_names_of_any_characters_are_rows_of_their_own(decisions):
+    names = [RowName(RowKind.APPROVAL, name) for name in ODD_NAMES]
+    decisions.commit([Write(name, Approval(name.rest, NOW), None) for name in names], head=head())
+    assert [decisions.row(name).value.digest for name in names] == ODD_NAMES
+    assert set(decisions.snapshot().approvals) == set(ODD_NAMES)
+
+
+def test_a_name_too_long_for_a_key_is_refused_in_words(decisions):
+    with pytest.raises(Invalid, match="too long"):
+        decisions.row(RowName(RowKind.APPROVAL, "é" * 200))
+
+
+def test_an_entry_far_larger_than_one_property_is_read_as_it_was_written(decisions):
+    """Four candidates of the most that a secret's value may hold."""
+    put(decisions, large_entry(), None)
+    assert decisions.row(SECRET).value == large_entry()
+
+
+@pytest.mark.parametrize("star", [False, True])
+def test_a_row_that_shrinks_leaves_nothing_of_the_larger_behind(decisions, star):
+    put(decisions, large_entry(), None)
+    put(decisions, entry(), "*" if star else decisions.row(SECRET).etag)
+    assert decisions.row(SECRET).value == entry()
+    assert decisions.snapshot().entries == {entry().key: entry()}
+
+
+# The head
+
+
+def test_the_head_is_read_as_it_was_written(decisions):
+    insert(decisions, SECRET)
+    assert decisions.head().value == head()
+
+
+def test_the_head_may_be_required_not_to_exist(decisions):
+    decisions.commit([], head=head("first"), on_head="")
+    with pytest.raises(Changed):
+        decisions.commit([Write(SECRET, entry(), None)], head=head("second"), on_head="")
+    assert decisions.head().value.token == "first"
+    assert decisions.row(SECRET) is None
+
+
+def test_the_head_may_be_required_to_be_the_one_that_was_read(decisions):
+    """Law 4: a removal is judged under one head, and written only if it still is the head."""
+    insert(decisions, SECRET, token="first")
+    read = decisions.head().etag
+    decisions.commit([Write(APPROVAL, ROWS[APPROVAL], None)], head=head("second"), on_head=read)
+    with pytest.raises(Changed):
+        decisions.commit([Write(SECRET, None, "*")], head=head("third"), on_head=read)
+    assert decisions.head().value.token == "second"
+    assert decisions.row(SECRET) is not None
+
+
+def test_a_head_that_was_read_and_is_gone_is_changed(decisions):
+    insert(decisions, SECRET)
+    with pytest.raises(Changed):
+        decisions.commit([], head=head("x"), on_head=decisions.row(SECRET).etag)
+
+
+def test_without_a_requirement_the_head_is_replaced_whatever_it_is(decisions):
+    for token in ("first", "second"):
+        decisions.commit([], head=head(token))
+    assert decisions.head().value.token == "second"
+
+
+def test_rows_that_decide_nothing_leave_the_head(decisions):
+    insert(decisions, SECRET)
+    before = decisions.head()
+    decisions.commit([Write(SECRET, entry(), "*")], head=None)
+    assert decisions.head() == before
+    assert decisions.row(SECRET).value == entry()
+
+
+def test_nothing_to_write_is_no_error(decisions):
+    decisions.commit([], head=None)
+    assert decisions.head().etag == ""
+
+
+# Transactions
+
+
+@pytest.mark.parametrize("failing", ["exists", "stale", "gone", "head"])
+def test_one_failing_write_leaves_nothing_of_the_others(decisions, failing):
+    """Law 7: a row and the head change together or not at all."""
+    insert(decisions, SECRET, token="first")
+    stale = decisions.row(SECRET).etag
+    put(decisions, entry(), stale, token="second")
+    other = Write(APPROVAL, ROWS[APPROVAL], None)
+    last = {
+        "exists": Write(SECRET, full_entry(), None),
+        "stale": Write(SECRET, full_entry(), stale),
+        "gone": Write(LOSSES, None, "*"),
+        "head": Write(LOSSES, ROWS[LOSSES], None),
+    }[failing]
+    with pytest.raises(Changed):
+        decisions.commit([other, last], head=head("third"), on_head=stale if failing == "head" else None)
+    assert decisions.head().value.token == "second"
+    assert decisions.row(APPROVAL) is None
+    assert decisions.row(LOSSES) is None
+    assert decisions.row(SECRET).value == entry()
+
+
+def many(count, **changes):
+    return [Write(RowName.secret(e.key), e, None) for e in (entry(f"s{n:05}", **changes) for n in range(count))]
+
+
+def test_98_writes_go_with_a_head_and_one_more_is_refused(decisions):
+    with pytest.raises(Invalid, match="98"):
+        decisions.commit(many(99), head=head())
+    assert decisions.head().etag == ""
+    decisions.commit(many(98), head=head(), on_head="")
+    assert len(decisions.snapshot().entries) == 98
+
+
+def test_one_row_twice_in_a_transaction_is_refused(decisions):
+    with pytest.raises(Invalid):
+        decisions.commit([Write(SECRET, entry(), "*")] * 2, head=head())
+    assert decisions.head().etag == ""
+
+
+# Snapshots
+
+
+def test_a_snapshot_has_every_row_by_its_kind(decisions):
+    insert(decisions, *ROWS)
+    found = decisions.snapshot()
+    assert found.head == head()
+    assert found.head_etag == decisions.head().etag
+    assert found.configuration == configuration()
+    assert found.entries == {full_entry().key: full_entry()}
+    assert found.clusters == {"plant-1": registration()}
+    assert found.proposals == {"cluster|plant-1": ROWS[RowName(RowKind.PROPOSAL, "cluster|plant-1")]}
+    assert found.approvals == {"a" * 64: ROWS[APPROVAL]}
+    assert found.losses == {LOSSES.rest: ROWS[LOSSES]}
+
+
+def test_a_snapshot_has_all_pages(decisions):
+    writes = many(1100)
+    for start in range(0, len(writes), 98):
+        decisions.commit(writes[start : start + 98], head=head(str(start)))
+    found = decisions.snapshot()
+    assert [e.name for e in sorted(found.entries.values(), key=lambda e: e.name)] == [w.value.name for w in writes]
+
+
+def test_under_the_same_head_the_snapshot_is_the_same(decisions):
+    insert(decisions, SECRET)
+    assert decisions.snapshot() is decisions.snapshot()
+
+
+def test_times_of_looking_are_in_a_fresh_snapshot_only(decisions):
+    insert(decisions, SECRET)
+    before = decisions.snapshot()
+    decisions.commit([Write(SECRET, entry(), "*")], head=None)
+    assert decisions.snapshot() is before
+    assert decisions.snapshot(fresh=True).entries == {entry().key: entry()}
+    assert decisions.snapshot().entries == {entry().key: entry()}
+
+
+def test_a_change_of_another_process_is_seen_by_its_head(stores):
+    """Law 2: every handler reads state anew."""
+    insert(stores.decisions, SECRET, token="first")
+    assert stores.decisions.snapshot().entries
+    stores.elsewhere.commit([Write(SECRET, None, "*")], head=head("second"))
+    assert stores.decisions.snapshot().entries == {}
+    assert stores.decisions.snapshot().head.token == "second"
+
+
+def test_a_snapshot_under_no_head_is_never_trusted_again(stores):
+    """The table was emptied, and rows came back without a head."""
+    assert stores.decisions.snapshot().entries == {}
+    stores.elsewhere.commit([Write(SECRET, entry(), None)], head=None)
+    assert len(stores.decisions.snapshot().entries) == 1
+
+
+def test_rows_that_did_not_change_are_not_decoded_again(decisions):
+    decisions.commit(many(2), head=head("first"))
+    before = decisions.snapshot().entries
+    first, second = before
+    decisions.commit([Write(RowName.secret(first), entry("s00000", gone=True), "*")], head=head("second"))
+    after = decisions.snapshot().entries
+    assert after[first].gone
+    assert after[second] is before[second]
+
+
+# Threads
+
+
+def test_sixteen_writers_lose_no_row(stores):
+    """Law 7, with the head replaced by all of them at once."""
+
+    def write(number):
+        for turn in range(3):
+            each = entry(f"w{number}-{turn}")
+            stores.decisions.commit([Write(RowName.secret(each.key), each, None)], head=head(f"{number}-{turn}"))
+            assert each.key in stores.decisions.snapshot().entries
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(write, range(16)))
+    assert len(stores.elsewhere.snapshot().entries) == 48
+    assert stores.decisions.snapshot().entries == stores.elsewhere.snapshot().entries
+
+
+def test_sixteen_writers_of_one_row_lose_no_update(decisions):
+    def add(number):
+        while True:
+            stored = decisions.row(SECRET)
+            grown = replace(stored.value, known=(*stored.value.known, str(number)))
+            try:
+                return put(decisions, grown, stored.etag, token=str(number))
+            except Changed:
+                continue
+
+    put(decisions, entry(), None)
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(add, range(16)))
+    assert sorted(decisions.row(SECRET).value.known, key=int) == [str(n) for n in range(16)]
+
+
+# Damage
+
+
+def test_a_damaged_row_is_left_out_and_blocks_no_other(tables):
+    """Law 8: one bad row blocks nothing else."""
+    decisions = tables.decisions
+    insert(decisions, *ROWS, token="first")
+    damage(decisions, "decisions", "secret|kv1.vault.azure.net|corp-root")
+    found = decisions.snapshot(fresh=True)
+    assert found.entries == {}
+    assert found.clusters == {"plant-1": registration()}
+
+
+def test_a_damaged_row_is_mended_on_its_etag(tables):
+    """Law 1: the catalogue is rebuilt from the vault."""
+    decisions = tables.decisions
+    insert(decisions, SECRET)
+    damage(decisions, "decisions", "secret|kv1.vault.azure.net|corp-root")
+    stored = decisions.row(SECRET)
+    assert isinstance(stored.value, Damaged)
+    put(decisions, full_entry(), stored.etag)
+    assert decisions.row(SECRET).value == full_entry()
+
+
+def test_what_a_newer_trustcast_wrote_stops_the_reader(tables):
+    insert(tables.decisions, SECRET)
+    newer = Operation("secret|kv1.vault.azure.net|corp-root", {"schema": 2, "body0": b"{}"}, "*")
+    tables.decisions._table.write("decisions", newer)
+    with pytest.raises(Permanent, match="schema 2"):
+        tables.decisions.snapshot(fresh=True)
+
+
+# What only the double can show
+
+
+def test_a_scan_may_see_what_was_written_between_its_pages():
+    """So rows may be newer than the head that was read before them, never older."""
+    table = MemoryTable("rows", page=1)
+    decisions = MemoryDecisions(table=table)
+    decisions.commit(many(2), head=head("first"))
+    scans = []
+
+    def write_once(label):
+        if label.startswith("scan"):
+            scans.append(label)
+            if len(scans) == 2:
+                MemoryDecisions(table=table).commit(
+                    [Write(RowName.secret(entry("s00001").key), entry("s00001", gone=True), "*")], head=head("second")
+                )
+
+    table.pause = write_once
+    found = decisions.snapshot()
+    assert found.head.token == "first"
+    assert decisions.snapshot().head.token == "second"
+    assert decisions.snapshot().entries[entry("s00001").key].gone
