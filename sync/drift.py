@@ -138,10 +138,16 @@ def _admit_quietly(service: Service, key: SecretKey) -> None:
 def _forget_old_losses(service: Service) -> None:
     """Losses count for 24 hours; dropping their rows decides nothing, so the head stays."""
     now = service.clock()
-    old = [name for name, row in service.decisions.snapshot().losses.items() if now - row.at > WINDOW]
+    if not _old_losses(service.decisions.snapshot(), now):
+        return
+    old = _old_losses(service.decisions.snapshot(fresh=True), now)
     writes = [Write(RowName(RowKind.LOSSES, name), None, "*") for name in old[:90]]
     try:
         if writes:
             service.decisions.commit(writes, head=None)
     except Changed:
         log.debug("another worker forgets the same losses")
+
+
+def _old_losses(snapshot: Snapshot, now: datetime) -> list[str]:
+    return [name for name, row in snapshot.losses.items() if now - row.at > WINDOW]
