@@ -47,6 +47,7 @@ class Candidate:
         enabled: as last looked at. A candidate was enabled when it was read.
         items: what its value holds.
         findings: of its examination when it was read, settled then; `roles` says on which lists each counts.
+        pem: its value is PEM; DER otherwise. It counts where a delivery cannot convert.
     """
 
     version: str
@@ -54,6 +55,7 @@ class Candidate:
     enabled: bool
     items: tuple[StoredItem, ...]
     findings: tuple[Finding, ...]
+    pem: bool = False
 
     @property
     def kinds_of_fault(self) -> frozenset[tuple[str, ...]]:

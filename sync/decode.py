@@ -47,10 +47,12 @@ class Decoded:
     Attributes:
         items: in the value's order, each once; empty exactly if a finding rejects.
         findings: one that rejects, or any number of warnings.
+        pem: the value is PEM beneath its layers; DER otherwise.
     """
 
     items: tuple[Item, ...]
     findings: tuple[Finding, ...]
+    pem: bool = False
 
 
 class _RefusedError(Exception):
@@ -70,19 +72,19 @@ def decode(value: str, *, content_type: str | None, file_encoding: str | None) -
         file_encoding: the tag of that name, if any; likewise.
     """
     try:
-        layers, items = _decode(value)
+        layers, items, is_pem = _decode(value)
     except _RefusedError as refused:
         return Decoded((), (refused.finding,))
     warnings = (_content_type_mismatch(items, content_type), _encoding_tag_mismatch(layers, file_encoding))
-    return Decoded(items, tuple(each for each in warnings if each))
+    return Decoded(items, tuple(each for each in warnings if each), is_pem)
 
 
-def _decode(value: str) -> tuple[tuple[str, ...], tuple[Item, ...]]:
+def _decode(value: str) -> tuple[tuple[str, ...], tuple[Item, ...], bool]:
     if len(value) > MAX_LENGTH:
         raise _RefusedError(Code.NOT_A_CERTIFICATE, f"{len(value):,} characters, and a secret holds at most 25 KB")
     layers, content = _peel(value)
     items = _from_der(content) if isinstance(content, bytes) else _from_pem(content)
-    return layers, tuple({item.sha256: item for item in items}.values())
+    return layers, tuple({item.sha256: item for item in items}.values()), isinstance(content, str)
 
 
 def _peel(value: str) -> tuple[tuple[str, ...], bytes | str]:

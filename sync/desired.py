@@ -19,6 +19,7 @@ import msgspec
 
 from sync.assignment import content, file_names
 from sync.chain import issued, named_issuer
+from sync.delivery import delivery_findings
 from sync.findings import Code, Finding
 from sync.rules import verdict
 from sync.selectors import Selector
@@ -132,14 +133,14 @@ def _selector(text: str) -> Selector:
 
 
 def offers(entry: Entry, definition: ListDefinition) -> tuple[Offer, ...]:
-    """The candidates that pass alone on the list, newest first, with the rules that the delivery adds."""
+    """The candidates that pass alone on the list and under the rules that its delivery adds, newest first."""
     policy = definition.policy
     accept = policy.accept & entry.assignment.accept
     passing = [
         candidate
         for candidate in entry.candidates
         if verdict(candidate.findings, definition.role, accept=accept, reject=policy.reject).passes
-        and not (definition.delivery.one_file_per_secret and len(candidate.items) > 1)
+        and not delivery_findings(files_of(entry, candidate), candidate.pem, definition.delivery)
     ]
     last = len(passing) - 1
     return tuple(Offer(entry, c, files_of(entry, c), i < last) for i, c in enumerate(passing))

@@ -35,4 +35,4 @@ def examine(value: SecretValue, *, now: datetime) -> Reading:
         return Rejected(version.version, version.created, decoded.findings)
     items = tuple(StoredItem(item.kind, item.der) for item in decoded.items)
     findings = (*decoded.findings, *findings_about(decoded.items, now=now))
-    return Candidate(version.version, version.created, True, items, findings)
+    return Candidate(version.version, version.created, True, items, findings, decoded.pem)

@@ -341,9 +341,13 @@ def printable(text: str) -> str:
     """
     if len(text) <= SHOWN_LENGTH and text.isprintable():
         return text
-    cut = text[: SHOWN_LENGTH + 1]
-    escaped = "".join(each if each.isprintable() else _escape(each) for each in cut)
-    return escaped if len(escaped) <= SHOWN_LENGTH else escaped[: SHOWN_LENGTH - 1] + "…"
+    shown = escaped(text[: SHOWN_LENGTH + 1])
+    return shown if len(shown) <= SHOWN_LENGTH else shown[: SHOWN_LENGTH - 1] + "…"
+
+
+def escaped(text: str) -> str:
+    """The same without the limit, for our own sentences around foreign text that was cut before."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else _escape(each) for each in text)
 
 
 def _escape(character: str) -> str:
