@@ -187,8 +187,9 @@ def _apply(call: _Call) -> Response:
     if not call.query.get("fieldManager"):
         raise Refused(422, "Invalid", "fieldManager: Required value: is required for apply patch")
     force = call.query.get("force") == "true"
+    known = call.cluster.has(call.namespace, call.name)
     secret = call.cluster.apply(call.namespace, call.name, call.body, call.manager, force=force, grant=call.grant)
-    return JSONResponse(secret.body())
+    return JSONResponse(secret.body(), 200 if known else 201)
 
 
 def _delete(call: _Call) -> Response:

@@ -119,6 +119,10 @@ class Cluster:
             raise not_found("secrets", name)
         return found
 
+    def has(self, namespace: str, name: str) -> bool:
+        """Whether there is such a Secret."""
+        return (namespace, name) in self._secrets
+
     def list(self, namespace: str) -> tuple[Secret, ...]:
         """All of a namespace, by name."""
         with self._lock:

@@ -30,8 +30,10 @@ from local.kubernetes_fields import (
 from local.kubernetes_status import Refused, bad_request, conflict, invalid, owned_by_others, stale
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+Cause = tuple[str, str, str]  # reason, message, field
+_LONGEST_NAME = 253  # characters: a DNS subdomain (RFC 1123), for names and for keys
 MAX_DATA = 1048576  # bytes, decoded, of all keys together
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -103,13 +105,15 @@ class Secret:
 def created(namespace: str, body: Mapping[str, Any], manager: str, stamp: Stamp) -> Secret:
     """POST: everything in the body belongs to the manager's Update, and no later apply takes it away."""
     name = _name(body)
+    _check_names(namespace, name, body)
     fields = {TYPE: "Opaque", **_set_fields(body), **_string_data(body)}
     owned = {Manager("Update", manager): Owned(set_paths(fields), stamp.time)}
-    return _checked(_new(namespace, name, fields, owned, stamp), None)
+    return _checked(_new(namespace, name, fields, owned, stamp))
 
 
 def merged(live: Secret, patch: Mapping[str, Any], manager: str, stamp: Stamp) -> Secret:
     """JSON merge patch: what changes moves to the manager's Update, what goes leaves every manager."""
+    _check_names(live.namespace, live.name, patch)
     replaces_owners = "ownerReferences" in (patch.get("metadata") or {})
     fields = patched(live.fields, _patch_fields(live.fields, patch), replaces_owners=replaces_owners)
     changed = changed_paths(live.fields, fields)
@@ -119,7 +123,8 @@ def merged(live: Secret, patch: Mapping[str, Any], manager: str, stamp: Stamp) -
     before = live.managers.get(updater, Owned(frozenset(), stamp.time))
     mine = (before.paths - removed_paths(live.fields, fields)) | changed
     managers[updater] = before if mine == before.paths else Owned(mine, stamp.time)
-    return _settled(live, fields, managers, patch, stamp)
+    # An object without managers stays so: only an apply starts the book-keeping.
+    return _settled(live, fields, managers if live.managers else {}, patch, stamp)
 
 
 def applied(
@@ -138,20 +143,21 @@ def applied(
     conflict, and the manager's with `force`.
     """
     _check_names(namespace, name, config)
+    if (config.get("metadata") or {}).get("managedFields"):
+        raise bad_request("metadata.managedFields must be nil")
     fields, applier = _set_fields(config), Manager("Apply", manager)
     if live is None:
         return _apply_new(namespace, name, config, fields, applier, stamp)
-    claimed = frozenset(fields) | ({DATA} if config.get("data") == {} else set())
+    seen = live if live.managers else _managed_before(live, stamp)
+    claimed = _claimed(config, fields)
     # An empty map is claimed but not kept, so that each apply of one adds it anew.
     changed = changed_paths(live.fields, {**live.fields, **fields}) | (claimed - set_paths(live.fields))
-    others = _yielding(live, changed, applier, force=force)
+    others = _yielding(seen, changed, applier, force=force)
     before = live.managers.get(applier, Owned(frozenset(), stamp.time))
     kept_by_others = frozenset[Path]().union(*(owned.paths for owned in others.values()))
     gone = before.paths - claimed - kept_by_others
     result = {p: v for p, v in {**live.fields, **fields}.items() if p not in gone}
     mine = before if before.paths == claimed else Owned(claimed, stamp.time)
-    left = removed_paths(live.fields, result) - claimed
-    others = {who: replace(owned, paths=owned.paths - left) for who, owned in others.items()}
     return _settled(live, result, {**others, applier: mine}, config, stamp)
 
 
@@ -161,15 +167,26 @@ def _apply_new(
     if uid := (config.get("metadata") or {}).get("uid"):
         found = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
         raise conflict(name, found)
-    owned = {applier: Owned(frozenset(fields), stamp.time)}
-    return _checked(_new(namespace, name, {TYPE: "Opaque", **fields}, owned, stamp), None)
+    owned = {applier: Owned(_claimed(config, fields), stamp.time)}
+    return _checked(_new(namespace, name, {TYPE: "Opaque", **fields}, owned, stamp))
+
+
+def _claimed(config: Mapping[str, Any], fields: Fields) -> frozenset[Path]:
+    """What an apply owns: a map itself only where it is given empty."""
+    return frozenset(fields) | (frozenset({DATA}) if config.get("data") == {} else frozenset())
+
+
+def _managed_before(live: Secret, stamp: Stamp) -> Secret:
+    """The same with an owner for what no manager owns, as the first apply finds it."""
+    manager = Manager("Update", "before-first-apply")
+    return replace(live, managers={manager: Owned(set_paths(live.fields), stamp.time)})
 
 
 def _yielding(live: Secret, changed: frozenset[Path], applier: Manager, *, force: bool) -> dict[Manager, Owned]:
     """The other managers after they have given up what the apply changes."""
     others = {who: owned for who, owned in live.managers.items() if who != applier}
     conflicts = {
-        who.name: [_dotted(path) for path in owned.paths & changed]
+        _spoken(who): [_dotted(path) for path in owned.paths & changed]
         for who, owned in others.items()
         if owned.paths & changed
     }
@@ -189,14 +206,12 @@ def _settled(
     metadata = asked.get("metadata") or {}
     if metadata.get("resourceVersion") not in {None, "", str(live.version)}:
         raise stale(live.name)
-    if metadata.get("uid") not in {None, "", live.uid}:
-        message = f'Invalid value: "{metadata["uid"]}": field is immutable'
-        raise invalid(live.name, [("FieldValueInvalid", message, "metadata.uid")])
+    uid = metadata.get("uid") or live.uid
     managers = {who: owned for who, owned in managers.items() if owned.paths}
-    if fields == live.fields and managers == live.managers:
-        return live
-    changed = replace(live, fields=MappingProxyType(dict(fields)), managers=managers, version=stamp.version)
-    return _checked(changed, live)
+    changed = replace(live, uid=uid, fields=MappingProxyType(dict(fields)), managers=managers, version=stamp.version)
+    causes = _frozen_causes(changed, live, empties=asked.get("data") is not None and not live.files())
+    checked = _checked(changed, causes)
+    return live if fields == live.fields and managers == live.managers else checked
 
 
 def _new(namespace: str, name: str, fields: Fields, managers: Mapping[Manager, Owned], stamp: Stamp) -> Secret:
@@ -204,24 +219,24 @@ def _new(namespace: str, name: str, fields: Fields, managers: Mapping[Manager, O
     return Secret(namespace, name, stamp.uid, stamp.time, stamp.version, MappingProxyType(dict(fields)), owned)
 
 
-def _checked(secret: Secret, live: Secret | None) -> Secret:
+def _checked(secret: Secret, causes: Iterable[Cause] = ()) -> Secret:
+    """The Secret if its content is valid and there is no other cause against it."""
     try:
         files = secret.files()
     except binascii.Error as error:
         raise Refused(500, "", f"error decoding from json: illegal base64 data: {error}") from error
-    causes = [cause for key in sorted(files) for cause in _key_causes(key)]
+    causes = [*causes, *(cause for key in sorted(files) for cause in _key_causes(key))]
     if sum(len(content) for content in files.values()) > MAX_DATA:
         causes.append(("FieldValueTooLong", f"Too long: may not be more than {MAX_DATA} bytes", "data"))
-    causes += _frozen_causes(secret, live) if live else []
     if causes:
         raise invalid(secret.name, causes)
     return secret
 
 
-def _key_causes(key: str) -> list[tuple[str, str, str]]:
+def _key_causes(key: str) -> list[Cause]:
     complaints = []
-    if len(key) > 253:  # noqa: PLR2004  a DNS subdomain's length
-        complaints.append("must be no more than 253 characters")
+    if len(key) > _LONGEST_NAME:
+        complaints.append(f"must be no more than {_LONGEST_NAME} characters")
     if not _KEY.fullmatch(key):
         complaints.append("a valid config key must consist of alphanumeric characters, '-', '_' or '.'")
     if key == ".":
@@ -231,8 +246,12 @@ def _key_causes(key: str) -> list[tuple[str, str, str]]:
     return [("FieldValueInvalid", f'Invalid value: "{key}": {said}', f"data[{key}]") for said in complaints]
 
 
-def _frozen_causes(secret: Secret, live: Secret) -> list[tuple[str, str, str]]:
+def _frozen_causes(secret: Secret, live: Secret, *, empties: bool) -> list[Cause]:
+    """What may not change; an immutable Secret without data refuses even empty data (`empties`)."""
     causes = []
+    if secret.uid != live.uid:
+        said = f'Invalid value: "{secret.uid}": field is immutable'
+        causes.append(("FieldValueInvalid", said, "metadata.uid"))
     if secret.fields.get(TYPE) != live.fields.get(TYPE):
         said = f'Invalid value: "{secret.fields.get(TYPE, "")}": field is immutable'
         causes.append(("FieldValueInvalid", said, "type"))
@@ -240,7 +259,7 @@ def _frozen_causes(secret: Secret, live: Secret) -> list[tuple[str, str, str]]:
         said = "Forbidden: field is immutable when `immutable` is set"
         if not secret.fields.get(IMMUTABLE):
             causes.append(("FieldValueForbidden", said, "immutable"))
-        if secret.files() != live.files():
+        if empties or secret.files() != live.files():
             causes.append(("FieldValueForbidden", said, "data"))
     return causes
 
@@ -253,6 +272,9 @@ def _name(body: Mapping[str, Any]) -> str:
     if not _NAME.fullmatch(name):
         said = f'Invalid value: "{name}": a lowercase RFC 1123 subdomain must consist of lower case characters'
         raise invalid(name, [("FieldValueInvalid", said, "metadata.name")])
+    if len(name) > _LONGEST_NAME:
+        said = f'Invalid value: "{name}": must be no more than {_LONGEST_NAME} characters'
+        raise invalid(name, [("FieldValueInvalid", said, "metadata.name")])
     return str(name)
 
 
@@ -263,8 +285,6 @@ def _check_names(namespace: str, name: str, config: Mapping[str, Any]) -> None:
         raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
     if metadata.get("namespace", namespace) != namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    if metadata.get("managedFields"):
-        raise bad_request("metadata.managedFields must be nil")
 
 
 def _fields(body: Mapping[str, Any]) -> dict[Path, Any]:
@@ -276,7 +296,7 @@ def _fields(body: Mapping[str, Any]) -> dict[Path, Any]:
 
 def _set_fields(body: Mapping[str, Any]) -> dict[Path, Any]:
     """The fields of a whole object, in which a null is an empty value."""
-    return {path: value or "" for path, value in _fields(body).items()}
+    return {path: "" if value is None else value for path, value in _fields(body).items()}
 
 
 def _patch_fields(live: Fields, patch: Mapping[str, Any]) -> dict[Path, Any]:
@@ -293,6 +313,10 @@ def _string_data(body: Mapping[str, Any]) -> dict[Path, Any]:
 
 def _dotted(path: Path) -> str:
     return "." + ".".join(step.removeprefix("f:") for step in path)
+
+
+def _spoken(manager: Manager) -> str:
+    return f'"{manager.name}"' + (" using v1" if manager.operation == "Update" else "")
 
 
 def _managed(manager: Manager, owned: Owned) -> dict[str, Any]:

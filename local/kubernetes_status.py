@@ -65,19 +65,16 @@ def invalid(name: str, causes: list[tuple[str, str, str]]) -> Refused:
 def owned_by_others(conflicts: dict[str, list[str]]) -> Refused:
     """409 on an apply without force: each other manager with the fields that it owns."""
     pairs = [(manager, field) for manager, fields in sorted(conflicts.items()) for field in sorted(fields)]
-    told = "; ".join(_conflict_words(manager, sorted(fields)) for manager, fields in sorted(conflicts.items()))
     causes = [
-        {"reason": "FieldManagerConflict", "message": f'conflict with "{manager}" using v1', "field": field}
+        {"reason": "FieldManagerConflict", "message": f"conflict with {manager}", "field": field}
         for manager, field in pairs
     ]
-    count = f"{len(pairs)} conflict{'s' if len(pairs) > 1 else ''}"
-    return Refused(409, "Conflict", f"Apply failed with {count}: {told}", {"causes": causes})
-
-
-def _conflict_words(manager: str, fields: list[str]) -> str:
-    if len(fields) == 1:
-        return f'conflict with "{manager}" using v1: {fields[0]}'
-    return "\n- ".join([f'conflicts with "{manager}" using v1:', *fields])
+    if len(pairs) == 1:
+        told = f"1 conflict: {causes[0]['message']}: {causes[0]['field']}"
+    else:
+        lists = ([f"conflicts with {manager}:", *sorted(fields)] for manager, fields in sorted(conflicts.items()))
+        told = f"{len(pairs)} conflicts: " + "\n".join("\n- ".join(lines) for lines in lists)
+    return Refused(409, "Conflict", f"Apply failed with {told}", {"causes": causes})
 
 
 def unauthorized() -> Refused:

@@ -141,7 +141,7 @@ def test_an_apply_without_force_names_who_owns_what(cluster, call):
 
 def test_an_apply_with_only_a_resource_version_brings_a_deleted_secret_back(cluster, call):
     body = {"metadata": {"name": TRUST, "resourceVersion": "1"}, "data": {"a": "Mg=="}}
-    assert call("PATCH", f"{SECRETS}/{TRUST}", body, headers=APPLY, fieldManager="m").status_code == 200
+    assert call("PATCH", f"{SECRETS}/{TRUST}", body, headers=APPLY, fieldManager="m").status_code == 201
     assert cluster.files(AIO_NAMESPACE, TRUST) == {"a": b"2"}
 
 
