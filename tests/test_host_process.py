@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -160,17 +161,17 @@ def test_sigterm_lets_what_runs_end_and_then_ends_the_process(settings, work):
     assert work.get_queue_properties().approximate_message_count == 0
 
 
-def test_sigterm_lets_end_what_was_started_over_http(settings):
-    with running(settings) as host:
-        started = httpx.post(
-            f"{host.url}/admin/functions/work",
-            headers={"x-functions-key": "planted-master"},
-            json={"input": "pause"},
-            timeout=WAIT,
-        )
-        assert (started.status_code, host.next_told()["body"]) == (202, "pause")
+def test_sigterm_lets_a_delivery_of_events_end_and_answers_it(settings):
+    def deliver(url):
+        address = f"{url}/runtime/webhooks/EventGrid?functionName=on_event&code=planted-system"
+        headers = {"aeg-event-type": "Notification"}
+        return httpx.post(address, headers=headers, json=[{"subject": "pause"}], timeout=WAIT).status_code
+
+    with running(settings) as host, ThreadPoolExecutor() as senders:
+        answer = senders.submit(deliver, host.url)
+        assert host.next_told()["name"] == "on_event"
         assert host.end(signal.SIGTERM) == 0
-        assert host.next_told() == {"name": "paused"}
+        assert answer.result(WAIT) == 202
 
 
 def test_a_killed_host_leaves_its_message_leased_and_another_works_it_after_the_lease(settings, work):
