@@ -31,9 +31,7 @@ def check_file(name: str, data: bytes, role: Role, *, now: datetime) -> Checked:
     """Decode and validate one file as it would be after an upload in hex."""
     decoded = decode(data.hex() if not _is_text(data) else data.decode(), content_type=None, file_encoding=None)
     settled = (*decoded.findings, *findings_about(decoded.items, now=now))
-    aged = tuple(f for f in ageing(decoded.items, now=now, expiry_warning=EXPIRY_WARNING) if f not in settled)
-    said = {finding.code for finding in settled}
-    found = (*settled, *(finding for finding in aged if finding.code not in said))
+    found = dict.fromkeys((*settled, *ageing(decoded.items, now=now, expiry_warning=EXPIRY_WARNING)))
     return Checked(name, decoded.items, verdict(found, role, accept=(), reject=()))
 
 

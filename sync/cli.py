@@ -1,14 +1,23 @@
 """The command line, `trustcast` or `python -m sync`: it steers the same code that the functions run.
 
-Exit codes: 0 done; 1 the answer is no (a file is rejected, a list is not in sync, a change waits for approval);
-2 the command was misspelt; 3 a person must act (settings, permissions, bad input); 4 try again later.
+Exit codes:
+  0  done
+  1  the answer is no: a file or secret is rejected, a list is not in sync or could not be read,
+     a certificate is nowhere, a change waits for approval
+  2  the command was misspelt
+  3  a person must act: settings, permissions, an unknown name, bad input
+  4  try again later: vault, storage or cluster do not answer
+  5  a fault of trustcast itself
 """
+# ruff: noqa: PLC0415  each command imports what it needs, so that --help and check start at once
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from concurrent.futures import ThreadPoolExecutor
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
@@ -22,42 +31,56 @@ from sync.secret import SecretKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sync.catalogue import Entry
+    from sync.clusters import Registration
     from sync.ports import Snapshot
     from sync.service import Service
 
 T = TypeVar("T")
 
-NO = 1
-PERMANENT = 3
-TEMPORARY = 4
+NO, PERMANENT, TEMPORARY, FAULT = 1, 3, 4, 5
 AT_ONCE = 16
 """Clusters worked on at the same time by one command."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-clusters = typer.Typer(no_args_is_help=True, help="Register clusters, pause and resume them.")
-removals = typer.Typer(no_args_is_help=True, help="Removals that wait for a person.")
+LARGEST_FILE = 1024 * 1024
+"""Bytes of a file that `check` reads; a secret holds 25 KB."""
+
+_HELP = (__doc__ or "").replace("Exit codes", "\b\nExit codes")  # click breaks no line of a paragraph after this mark
+_GROUP = {"no_args_is_help": True, "rich_markup_mode": None, "context_settings": {"max_content_width": 100}}
+app = typer.Typer(help=_HELP, add_completion=False, pretty_exceptions_enable=False, **_GROUP)  # type: ignore[arg-type]
+clusters = typer.Typer(help="Register clusters, pause and resume them.", **_GROUP)  # type: ignore[arg-type]
+removals = typer.Typer(help="Removals that wait for a person.", **_GROUP)  # type: ignore[arg-type]
 app.add_typer(clusters, name="clusters")
 app.add_typer(removals, name="removals")
 
 Names = Annotated[list[str] | None, typer.Argument(help="Clusters; none means all of them.")]
+Cluster = Annotated[str, typer.Argument(help="The cluster's name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 SecretName = Annotated[str, typer.Argument(help="The secret: NAME, or VAULT-HOST/NAME where several are watched.")]
+Digest = Annotated[str, typer.Argument(help="Its digest as `removals list` shows it, or the first 8 digits or more.")]
 
 
 def main() -> NoReturn:
-    """Run a command; an error of ours becomes one sentence and an exit code."""
+    """Run a command; an error becomes one sentence and an exit code."""
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s")
     logging.getLogger("azure").setLevel(logging.CRITICAL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may know ASCII only
     try:
         app()
     except TrustcastError as error:
         output.error(str(error))
         sys.exit(TEMPORARY if isinstance(error, Temporary) else PERMANENT)
+    except Exception as error:  # noqa: BLE001  its message may quote anything, so where it arose must do
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        output.error(f"a fault of trustcast itself: {type(error).__name__} in {Path(at.filename).name}:{at.lineno}")
+        sys.exit(FAULT)
     sys.exit(0)
 
 
 def _service() -> Service:
-    from sync.wiring import service  # noqa: PLC0415  `check` and `--help` need no settings
+    from sync.wiring import service
 
     return service()
 
@@ -68,26 +91,27 @@ def check(
     role: Annotated[Role, typer.Option("--role", help="The kind of list that they are meant for.")] = Role.TRUST,
     as_json: AsJson = False,
 ) -> None:
-    """Decode and validate files offline, by the rules that admission uses; exit 1 if one is rejected."""
-    from sync.checking import check_file  # noqa: PLC0415
-    from sync.service import utc_now  # noqa: PLC0415
+    """Decode and validate files offline. By the rules that admission uses; exit 1 if one is rejected."""
+    from sync.checking import check_file
+    from sync.cli_secrets import show_checked
+    from sync.service import utc_now
 
     checked = [check_file(path.name, _bytes(path), role, now=utc_now()) for path in files]
-    output.show_checked(checked, as_json=as_json)
-    if not all(each.verdict.passes for each in checked):
-        raise typer.Exit(NO)
+    show_checked(checked, as_json=as_json)
+    _answer(all(each.verdict.passes for each in checked))
 
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(LARGEST_FILE)
     except OSError as error:
         raise NotFound(f"{path} cannot be read: {error.strerror}") from error
 
 
 @clusters.command("add")
 def clusters_add(
-    name: Annotated[str, typer.Argument(help="The cluster's name.")],
+    name: Cluster,
     credential: Annotated[str, typer.Option(help="Secret in the credentials vault that holds its kubeconfig.")],
     label: Annotated[list[str] | None, typer.Option(help="key=value; repeat for several.")] = None,
     list_name: Annotated[list[str] | None, typer.Option("--list", help="A list it has; none means all.")] = None,
@@ -96,46 +120,48 @@ def clusters_add(
     as_json: AsJson = False,
 ) -> None:
     """Register a cluster, or change its registration; its host and CA are pinned."""
-    from sync.enrolment import Wish, enrol  # noqa: PLC0415
+    from sync.cli_fleet import show_registered
+    from sync.enrolment import Wish, enrol
 
     wish = Wish(name, credential, tuple(label or ()), tuple(list_name or ()), mode, confirm)
     registration, held = enrol(_service(), wish)
-    output.show_registered(registration, held, as_json=as_json)
-    if held:
-        raise typer.Exit(NO)
+    show_registered(registration, held, as_json=as_json)
+    _answer(held is None)
 
 
 @clusters.command("list")
 def clusters_list(as_json: AsJson = False) -> None:
     """Show the registered clusters."""
-    output.show_clusters(tuple(_snapshot(_service()).clusters.values()), as_json=as_json)
+    from sync.cli_fleet import show_clusters
+
+    show_clusters(_registered(_snapshot(_service())), as_json=as_json)
 
 
 @clusters.command("remove")
-def clusters_remove(name: str) -> None:
+def clusters_remove(name: Cluster, as_json: AsJson = False) -> None:
     """Forget a cluster; its lists stay as they are."""
-    from sync.steering import unregister  # noqa: PLC0415
+    from sync.steering import unregister
 
     unregister(_service(), name)
-    output.say(f"{name} is forgotten; its lists stay as they are")
+    _done(f"{name} is forgotten; its lists stay as they are.", {"cluster": name, "removed": True}, as_json)
 
 
 @clusters.command("pause")
-def clusters_pause(name: str) -> None:
+def clusters_pause(name: Cluster, as_json: AsJson = False) -> None:
     """Leave a cluster alone until it is resumed."""
-    from sync.steering import set_paused  # noqa: PLC0415
+    from sync.steering import set_paused
 
     set_paused(_service(), name, paused=True)
-    output.say(f"{name} is paused")
+    _done(f"{name} is paused; `trustcast clusters resume` ends it.", {"cluster": name, "paused": True}, as_json)
 
 
 @clusters.command("resume")
-def clusters_resume(name: str) -> None:
+def clusters_resume(name: Cluster, as_json: AsJson = False) -> None:
     """Take a paused cluster up again."""
-    from sync.steering import set_paused  # noqa: PLC0415
+    from sync.steering import set_paused
 
     set_paused(_service(), name, paused=False)
-    output.say(f"{name} is resumed; it is pushed within a minute")
+    _done(f"{name} is resumed; it is pushed within a minute.", {"cluster": name, "paused": False}, as_json)
 
 
 @app.command()
@@ -150,50 +176,64 @@ def assign(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say where a secret goes, by tags on its newest version; other tags stay."""
-    from sync.steering import clear_revoked as clear  # noqa: PLC0415
-    from sync.tagging import Tags, assign_secret  # noqa: PLC0415
+    """Say where a secret goes. By tags on its newest version; other tags stay; exit 1 if it is rejected or held."""
+    from sync.steering import clear_revoked as clear
+    from sync.tagging import Tags, assign_secret
 
+    if lists is None and not clear_revoked:
+        raise typer.BadParameter("say which lists: --lists trust,issuer")
     service = _service()
     key = _key(service, secret)
-    if clear_revoked:
-        output.say(f"{clear(service, key)} certificates of {key.name} are cleared")
-    if lists is not None:
-        entry = assign_secret(service, key, Tags(lists, clusters_, file, accept))
-        output.show_secrets(service, (entry,) if entry else (), as_json=as_json)
-    elif not clear_revoked:
-        raise typer.BadParameter("say which lists: --lists trust,issuer")
+    cleared = clear(service, key) if clear_revoked else None
+    entry = assign_secret(service, key, Tags(lists, clusters_, file, accept)) if lists is not None else None
+    _assigned(service, entry, cleared, as_json)
 
 
 @app.command()
 def unassign(secret: SecretName, as_json: AsJson = False) -> None:
     """Take a secret off every list; it stays in the vault."""
-    from sync.tagging import unassign_secret  # noqa: PLC0415
+    from sync.tagging import unassign_secret
 
     service = _service()
-    entry = unassign_secret(service, _key(service, secret))
-    output.show_secrets(service, (entry,) if entry else (), as_json=as_json)
+    _assigned(service, unassign_secret(service, _key(service, secret)), None, as_json)
+
+
+def _assigned(service: Service, entry: Entry | None, cleared: int | None, as_json: bool) -> None:
+    from sync.cli_secrets import entry_document, judged, show_secrets
+    from sync.verdicts import Standing
+
+    told = judged(service, (entry,) if entry else ())
+    if as_json:
+        output.document({"cleared": cleared, "secret": entry_document(*told[0]) if told else None})
+    else:
+        if cleared is not None:
+            output.say(f"{cleared} certificate{'s'[: cleared != 1]} that a former CRL revoked may come back.")
+        if told:
+            show_secrets(told, service.clock(), as_json=False)
+    _answer(all(about.standing not in {Standing.HELD, Standing.REJECTED} for _, about in told))
 
 
 @app.command()
 def plan(names: Names = None, as_json: AsJson = False) -> None:
-    """Show what a push would change on each list; nothing is written."""
-    from sync.preview import preview_cluster  # noqa: PLC0415
+    """Show what a push would change on each list. Nothing is written; exit 1 if one could not be read."""
+    from sync.cli_fleet import show_plans
+    from sync.preview import preview_cluster
 
     service = _service()
-    previews = _each(_chosen(service, names), lambda name: preview_cluster(service, name))
-    output.show_plans(previews, as_json=as_json)
+    chosen = _chosen(_snapshot(service), names)
+    previews = _each([each.name for each in chosen], lambda name: preview_cluster(service, name))
+    _answer(show_plans(previews, as_json=as_json))
 
 
 @app.command("sync")
 def sync_now(names: Names = None, as_json: AsJson = False) -> None:
-    """Push clusters now; exit 1 if a list is not in sync afterwards."""
-    from sync.push import push_cluster  # noqa: PLC0415
+    """Push clusters now. Exit 1 if a list is not in sync afterwards."""
+    from sync.push import push_cluster
 
     service = _service()
-    statuses = _each(_chosen(service, names), lambda name: push_cluster(service, name))
-    if not output.show_statuses(statuses, _snapshot(service), service, as_json=as_json):
-        raise typer.Exit(NO)
+    chosen = _chosen(_snapshot(service), names)
+    _each([each.name for each in chosen], lambda name: push_cluster(service, name))
+    _show_statuses(service, chosen, as_json)
 
 
 @app.command()
@@ -204,59 +244,109 @@ def status(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show every list of every cluster, or where a certificate is; exit 1 if a list is not in sync."""
+    """Show every list, or where a certificate is. Exit 1 if a list is not in sync, or the certificate nowhere."""
+    from sync.cli_fleet import show_where
+
     service = _service()
-    chosen = set(_chosen(service, names))
-    statuses = tuple(s for s in service.statuses.all() if s.cluster in chosen)
-    if thumbprint is not None:
-        output.show_where(statuses, thumbprint, as_json=as_json)
-    elif not output.show_statuses(statuses, _snapshot(service), service, as_json=as_json):
-        raise typer.Exit(NO)
+    chosen = _chosen(_snapshot(service), names)
+    if thumbprint is None:
+        _show_statuses(service, chosen, as_json)
+    else:
+        shown = {each.name for each in chosen}
+        statuses = [each for each in service.statuses.all() if each.cluster in shown]
+        _answer(show_where(statuses, thumbprint, service.clock(), as_json=as_json))
+
+
+def _show_statuses(service: Service, chosen: Sequence[Registration], as_json: bool) -> None:
+    from sync.cli_fleet import Freshness, show_statuses
+
+    freshness = Freshness(service.clock(), service.rhythm.bound)
+    configuration = service.in_force(_snapshot(service))
+    _answer(show_statuses(tuple(service.statuses.all()), chosen, configuration, freshness, as_json=as_json))
 
 
 @app.command()
-def secrets(as_json: AsJson = False) -> None:
-    """Show the catalogue: every secret, where it goes, its verdict with reasons."""
+def secrets(
+    names: Annotated[list[str] | None, typer.Argument(help="Secrets; none means all of them.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the catalogue. Every secret, where it goes, how it stands, and what is found about it."""
+    from sync.cli_secrets import judged, show_secrets
+
     service = _service()
-    output.show_secrets(service, tuple(_snapshot(service).entries.values()), as_json=as_json)
+    entries = _snapshot(service).entries
+    keys = [_key(service, name) for name in names or ()]
+    unknown = [str(key) for key in keys if key not in entries]
+    if unknown:
+        raise NotFound(f"the catalogue knows no secret {', '.join(unknown)}; see `trustcast secrets`")
+    told = judged(service, [entries[key] for key in keys or entries])
+    show_secrets(told, service.clock(), as_json=as_json)
 
 
 @removals.command("list")
 def removals_list(as_json: AsJson = False) -> None:
     """Show what waits, with the digest that an approval names."""
-    from sync.steering import held_removals  # noqa: PLC0415
+    from sync.cli_secrets import show_removals
+    from sync.steering import held_removals
 
-    output.show_removals(held_removals(_snapshot(_service())), as_json=as_json)
+    show_removals(held_removals(_snapshot(_service())), as_json=as_json)
 
 
 @removals.command("approve")
-def removals_approve(digest: str) -> None:
-    """Consent to a removal exactly as it was shown."""
-    from sync.steering import approve  # noqa: PLC0415
+def removals_approve(digest: Digest, as_json: AsJson = False) -> None:
+    """Consent to a removal exactly as it was shown. Exit 1 if it has changed since and waits anew."""
+    from sync.steering import approve, held_removals
 
-    removal = approve(_service(), digest)
-    output.say(f"approved: {removal.held.cause}")
+    service = _service()
+    removal = approve(service, digest)
+    where = (removal.key, removal.proposal)
+    again = any((each.key, each.proposal) == where for each in held_removals(_snapshot(service)))
+    cause = removal.held.cause
+    told = (
+        f"approved: {cause}" if not again else f"{cause}: it has changed and waits anew, see `trustcast removals list`"
+    )
+    _done(told, {"digest": removal.held.digest, "cause": cause, "approved": not again}, as_json)
+    _answer(not again)
 
 
 @removals.command("reject")
-def removals_reject(digest: str) -> None:
+def removals_reject(digest: Digest, as_json: AsJson = False) -> None:
     """Refuse a removal: the files stay."""
-    from sync.steering import reject  # noqa: PLC0415
+    from sync.steering import reject
 
-    removal = reject(_service(), digest)
-    output.say(f"rejected, the files stay: {removal.held.cause}")
+    held = reject(_service(), digest).held
+    _done(
+        f"rejected, the files stay: {held.cause}",
+        {"digest": held.digest, "cause": held.cause, "rejected": True},
+        as_json,
+    )
+
+
+def _done(sentence: str, content: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        output.document(content)
+    else:
+        output.say(sentence)
+
+
+def _answer(yes: bool) -> None:
+    if not yes:
+        raise typer.Exit(NO)
 
 
 def _snapshot(service: Service) -> Snapshot:
     return service.decisions.snapshot(fresh=True)
 
 
-def _chosen(service: Service, names: list[str] | None) -> tuple[str, ...]:
-    known = _snapshot(service).clusters
-    unknown = [name for name in names or () if name not in known]
+def _registered(snapshot: Snapshot) -> list[Registration]:
+    return sorted(snapshot.clusters.values(), key=lambda each: each.name)
+
+
+def _chosen(snapshot: Snapshot, names: Sequence[str] | None) -> list[Registration]:
+    unknown = [name for name in names or () if name not in snapshot.clusters]
     if unknown:
         raise NotFound(f"no cluster {', '.join(unknown)} is registered; see `trustcast clusters list`")
-    return tuple(names or sorted(known))
+    return [each for each in _registered(snapshot) if not names or each.name in names]
 
 
 def _each(names: Sequence[str], work: Callable[[str], tuple[T, ...]]) -> tuple[T, ...]:
@@ -266,8 +356,9 @@ def _each(names: Sequence[str], work: Callable[[str], tuple[T, ...]]) -> tuple[T
 
 def _key(service: Service, secret: str) -> SecretKey:
     vault, _, name = secret.rpartition("/")
-    if vault:
-        return SecretKey.of(vault, name)
-    if len(service.vaults) != 1:
-        raise Invalid(f"several vaults are watched: say which, as HOST/{name}")
-    return SecretKey.of(next(iter(service.vaults)), name)
+    if vault and vault.casefold() not in service.vaults:
+        raise NotFound(f"{vault} is no watched vault; there are {', '.join(sorted(service.vaults))}")
+    if not vault and len(service.vaults) != 1:
+        hosts = " or ".join(f"{host}/{name}" for host in sorted(service.vaults))
+        raise Invalid(f"several vaults are watched: say which, {hosts}")
+    return SecretKey.of(vault or next(iter(service.vaults)), name)

@@ -8,22 +8,33 @@ from typing import TYPE_CHECKING
 from sync.deadline import Deadline
 from sync.errors import NotFound, TrustcastError
 from sync.plan import Plan, make_plan
+from sync.push import writable
+from sync.status import State
 
 if TYPE_CHECKING:
     from sync.clusters import Registration
     from sync.desired import Desires
     from sync.lists import ListDefinition
+    from sync.observed import Observed
     from sync.service import Service
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One list's plan, or why there is none."""
+    """One list's plan, or why there is none.
+
+    Attributes:
+        cluster, list: which.
+        plan: None where the list could not be read.
+        error: why not.
+        withheld: why a push would not carry out the plan's writes; empty where it would.
+    """
 
     cluster: str
     list: str
     plan: Plan | None
     error: TrustcastError | None = None
+    withheld: str = ""
 
 
 def preview_cluster(service: Service, name: str) -> tuple[Preview, ...]:
@@ -49,5 +60,15 @@ def _preview(service: Service, desires: Desires, registration: Registration, def
         observed = target.observe(definition.namespace, definition.object)
     except TrustcastError as error:
         return Preview(registration.name, definition.name, None, error)
-    want = desires.of(registration, definition)
-    return Preview(registration.name, definition.name, make_plan(observed, remembered, want, desires.accounted))
+    plan = make_plan(observed, remembered, desires.of(registration, definition), desires.accounted)
+    return Preview(registration.name, definition.name, plan, withheld=_withheld(registration, observed, plan))
+
+
+def _withheld(registration: Registration, observed: Observed, plan: Plan) -> str:
+    if registration.paused:
+        return "the cluster is paused"
+    if not plan.writes or writable(observed, registration, plan):
+        return ""
+    if not registration.mode.writes:
+        return "the cluster is in mode report: nothing is written"
+    return State.SSE_MANAGED.sentence if observed.sse_managed else "the Secret is immutable: delete it on the cluster"
