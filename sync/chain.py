@@ -25,6 +25,11 @@ def named_issuer(ca: Certificate, item: Item) -> bool:
     return ca.subject_name == item.issuer_name
 
 
+def may_sign_crls(certificate: Certificate) -> bool:
+    """Whether a CRL may be its own: a CA, or a key usage (where there is one) with cRLSign (RFC 5280 §6.3.3 (f))."""
+    return certificate.is_ca or certificate.key_usage is None or "crl_sign" in certificate.key_usage
+
+
 def issued(ca: Certificate, item: Item) -> bool:
     """Whether the CA issued the certificate or CRL: it is named as issuer, and its key made the signature.
 

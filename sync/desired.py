@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sync.assignment import content, file_names
-from sync.chain import issued, named_issuer
+from sync.chain import issued, may_sign_crls, named_issuer
 from sync.delivery import delivery_findings
 from sync.findings import Code, Finding
 from sync.rules import verdict
@@ -180,7 +180,7 @@ def crl_issuer(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]]) -> Refu
     """3. A CRL needs its CA on the same list, by name and signature (RFC 5280 §6.3.3 f, g)."""
     present = [c for offer in chosen.values() if offer.candidate.enabled for c in offer.certificates()]
     by_name: dict[bytes, list[Certificate]] = defaultdict(list)
-    for certificate in present:
+    for certificate in filter(may_sign_crls, present):
         by_name[certificate.subject_name].append(certificate)
     refused: Refusals = {}
     for key, offer in chosen.items():

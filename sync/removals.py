@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sync.catalogue import Entry, Held, Loss
+from sync.chain import may_sign_crls
 from sync.desired import Proof, files_of
-from sync.x509_items import Kind
+from sync.x509_items import Certificate, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -49,9 +50,13 @@ class Limits:
 def may_lose(old: Entry | None, new: Entry) -> bool:
     """Whether the change of one secret can take any file from any list; False is certain, True is not.
 
-    A certificate added, or put in the place of another under the same names, takes nothing away. CRLs can revoke.
+    A certificate added, or put in the place of another under the same names, takes nothing away. CRLs can revoke, and
+    so can the arrival of a certificate for which a CRL waited.
     """
     if any(stored.kind is Kind.CRL for candidate in new.candidates for stored in candidate.items):
+        return True
+    changed = old is None or old.candidates != new.candidates
+    if changed and any(map(may_sign_crls, _certificates(new))):
         return True
     if old is None or not old.candidates:
         return False
@@ -59,6 +64,11 @@ def may_lose(old: Entry | None, new: Entry) -> bool:
         return True
     had = {name for candidate in old.candidates for name, _ in files_of(old, candidate)}
     return not new.candidates or not had <= {name for name, _ in files_of(new, new.candidates[0])}
+
+
+def _certificates(entry: Entry) -> Iterator[Certificate]:
+    items = (stored.item for candidate in entry.candidates for stored in candidate.items)
+    return (item for item in items if isinstance(item, Certificate))
 
 
 def losses(before: Desires, after: Desires) -> tuple[Loss, ...]:

@@ -384,3 +384,10 @@ def test_law3_taking_the_newest_versions_away_again_gives_what_was_before(entrie
     """Desired is a function of the catalogue alone: an upload that is refused leaves every other file as it was."""
     worse = [replace(each, candidates=(candidate(9, WEAK), *each.candidates)) for each in entries]
     assert desired(*worse).files == desired(*entries).files
+
+
+def test_a_certificate_whose_key_usage_forbids_it_signs_no_crl():
+    """RFC 5280 §6.3.3 (f)."""
+    lone = certs.server(name="lone")
+    found = desired(entry("lone", candidate(1, lone)), entry("crl", candidate(1, certs.crl(lone))))
+    assert codes(found, "crl") == [Code.CRL_WITHOUT_ISSUER]
