@@ -1,4 +1,4 @@
-"""Least privilege on a real API server: the Role that we ship allows the whole job, and none of its neighbours."""
+"""Least privilege on a real API server: what we ship allows the whole job, and none of its neighbours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sync.kubernetes_secret import Endpoint, KubernetesSecrets
 from sync.observed import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import httpx
 
@@ -30,6 +30,12 @@ APPLY = {"Content-Type": "application/apply-patch+yaml"}
 RBAC = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}"
 
 
+A_TOKEN_FOR_ANOTHER = {
+    "type": "kubernetes.io/service-account-token",
+    "metadata": {"name": ISSUER, "annotations": {"kubernetes.io/service-account.name": "default"}},
+}
+
+
 @pytest.fixture(scope="module")
 def token(real_cluster: RealCluster) -> str:
     """The service account's token, once the API server knows what it may do."""
@@ -38,16 +44,22 @@ def token(real_cluster: RealCluster) -> str:
     for namespace, name in ((NAMESPACE, "others"), ("elsewhere", TRUST)):
         real_cluster.kubectl("create", "secret", "generic", name, "-n", namespace, "--from-literal=a=b")
     token = real_cluster.service_account_token(NAMESPACE, "trustcast")
-    _await_role(real_cluster, token)
+    with real_cluster.client(token) as client:
+        _await(lambda: client.get(f"{SECRETS}/{TRUST}").status_code != 403, "the Role allows reading")
+        _await(lambda: _try_to_create(client, "another").status_code == 403, "the policy limits creating")
     return token
 
 
-def _await_role(cluster: RealCluster, token: str) -> None:
-    deadline = time.monotonic() + 10
-    with cluster.client(token) as client:
-        while client.get(f"{SECRETS}/{TRUST}").status_code == 403:
-            assert time.monotonic() < deadline, "the Role does not allow to read the trust list"
-            time.sleep(0.05)
+def _await(holds: Callable[[], bool], what: str) -> None:
+    """The API server learns of Roles and policies through watches, a moment after they were made."""
+    deadline = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < deadline, f"never came true: {what}"
+        time.sleep(0.05)
+
+
+def _try_to_create(client: httpx.Client, name: str, **fields: Any) -> httpx.Response:
+    return client.post(SECRETS, params={"dryRun": "All"}, json=_secret(name) | fields)
 
 
 @pytest.fixture
@@ -123,6 +135,29 @@ def test_the_neighbours_are_refused(
 ) -> None:
     answer = service.request(method, path, json=body, headers=headers)
     assert (answer.status_code, answer.json()["reason"]) == (403, "Forbidden")
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("another", {}),
+        (ISSUER, {"type": "example.com/other"}),
+        (ISSUER, A_TOKEN_FOR_ANOTHER),
+    ],
+)
+def test_no_secret_is_created_but_the_lists(
+    real_cluster: RealCluster, service: httpx.Client, name: str, fields: dict[str, Any]
+) -> None:
+    real_cluster.kubectl("delete", "secret", ISSUER, "-n", NAMESPACE, "--ignore-not-found")
+    assert _try_to_create(service, ISSUER).status_code == 201
+    answer = _try_to_create(service, name, **fields)
+    assert answer.status_code == 403
+    assert "trustcast creates nothing but its lists" in answer.json()["message"]
+
+
+def test_others_create_secrets_as_before(real_cluster: RealCluster, token: str) -> None:  # noqa: ARG001
+    with real_cluster.client() as admin:
+        assert _try_to_create(admin, "anything").status_code == 201
 
 
 def test_the_neighbours_are_there_to_be_found(real_cluster: RealCluster, token: str) -> None:
