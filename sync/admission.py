@@ -8,16 +8,16 @@ may have died here.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sync.assignment import LISTS_TAG, NOWHERE, assign
 from sync.catalogue import Entry
 from sync.desired import Desires
-from sync.errors import Changed, NotFound, Temporary
+from sync.errors import Changed, NotFound, Temporary, Unauthorized
 from sync.examine import examine, refuse_managed
-from sync.findings import Code
+from sync.findings import Code, Finding
 from sync.holding import must_wait, removal_rows
 from sync.judge import Look, judge, proof_is_due, settle, walk
 from sync.lists import Configuration
@@ -27,10 +27,13 @@ from sync.requests import request_plan
 from sync.revocation import remember_revoked
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sync.assignment import Assigned
     from sync.catalogue import Reading
     from sync.lists import WatchedVault
     from sync.ports import Head, Row, Snapshot, Stored, Vault
-    from sync.secret import SecretKey, VersionProperties
+    from sync.secret import SecretKey, SecretValue, VersionProperties
     from sync.service import Service
 
 log = logging.getLogger("trustcast.admission")
@@ -65,6 +68,7 @@ def admit(service: Service, key: SecretKey, *, event_version: str | None = None)
 
 
 def _catalogue(service: Service, key: SecretKey, event_version: str | None) -> tuple[Entry | None, bool]:
+    values: dict[str, SecretValue] = {}
     for _ in range(TRIES):
         stored = service.decisions.row(RowName.secret(key))
         old = stored.value if stored and isinstance(stored.value, Entry) else None
@@ -75,7 +79,7 @@ def _catalogue(service: Service, key: SecretKey, event_version: str | None) -> t
         watched = configuration.vault(key.vault)
         if watched is None:
             return old, False
-        new = _judged(service, old, key, watched, configuration)
+        new = _judged(service, old, Source(service.vaults[key.vault], key, values), watched, configuration)
         if old is None and new.gone:
             return None, False
         try:
@@ -90,26 +94,62 @@ def _configuration(service: Service) -> Configuration:
     return stored.value if stored and isinstance(stored.value, Configuration) else service.configured
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a secret is read, and what was read of it in this admission: a write begun anew reads nothing twice."""
+
+    vault: Vault
+    key: SecretKey
+    values: dict[str, SecretValue] = field(repr=False)
+
+    def reading(self, version: VersionProperties, now: datetime) -> Reading:
+        """What examining this version's value gives; the value of a managed one is never read (law 9).
+
+        Raises:
+            Changed: the version is gone since it was listed.
+        """
+        if version.managed:
+            return refuse_managed(version)
+        if version.version not in self.values:
+            try:
+                self.values[version.version] = self.vault.read(self.key.name, version.version)
+            except NotFound as cause:
+                raise Changed(f"{self.key} changed while it was looked at") from cause
+        return examine(replace(self.values[version.version], properties=version), now=now)
+
+
 def _judged(
-    service: Service, old: Entry | None, key: SecretKey, watched: WatchedVault, configuration: Configuration
+    service: Service, old: Entry | None, source: Source, watched: WatchedVault, configuration: Configuration
 ) -> Entry:
     """Look at the secret, reading the value of a version only if it is new, assigned and may decide."""
-    vault = service.vaults[key.vault]
-    look = Look(service.clock(), vault_versions(vault, key), {})
+    look = Look(service.clock(), vault_versions(source.vault, source.key), {})
     assigned = assign(look.versions, watched, configuration)
     assignment = assigned.assignment or (old.assignment if old else None)
     if assignment is not None and assignment.lists:
         due = proof_is_due(old, look.at)
         if due and (version := next((v for v in look.versions if v.version == due and v.enabled), None)):
-            look = replace(look, readings={due: _reading(vault, key, version, look)})
+            look = replace(look, readings={due: source.reading(version, look.at)})
         for _ in range(READS):
             wanted = walk(old, look, assignment, configuration).wants
             if wanted is None:
                 break
             if service.clock() - look.at > LONGEST:
-                raise Temporary(f"the vault answers too slowly to look at {key}")
-            look = replace(look, readings={**look.readings, wanted.version: _reading(vault, key, wanted, look)})
-    return judge(old, key, look, assigned, configuration)
+                raise Temporary(f"the vault answers too slowly to look at {source.key}")
+            try:
+                reading = source.reading(wanted, look.at)
+            except Unauthorized:
+                return _unreadable(old, source.key, look, assigned, wanted)
+            look = replace(look, readings={**look.readings, wanted.version: reading})
+    return judge(old, source.key, look, assigned, configuration)
+
+
+def _unreadable(old: Entry | None, key: SecretKey, look: Look, assigned: Assigned, version: VersionProperties) -> Entry:
+    """The vault tells the secret's properties and refuses its value: that is said, and decides nothing (law 4)."""
+    entry = old or Entry(key, version.name, None, assigned.assignment or NOWHERE, look.at)
+    finding = Finding(Code.UNREADABLE, f"version {version.version}")
+    return replace(
+        entry, newest=look.versions[0], notes=(*assigned.findings, finding), looked=look.at, settled=False, gone=False
+    )
 
 
 def vault_versions(vault: Vault, key: SecretKey) -> tuple[VersionProperties, ...]:
@@ -134,16 +174,6 @@ def vault_versions(vault: Vault, key: SecretKey) -> tuple[VersionProperties, ...
     except NotFound:
         return versions
     return (current, *(v for v in versions if v.version != current.version))
-
-
-def _reading(vault: Vault, key: SecretKey, version: VersionProperties, look: Look) -> Reading:
-    if version.managed:
-        return refuse_managed(version)
-    try:
-        value = vault.read(key.name, version.version)
-    except NotFound as cause:
-        raise Changed(f"{key} changed while it was looked at") from cause
-    return examine(replace(value, properties=version), now=look.at)
 
 
 def _write(

@@ -122,6 +122,7 @@ class Entry:
         assignment: where it goes; the last valid one while the tags are refused.
         candidates: versions read and decoded that decide or may, newest first.
         rejected: versions newer than the oldest candidate of which nothing is kept, newest first.
+        passed: versions that were read and can no longer come into force: only their findings, newest first.
         notes: findings about the secret itself (tags dropped, assignment refused, unassigned).
         known: names of versions already looked at, newest first, bounded.
         former: names of files it once had and has no more.
@@ -154,6 +155,7 @@ class Entry:
     proved: datetime | None = None
     settled: bool = True
     held: Held | None = None
+    passed: tuple[Rejected, ...] = ()
 
     @property
     def assigned(self) -> bool:

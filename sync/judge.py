@@ -59,6 +59,9 @@ def walk(entry: Entry | None, look: Look, assignment: Assignment, configuration:
     open_lists = set(assignment.lists)
     for version in look.versions if open_lists else ():
         reading = known.get(version.version)
+        if isinstance(reading, Rejected) and version.version not in look.readings:
+            let_go = any(_passes(reading, name, assignment, configuration) for name in open_lists)
+            reading = None if let_go else reading  # its bytes were not kept, and are wanted after all
         maybe_once_in_force = in_force_since is None or version.created < in_force_since
         if reading is None and version.enabled:
             return Walk(wants=version)
@@ -92,6 +95,7 @@ def judge(entry: Entry | None, key: SecretKey, look: Look, assigned: Assigned, c
     readings = _known(entry, look) if assignment.lists else {}
     candidates = _candidates(look.versions, readings)
     newest = look.versions[0]
+    nothing_kept = [r for v in look.versions if isinstance(r := readings.get(v.version), Rejected)]
     new = replace(
         fallback,
         name=newest.name,
@@ -99,7 +103,8 @@ def judge(entry: Entry | None, key: SecretKey, look: Look, assigned: Assigned, c
         gone=False,
         assignment=assignment,
         candidates=candidates,
-        rejected=tuple(r for v in look.versions if isinstance(r := readings.get(v.version), Rejected))[:KNOWN_VERSIONS],
+        rejected=tuple(r for r in nothing_kept if r not in fallback.passed)[:KNOWN_VERSIONS],
+        passed=tuple(r for r in nothing_kept if r in fallback.passed),
         notes=(*assigned.findings, *_notes(entry, look, candidates)),
         known=tuple(v.version for v in look.versions[:KNOWN_VERSIONS]),
         stop=ended.stop,
@@ -114,7 +119,7 @@ def judge(entry: Entry | None, key: SecretKey, look: Look, assigned: Assigned, c
 
 def _known(entry: Entry | None, look: Look) -> dict[str, Reading]:
     """Every version's reading that is still of use; what was read just now wins over what was kept."""
-    before: list[Reading] = [*entry.candidates, *entry.rejected] if entry else []
+    before: list[Reading] = [*entry.candidates, *entry.rejected, *entry.passed] if entry else []
     known: dict[str, Reading] = {reading.version: reading for reading in before}
     for version, reading in look.readings.items():
         old = known.get(version)
@@ -134,7 +139,7 @@ def _last_in_force(entry: Entry | None, assignment: Assignment, configuration: C
     return max(passing, default=None)
 
 
-def _passes(candidate: Candidate, name: str, assignment: Assignment, configuration: Configuration) -> bool:
+def _passes(candidate: Reading, name: str, assignment: Assignment, configuration: Configuration) -> bool:
     return configuration.definition(name) is not None and not _rejecting(candidate, name, assignment, configuration)
 
 
@@ -144,7 +149,7 @@ def _ended(candidate: Candidate, name: str, assignment: Assignment, configuratio
     return bool(rejecting) and rejecting <= TIME_ALONE
 
 
-def _rejecting(candidate: Candidate, name: str, assignment: Assignment, configuration: Configuration) -> set[Code]:
+def _rejecting(candidate: Reading, name: str, assignment: Assignment, configuration: Configuration) -> set[Code]:
     definition = configuration.definition(name)
     if definition is None:
         return set()
@@ -166,10 +171,12 @@ def settle(entry: Entry, in_force: Collection[str]) -> Entry:
 
     Older ones than the oldest in force can not, so that what once was replaced never returns. Where none is in force
     (every list refuses them) the newest two of each kind of fault stay: one of them may yet be the last in force.
+    Of the others only the findings stay, so that none is read twice (law 11).
     """
     at = [i for i, c in enumerate(entry.candidates) if c.version in in_force]
     kept = entry.candidates[: max(at) + 1] if at else _newest_of_each_kind(entry.candidates)
-    new = replace(entry, candidates=kept)
+    left = tuple(Rejected(c.version, c.created, c.findings) for c in entry.candidates if c not in kept)
+    new = replace(entry, candidates=kept, passed=(*left, *entry.passed)[:KNOWN_VERSIONS])
     return replace(new, former=_former(entry, new))
 
 
@@ -191,6 +198,7 @@ def _gone(entry: Entry, at: datetime) -> Entry:
         gone=True,
         candidates=(),
         rejected=(),
+        passed=(),
         notes=(),
         known=(),
         stop=None,

@@ -37,9 +37,9 @@ def registration(name: str, **labels: str) -> Registration:
     return Registration(name, labels, Access(AccessKind.KUBECONFIG, name), host=f"{name}:6443", ca_sha256="0" * 64)
 
 
-def event(name: str, version: str) -> str:
+def event(name: str, version: str, host: str = HOST) -> str:
     """The Event Grid event of a new version."""
-    what = {"Id": f"https://{HOST}/secrets/{name}/{version}", "ObjectType": "Secret", "ObjectName": name}
+    what = {"Id": f"https://{host}/secrets/{name}/{version}", "ObjectType": "Secret", "ObjectName": name}
     kind = "Microsoft.KeyVault.SecretNewVersionCreated"
     return json.dumps([{"id": version, "subject": name, "eventType": kind, "data": what, "dataVersion": "1"}])
 

@@ -321,3 +321,28 @@ def test_law3_a_candidate_in_force_is_never_pushed_out_by_what_is_rejected(value
 
 def test_the_tags_of_the_table_are_what_the_tests_say():
     assert assign((version(1),), VAULT, CONFIGURATION).assignment.lists == (TAGS["trustcast-lists"],)
+
+
+# --- Versions that were read and are not kept (law 11) ---------------------------------------------------
+
+
+def test_law11_what_settling_forgets_is_not_read_again():
+    values = dict.fromkeys(range(1, 5), WEAK)
+    first, _ = look_at(None, values)
+    settled = settle(first, ())
+    again, read = look_at(settled, values)
+    assert (versions_of(settled), [int(p.version, 16) for p in settled.passed]) == ([4, 3], [2, 1])
+    assert (read, again.passed, again.rejected) == ([], settled.passed, ())
+
+
+def test_what_settling_forgot_is_read_again_once_a_list_would_take_it():
+    """A server's certificate was replaced by a CA's; then the secret is put on the trust list as well."""
+    issuer = {"tags": {"trustcast-lists": "issuer", "trustcast-clusters": "*"}}
+    strict = replace(TRUST, policy=Policy(reject=frozenset({Code.CA_IN_TRUST_LIST})))
+    configuration = replace(CONFIGURATION, lists=(strict, ISSUER))
+    first, _ = look_at(None, {1: (GOOD, issuer)}, configuration=configuration)
+    second, _ = look_at(first, {1: (GOOD, issuer), 2: (CA, issuer)}, configuration=configuration)
+    settled = settle(second, {version_name(2)})
+    both = {"tags": SERVER_ON_ISSUER}
+    found, read = look_at(settled, {1: (GOOD, both), 2: (CA, both)}, configuration=configuration)
+    assert (versions_of(settled), read, versions_of(found), found.passed) == ([2], [1], [2, 1], ())

@@ -1,0 +1,139 @@
+"""Law 11: one value read per changed version, however many clusters; one a day proves the catalogue."""
+
+from datetime import timedelta
+
+import pytest
+
+from sync.errors import Changed
+from sync.events import SecretChanged, parse_event
+from tests import certs
+from tests.catalogues import CONFIGURATION
+from tests.service import HOST, Fleet, event, registration
+
+TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+GOOD, NEXT = certs.server(), certs.server(key_name="next")
+WEAK = [certs.server(key="rsa-1024", serial=n).pem for n in range(1, 6)]
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def fleet():
+    """Twenty clusters, and counts of every call to the vault."""
+    made = Fleet(configured=CONFIGURATION)
+    made.enrol(*(registration(f"plant-{n:02}") for n in range(20)))
+    made.calls = []
+    made.vault.pause = made.calls.append
+    return made
+
+
+def reads(fleet):
+    return len(fleet.vault.reads)
+
+
+def test_law11_a_new_version_is_read_once_for_twenty_clusters(fleet):
+    fleet.upload("plc7", GOOD.pem, TAGS)
+    fleet.work_off()
+    assert all(fleet.files(name) == {"plc7.der": GOOD.der} for name in fleet.clusters)
+    assert reads(fleet) == 1
+
+
+def test_law11_events_sweeps_and_verifications_of_it_read_nothing_more(fleet):
+    fleet.upload("plc7", GOOD.pem, TAGS)
+    fleet.events *= 3
+    fleet.work_off()
+    for _ in range(60):
+        fleet.sweep(MINUTE)
+    assert reads(fleet) == 1
+
+
+def test_law11_every_changed_version_is_read_once(fleet):
+    for built in (GOOD, NEXT, GOOD):
+        fleet.clock.move(MINUTE)
+        fleet.upload("plc7", built.pem, TAGS)
+        fleet.work_off()
+    assert [version for _, version in fleet.vault.reads] == [v.id for v in fleet.vault.secrets.versions("plc7")]
+
+
+def test_law11_an_event_of_a_known_version_costs_no_call_to_the_vault(fleet):
+    version = fleet.upload("plc7", GOOD.pem, TAGS)
+    fleet.work_off()
+    fleet.calls.clear()
+    fleet.events += [event("plc7", version), event("PLC7", version.upper())]
+    fleet.work_off()
+    assert fleet.calls == []
+
+
+def test_law11_an_event_of_a_vault_that_is_not_watched_costs_no_call(fleet):
+    fleet.events.append(event("plc7", "1" * 32).replace(HOST, "other.vault.azure.net"))
+    assert isinstance(parse_event(fleet.events[0])[0], SecretChanged)
+    fleet.work_off()
+    assert fleet.calls == []
+
+
+def test_law11_a_retried_write_reads_no_value_again(fleet, monkeypatch):
+    """Another worker changes the row between our look and our write, three times."""
+    commit, collisions = fleet.decisions.commit, [Changed("meanwhile")] * 3
+
+    def colliding(writes, **options):
+        if any(write.row.kind == "secret" for write in writes) and collisions:
+            raise collisions.pop()
+        commit(writes, **options)
+
+    monkeypatch.setattr(fleet.decisions, "commit", colliding)
+    fleet.upload("plc7", GOOD.pem, TAGS)
+    fleet.work_off()
+    assert collisions == []
+    assert fleet.files("plant-00") == {"plc7.der": GOOD.der}
+    assert reads(fleet) == 1
+
+
+REJECTED = {
+    "one weak version": WEAK[:1],
+    "several weak versions": WEAK,
+    "what is no certificate": ["no certificate", "nor this", "nor that"],
+    "weak versions above the one in force": [GOOD.pem, *WEAK],
+    "weak versions below the one in force": [*WEAK, GOOD.pem],
+}
+
+
+@pytest.mark.parametrize("values", REJECTED.values(), ids=REJECTED)
+def test_law11_rejected_versions_are_read_once_too(fleet, values):
+    for value in values:
+        fleet.clock.move(MINUTE)
+        fleet.upload("plc7", value, TAGS)
+    fleet.work_off()
+    for _ in range(10):
+        fleet.sweep(MINUTE)
+    versions = [version for _, version in fleet.vault.reads]
+    assert len(versions) == len(set(versions)) <= len(values)
+
+
+def test_law11_versions_that_only_one_of_two_lists_takes_are_read_once(fleet):
+    """The walk for the issuer list goes down through servers' certificates, none of which it takes."""
+    tags = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*"}
+    for built in (certs.server(serial=n) for n in range(1, 6)):
+        fleet.clock.move(MINUTE)
+        fleet.upload("plc7", built.pem, tags)
+        fleet.work_off()
+        fleet.sweep(MINUTE)
+    versions = [version for _, version in fleet.vault.reads]
+    assert len(versions) == len(set(versions))
+
+
+def test_law11_one_read_a_day_proves_the_catalogue(fleet):
+    fleet.upload("plc7", GOOD.pem, TAGS)
+    fleet.work_off()
+    for day in range(1, 4):
+        for _ in range(12):
+            fleet.sweep(timedelta(hours=2))
+        assert day <= reads(fleet) - 1 <= day
+    assert {version for _, version in fleet.vault.reads} == {v.id for v in fleet.vault.secrets.versions("plc7")}
+
+
+def test_law11_an_unassigned_secret_is_never_read(fleet):
+    fleet.upload("password", "hunter2")
+    fleet.upload("plc7", GOOD.pem, {"trustcast-lists": "none"})
+    fleet.work_off()
+    for _ in range(30):
+        fleet.sweep(timedelta(hours=1))
+    assert reads(fleet) == 0
