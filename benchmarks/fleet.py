@@ -1,0 +1,129 @@
+"""1,000 clusters: one change pushed to all of them, beside bare GET and PATCH; and their verification in sync."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from benchmarks.figures import Figure, Report, memory_of
+from benchmarks.replay import applied, open_cluster, send
+from benchmarks.rig import Rig, certificate
+from benchmarks.traffic import Traffic
+from sync.push import push_cluster
+from tests.memory import MemoryDecisions, MemoryStatuses, MemoryWork
+
+if TYPE_CHECKING:
+    from benchmarks.world import Door
+    from sync.service import Service
+
+CLUSTERS = 1000
+SECRETS = 24
+
+
+def push() -> Report:
+    with Rig(CLUSTERS, spare=CLUSTERS) as rig:
+        rig.change({f"plc{n:02}": certificate(f"plc{n:02}").pem for n in range(SECRETS)})
+        body = applied(SECRETS, len(certificate("plc00").der))
+        floor = [_bare(rig, body)]  # the first creates the objects
+        _gather(rig, 0)
+        in_memory = _in_memory(rig)
+        with Traffic() as traffic:
+            _gather(rig, 1)
+            rig.world.forget()
+            took = rig.relay.release()
+        asked = rig.world.requests()
+        floor = [_bare(rig, body)]
+        storage = sum(n for kind, n in traffic.kinds().items() if kind.startswith("table"))
+    return Report(
+        "push",
+        (
+            _row("push one change to 1,000 clusters, storage included", floor, took),
+            _row("the same with the stores in memory: our code and the client", floor, in_memory),
+        ),
+        (
+            f"The push of 1,000 clusters made {asked.get('get', 0)} GET and {asked.get('apply', 0)} applies; the credentials vault "
+            f"was asked {asked.get('credentials versions', 0) + asked.get('credentials value', 0)} times, the tables about {storage / CLUSTERS:.0f} times a cluster. "
+            "Every cluster's client was opened anew, in the floor too: 256 are kept open.",
+        ),
+    )
+
+
+def _row(bench: str, floor: list[float], took: float) -> Figure:
+    rate, bare = CLUSTERS / took, CLUSTERS / min(floor)
+    return Figure(bench, f"{bare:.0f} clusters/s", f"{rate:.0f} clusters/s", f"{rate / bare:.2f}", "≥ 0.7 of floor", rate / bare >= 0.7)
+
+
+def _gather(rig: Rig, number: int) -> None:
+    """One more change, admitted and planned, its pushes gathered."""
+    time.sleep(1.1)
+    rig.relay.held = []
+    name = f"plc{number:02}"
+    rig.deliver(rig.upload({name: certificate(name, 1).pem}))
+    rig.relay.settle()
+    if len(rig.relay.held) != CLUSTERS:
+        raise AssertionError(f"{len(rig.relay.held)} pushes")
+
+
+def _bare(rig: Rig, body: dict[str, object]) -> float:
+    def one(door: Door) -> None:
+        client = open_cluster(door)
+        send(client, "GET")
+        send(client, "PATCH", body)
+        client.close()
+
+    began = time.perf_counter()
+    list(rig.pool.map(one, rig.spare))
+    return time.perf_counter() - began
+
+
+def _in_memory(rig: Rig) -> float:
+    """The gathered pushes over copies of the stores; the last word on the clusters is the real stores' again after it."""
+    service = _copied(rig)
+    names = [label.partition(" ")[2] for label, _ in rig.relay.held or ()]
+    began = time.perf_counter()
+    statuses = list(rig.pool.map(lambda name: push_cluster(service, name), names))
+    took = time.perf_counter() - began
+    if any(status.state != "in-sync" for each in statuses for status in each):
+        raise AssertionError("not all in sync")
+    rig.relay.release()
+    return took
+
+
+def _copied(rig: Rig) -> Service:
+    real = rig.service
+    copies = (MemoryDecisions(), MemoryWork(), MemoryStatuses())
+    originals = (real.decisions, real.work, real.statuses)
+    for copy, original, partition in zip(copies, originals, ("decisions", "cluster", "status"), strict=True):
+        table = original._table  # noqa: SLF001
+        copy.table.partitions[partition] = dict(table.scan(partition))
+    decisions, work, statuses = copies
+    head = real.decisions._table.get("decisions", "head")  # noqa: SLF001
+    decisions.table.partitions["decisions"]["head"] = head
+    return replace(real, decisions=decisions, work=work, statuses=statuses)
+
+
+def sweep() -> Report:
+    with Rig(CLUSTERS, lists=None) as rig:
+        before = memory_of("VmRSS")
+        rig.change({f"plc{n:02}": certificate(f"plc{n:02}").pem for n in range(SECRETS)})
+        names = [door.name for door in rig.doors]
+        rig.world.forget()
+        with Traffic() as traffic:
+            began = time.perf_counter()
+            statuses = list(rig.pool.map(lambda name: push_cluster(rig.service, name), names))
+            took = time.perf_counter() - began
+        asked = rig.world.requests()
+        peak = memory_of("VmHWM")
+    gets, writes = asked.get("get", 0), sum(asked.get(verb, 0) for verb in ("apply", "merge", "create", "delete"))
+    lists = sum(len(each) for each in statuses)
+    return Report(
+        "sweep",
+        (
+            Figure("sweep of 1,000 in-sync clusters × 2 lists: requests", f"{lists} GET, 0 writes", f"{gets} GET, {writes} writes", f"{gets / lists:.2f}", "exactly that", (gets, writes) == (lists, 0)),
+            Figure("the same: peak memory", f"{before:.0f} MiB before", f"{peak:.0f} MiB", f"+{peak - before:.0f} MiB"),
+        ),
+        (f"The sweep took {took:.0f} s, {traffic.storage() / CLUSTERS:.1f} storage operations a cluster.",),
+    )
+
+
