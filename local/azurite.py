@@ -28,6 +28,10 @@ _MANIFEST = Path(__file__).with_name("package.json")
 _PROGRAM = Path("node_modules") / "azurite" / "dist" / "src" / "azurite.js"
 _SERVICES = ("Blob", "Queue", "Table")
 _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service .*listen\w* \S+ http://127\.0\.0\.1:(\d+)")
+# Its standard input is a pipe from us that ends when we do, however we end: it then saves and ends too.
+_END_WITH_PARENT = (
+    "data:text/javascript,process.stdin.on('end',()=>process.kill(process.pid,'SIGINT')).resume().unref()"
+)
 _ACCOUNT = "devstoreaccount1"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
@@ -66,8 +70,9 @@ class Azurite:
         ports = [word for name, port in self._ports.items() for word in (f"--{name.lower()}Port", str(port))]
         options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", *self._place, *ports]
         process = subprocess.Popen(
-            [_NODE, installed() / _PROGRAM, *options],
+            [_NODE, "--import", _END_WITH_PARENT, installed() / _PROGRAM, *options],
             env=os.environ | {"AZURITE_ACCOUNTS": f"{_ACCOUNT}:{self._key}"},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -98,6 +103,8 @@ class Azurite:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         self._process = None
 
     def __enter__(self) -> Self:

@@ -1,5 +1,10 @@
 """Azurite as the storage of the local stack."""
 
+import os
+import select
+import subprocess
+import sys
+
 import pytest
 from azure.core.exceptions import ResourceExistsError, ServiceRequestError
 from azure.data.tables import TableClient
@@ -57,3 +62,16 @@ def test_what_keeps_it_from_starting_is_told(tmp_path):
     taken.touch()
     with pytest.raises(RuntimeError, match="Azurite did not start"):
         Azurite(taken).start()
+
+
+def test_it_ends_with_the_process_that_started_it_even_one_that_is_killed():
+    program = "from local.azurite import *; a = Azurite().start(); print(a._process.pid, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as starter:
+        ended = os.pidfd_open(int(starter.stdout.readline()))
+        starter.kill()
+    try:
+        assert select.select([ended], [], [], 30)[0], "Azurite is still there"
+    finally:
+        os.close(ended)
