@@ -1,0 +1,147 @@
+"""Law 2: events come twice, late, out of order or never; event, sweep and command run the same code."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync.admission import admit
+from sync.catalogue import Entry
+from sync.tagging import Tags, assign_secret
+from tests import certs
+from tests.catalogues import key
+from tests.service import Fleet, event, registration
+
+TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+A, B, C = (certs.server(name=name) for name in "abc")
+MINUTE = timedelta(minutes=1)
+
+
+def joined():
+    made = Fleet()
+    made.enrol(registration("plant"))
+    return made
+
+
+@pytest.fixture
+def fleet():
+    return joined()
+
+
+def uploaded(fleet, *values):
+    """Versions of one secret, a minute apart; their events wait."""
+    for built in values:
+        fleet.clock.move(MINUTE)
+        fleet.upload("plc7", built.pem, TAGS)
+
+
+def test_law2_an_event_that_comes_three_times_does_no_more_than_one(fleet):
+    uploaded(fleet, A)
+    fleet.events *= 3
+    fleet.work_off()
+    head = fleet.decisions.head()
+    assert fleet.files("plant") == {"plc7.der": A.der}
+    assert fleet.clusters["plant"].state.requests["apply"] == 1
+    fleet.events.append(event("plc7", fleet.vault.secrets.get("plc7").id))
+    fleet.work_off()
+    assert fleet.decisions.head() == head
+
+
+def test_law2_events_the_wrong_way_round_leave_the_newest_version(fleet):
+    uploaded(fleet, A, B, C)
+    fleet.events.reverse()
+    fleet.work_off()
+    assert fleet.files("plant") == {"plc7.der": C.der}
+
+
+def test_law2_an_event_an_hour_late_brings_nothing_old_back(fleet):
+    uploaded(fleet, A)
+    late = fleet.events.pop()
+    uploaded(fleet, B)
+    fleet.work_off()
+    fleet.clock.move(timedelta(hours=1))
+    fleet.events.append(late)
+    fleet.work_off()
+    assert fleet.files("plant") == {"plc7.der": B.der}
+
+
+def test_law2_without_any_event_the_sweep_finds_it(fleet):
+    uploaded(fleet, A)
+    fleet.events.clear()
+    fleet.sweep(MINUTE)
+    assert fleet.files("plant") == {"plc7.der": A.der}
+
+
+def test_law2_an_event_that_names_a_version_that_is_not_there_says_look_all_the_same(fleet):
+    uploaded(fleet, A)
+    fleet.events = [event("plc7", "f" * 32)]
+    fleet.work_off()
+    assert fleet.files("plant") == {"plc7.der": A.der}
+
+
+def test_law2_an_event_of_a_secret_that_never_was_leaves_no_trace(fleet):
+    head = fleet.decisions.head()
+    fleet.events = [event("never-was", "f" * 32)]
+    fleet.work_off()
+    assert fleet.decisions.snapshot(fresh=True).entries == {}
+    assert fleet.decisions.head().value.before == head.value.moved
+
+
+def catalogued(fleet):
+    """The catalogue, but for when it was looked at and which look that was."""
+    entries = fleet.decisions.snapshot(fresh=True).entries.values()
+    still = {"looked": None, "proved": None, "settled": True, "since": None}
+    return [replace(entry, newest=replace(entry.newest, version="", created=None, updated=None), **still)
+            if isinstance(entry, Entry) else entry for entry in entries]  # fmt: skip
+
+
+def by_event(fleet):
+    fleet.work_off()
+
+
+def by_sweep(fleet):
+    fleet.events.clear()
+    fleet.sweep(MINUTE)
+
+
+def by_command(fleet):
+    fleet.events.clear()
+    assign_secret(fleet.service, key("plc7"), Tags("trust", "*"))
+    fleet.work_off()
+
+
+def by_asking_for_it(fleet):
+    fleet.events.clear()
+    admit(fleet.service, key("plc7"))
+    fleet.work_off()
+
+
+@pytest.mark.parametrize("way", [by_sweep, by_command, by_asking_for_it])
+def test_law2_event_sweep_and_command_come_to_the_same(way):
+    first, second = joined(), joined()
+    for fleet in (first, second):
+        uploaded(fleet, certs.server(key="rsa-1024"), A, certs.server(key="rsa-1024", serial=2))
+    by_event(first)
+    way(second)
+    assert catalogued(second) == catalogued(first)
+    assert second.files("plant") == first.files("plant") == {"plc7.der": A.der}
+
+
+CHANGES = st.lists(st.tuples(st.sampled_from(["one", "two"]), st.sampled_from([A, B, C])), min_size=1, max_size=4)
+
+
+@given(CHANGES, st.data())
+def test_law2_whatever_becomes_of_the_events_the_lists_end_as_the_vault_says(changes, data):
+    fleet = joined()
+    expected, raised = {}, []
+    for name, built in changes:
+        fleet.clock.move(MINUTE)
+        fleet.upload(name, built.pem, TAGS)
+        expected[f"{name}.der"] = built.der
+        raised.append(fleet.events.pop())
+        fleet.events = data.draw(st.lists(st.sampled_from(raised), max_size=3))
+        fleet.work_off()
+    fleet.sweep(MINUTE)
+    assert fleet.files("plant") == expected

@@ -1,0 +1,143 @@
+"""Law 3: a rejected version is recorded with its reasons, and the last one in force stays."""
+
+import base64
+from datetime import timedelta
+
+import pytest
+
+from sync.findings import Code
+from tests import certs
+from tests.catalogues import key
+from tests.certs import DAY, NOW
+from tests.service import TRUST, Fleet, registration
+
+TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+GOOD = certs.server()
+ROOT = certs.ca()
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def fleet():
+    made = Fleet()
+    made.enrol(registration("plant"), registration("lab"))
+    return made
+
+
+def uploaded(fleet, name, value, tags=TAGS):
+    fleet.clock.move(MINUTE)
+    fleet.upload(name, value, tags)
+    fleet.work_off()
+
+
+def said(fleet, name):
+    """Every code that the catalogue and the lists bear about the secret."""
+    snapshot = fleet.decisions.snapshot(fresh=True)
+    entry = snapshot.entries[key(name)]
+    desires = fleet.service.desires(snapshot)
+    of_set = desires.of(snapshot.clusters["plant"], TRUST).findings.get(entry.key, ())
+    kept = [f for each in (*entry.candidates, *entry.rejected) for f in each.findings]
+    return {finding.code for finding in (*kept, *entry.notes, *of_set)}
+
+
+INVALID = {
+    "no certificate": ("hello", Code.NOT_A_CERTIFICATE),
+    "nothing but white space": (" \n", Code.NOT_A_CERTIFICATE),
+    "cut short": (GOOD.pem[:-100], Code.NOT_A_CERTIFICATE),
+    "bits flipped in base64": (base64.b64encode(b"1" + GOOD.der[1:]).decode(), Code.NOT_A_CERTIFICATE),
+    "a private key": (GOOD.key_pem, Code.PRIVATE_KEY),
+    "a private key beside a good certificate": (GOOD.pem + GOOD.key_pem, Code.PRIVATE_KEY),
+    "expired": (certs.server(not_after=NOW - DAY).pem, Code.EXPIRED),
+    "a weak key": (certs.server(key="rsa-1024").pem, Code.WEAK_KEY),
+    "a weak signature": (certs.server(issuer=certs.ca(key="rsa-2048"), signature_hash="sha1").pem, Code.WEAK_SIGNATURE),
+    "a CRL whose CA is not there": (certs.crl(certs.ca(name="Nobody")).pem, Code.CRL_WITHOUT_ISSUER),
+}
+
+
+@pytest.mark.parametrize(("value", "code"), INVALID.values(), ids=INVALID)
+def test_law3_the_last_version_in_force_stays_and_the_reason_is_recorded(fleet, value, code):
+    uploaded(fleet, "plc7", GOOD.pem)
+    uploaded(fleet, "plc7", value)
+    fleet.sweep(MINUTE)
+    assert fleet.files("plant") == fleet.files("lab") == {"plc7.der": GOOD.der}
+    assert code in said(fleet, "plc7")
+
+
+@pytest.mark.parametrize(("value", "code"), INVALID.values(), ids=INVALID)
+def test_law3_what_is_invalid_from_the_start_never_arrives(fleet, value, code):
+    uploaded(fleet, "plc7", value)
+    assert fleet.files("plant") == {}
+    assert code in said(fleet, "plc7")
+
+
+BAD_TAGS = {
+    "an unknown list": ({"trustcast-lists": "no-such", "trustcast-clusters": "*"}, Code.UNKNOWN_LIST),
+    "no selector": ({"trustcast-lists": "trust"}, Code.NO_CLUSTER_SELECTOR),
+    "a bad selector": ({"trustcast-lists": "trust", "trustcast-clusters": "((("}, Code.BAD_SELECTOR),
+    "a bad file name": ({**TAGS, "trustcast-file": "../../etc/passwd"}, Code.BAD_FILE_NAME),
+}
+
+
+@pytest.mark.parametrize(("tags", "code"), BAD_TAGS.values(), ids=BAD_TAGS)
+def test_law3_refused_tags_leave_the_last_assignment_in_force(fleet, tags, code):
+    uploaded(fleet, "plc7", GOOD.pem)
+    renewed = certs.server(key_name="renewed")
+    uploaded(fleet, "plc7", renewed.pem, tags)
+    assert fleet.files("plant") == {"plc7.der": renewed.der}
+    assert code in said(fleet, "plc7")
+
+
+# --- Where only a rule about the whole set rejects the newer one -------------------------------------------
+
+
+def test_law3_an_older_crl_leaves_the_newer_one_in_force(fleet):
+    uploaded(fleet, "root", ROOT.pem)
+    newer = certs.crl(ROOT, number=5)
+    uploaded(fleet, "crl", newer.pem)
+    uploaded(fleet, "crl", certs.crl(ROOT, number=4).pem)
+    assert fleet.files("plant")["crl.crl"] == newer.der
+    assert Code.CRL_ROLLBACK in said(fleet, "crl")
+
+
+def test_law3_a_forged_crl_leaves_the_true_one_in_force(fleet):
+    uploaded(fleet, "root", ROOT.pem)
+    true = certs.crl(ROOT, number=5)
+    uploaded(fleet, "crl", true.pem)
+    uploaded(fleet, "crl", certs.crl(ROOT, number=6, signer=GOOD).pem)
+    assert fleet.files("plant")["crl.crl"] == true.der
+    assert Code.CRL_SIGNATURE in said(fleet, "crl")
+
+
+def test_law3_a_version_that_a_crl_revokes_already_leaves_the_one_before_it_in_force(fleet):
+    first = certs.server(name="leaf", issuer=ROOT)
+    second = certs.server(name="leaf", issuer=ROOT, key_name="second", serial=99)
+    uploaded(fleet, "root", ROOT.pem)
+    uploaded(fleet, "leaf", first.pem)
+    uploaded(fleet, "crl", certs.crl(ROOT, revoked=[second]).pem)
+    uploaded(fleet, "leaf", second.pem)
+    assert fleet.files("plant")["leaf.der"] == first.der
+    assert Code.REVOKED in said(fleet, "leaf")
+
+
+def test_law3_a_name_that_is_taken_leaves_both_as_they_were(fleet):
+    uploaded(fleet, "plc7", GOOD.pem)
+    uploaded(fleet, "other", certs.server(name="other").pem, {**TAGS, "trustcast-file": "plc7.der"})
+    assert fleet.files("plant") == {"plc7.der": GOOD.der}
+    assert Code.FILE_NAME_TAKEN in said(fleet, "other")
+
+
+def test_law3_a_crl_that_waited_is_taken_up_by_itself_when_its_ca_arrives(fleet):
+    crl = certs.crl(ROOT)
+    uploaded(fleet, "crl", crl.pem)
+    assert fleet.files("plant") == {}
+    uploaded(fleet, "root", ROOT.pem)
+    assert fleet.files("plant") == {"root.der": ROOT.der, "crl.crl": crl.der}
+
+
+def test_law3_time_takes_nothing_that_is_in_force(fleet):
+    short = certs.server(not_after=NOW + DAY)
+    uploaded(fleet, "plc7", short.pem)
+    fleet.clock.move(10 * DAY)
+    for _ in range(3):
+        fleet.sweep(MINUTE)
+    assert fleet.files("plant") == {"plc7.der": short.der}
