@@ -6,6 +6,7 @@ Shapes: https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-r
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _SSE_LABEL = "secrets-store.sync.x-k8s.io"
 _SSE_OWNER = "SecretSync"
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_QUOTED = re.compile(r"Invalid value|\{")
+"""Where a refusal begins to quote the object: that may be the whole Secret, others' keys included (law 9)."""
 _LONGEST_WAIT = 3600  # seconds: no server makes us stay away for longer
 
 
@@ -150,7 +153,7 @@ def _refused(code: int, body: bytes, asked: Asked, token: str) -> TrustcastError
     status = _status(body)
     if any(cause.field == "metadata.uid" for cause in status.details.causes):  # the uid is a precondition of ours
         return Changed(f"could not {asked} ({code}): another Secret has its name now")
-    said = printable(status.message.replace(token, "…"))
+    said = printable(_QUOTED.split(status.message.replace(token, "…"))[0])
     return Invalid(f"the cluster refused to {asked} ({code}): {said}")
 
 

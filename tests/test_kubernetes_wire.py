@@ -202,3 +202,11 @@ def test_law_9_a_foreign_message_is_escaped_capped_and_bare_of_the_token():
 
 def test_law_9_a_body_that_is_no_status_is_not_shown():
     assert "planted" not in str(refused(400, b"<html>planted</html>"))
+
+
+def test_a_refusal_that_quotes_the_object_shows_nothing_of_it():
+    """Law 9: a real API server answers a malformed patch with the whole Secret in its message."""
+    message = 'Secret "trust" is invalid: patch: Invalid value: "{\\"data\\":{\\"theirs\\":\\"c2VjcmV0\\"}}": cannot be'
+    error = refused(422, status(code=422, message=message))
+    assert "c2VjcmV0" not in str(error)
+    assert "is invalid: patch" in str(error)
