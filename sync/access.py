@@ -22,6 +22,11 @@ CREDENTIAL_TAG = "trustcast-credential"
 OPEN_CLIENTS = 256
 """Clients kept open in one worker; one takes about 60 KiB."""
 
+KNOWN_ENDPOINTS = 4096
+"""Endpoints remembered in one worker, so that opening a client again costs no call; one takes about 3 KiB."""
+
+_Key = tuple[str, ...]
+
 
 class Client(Protocol):
     """An open cluster."""
@@ -46,7 +51,8 @@ class ClusterAccess:
     def __init__(self, credentials: Vault | None, open_client: Callable[[Endpoint], Client]) -> None:
         self._credentials = credentials
         self._open_client = open_client
-        self._clients: OrderedDict[tuple[str, ...], Client] = OrderedDict()
+        self._clients: OrderedDict[_Key, Client] = OrderedDict()
+        self._endpoints: OrderedDict[_Key, Endpoint] = OrderedDict()
         self._lock = threading.Lock()
 
     def connect(self, registration: Registration, deadline: Deadline, *, renew: bool = False) -> Target:
@@ -57,16 +63,22 @@ class ClusterAccess:
             if client is not None and not renew:
                 self._clients[key] = client
                 return client.within(deadline)
+            endpoint = None if renew else self._endpoints.get(key)
         if client is not None:
             client.close()
-        opened = self._open_client(pinned(self.endpoint(registration.name, registration.access.secret), registration))
-        self._keep(key, opened)
+        if endpoint is None:
+            endpoint = pinned(self.endpoint(registration.name, registration.access.secret), registration)
+        opened = self._open_client(endpoint)
+        self._keep(key, endpoint, opened)
         return opened.within(deadline)
 
-    def _keep(self, key: tuple[str, ...], client: Client) -> None:
+    def _keep(self, key: _Key, endpoint: Endpoint, client: Client) -> None:
         with self._lock:
+            self._endpoints[key] = endpoint
             self._clients[key] = client
             surplus = [self._clients.popitem(last=False)[1] for _ in range(len(self._clients) - OPEN_CLIENTS)]
+            if len(self._endpoints) > KNOWN_ENDPOINTS:
+                self._endpoints.popitem(last=False)
         for old in surplus:
             old.close()
 
