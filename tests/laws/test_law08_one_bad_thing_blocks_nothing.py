@@ -1,0 +1,224 @@
+"""Law 8: one bad secret, list, cluster, vault, row or event blocks nothing else."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+
+from sync.errors import Permanent, Temporary, Unauthorized, Unreachable
+from sync.ports import RowKind
+from sync.status import State
+from tests import certs
+from tests.catalogues import CONFIGURATION, HOST, ISSUER, TRUST
+from tests.memory import MemoryVault
+from tests.service import Fleet, event, registration
+
+TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+BOTH = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*"}
+GOOD, ROOT = certs.server(), certs.ca()
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass
+class Failing:
+    """A vault's or a cluster's double on which some calls fail.
+
+    Attributes:
+        fails: whether a call (its method's name and arguments) fails.
+    """
+
+    real: object
+    error: Exception
+    fails: object = lambda *_: True
+
+    def __getattr__(self, method):
+        def call(*arguments, **options):
+            if self.fails(method, *arguments):
+                raise self.error
+            return getattr(self.real, method)(*arguments, **options)
+
+        return call
+
+
+@pytest.fixture
+def fleet():
+    made = Fleet(configured=CONFIGURATION)
+    made.enrol(registration("bad"), registration("good"), registration("other"))
+    return made
+
+
+def state(fleet, cluster, definition=TRUST):
+    return fleet.statuses.get(cluster, definition.name).value.state
+
+
+# --- Secrets ---------------------------------------------------------------------------------------------
+
+BAD_VALUES = ["", "\x00", "%PDF-1.7", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", "A" * 25_000]
+
+
+@pytest.mark.parametrize("value", BAD_VALUES, ids=["empty", "control", "a document", "broken PEM", "25 kB of base64"])
+def test_law8_a_bad_secret_keeps_no_other_from_its_lists(fleet, value):
+    fleet.upload("a-bad", value, TAGS)
+    fleet.upload("good", GOOD.pem, TAGS)
+    fleet.upload("z-bad", value, TAGS)
+    fleet.work_off()
+    fleet.sweep(MINUTE)
+    assert fleet.files("good") == {"good.der": GOOD.der}
+
+
+@pytest.mark.parametrize("error", [Temporary("500"), Permanent("400"), Unauthorized("403")], ids=repr)
+def test_law8_a_secret_that_cannot_be_looked_at_stops_no_sweep(fleet, error):
+    for name in ("a-bad", "good", "z-good"):
+        fleet.upload(name, GOOD.pem, TAGS)
+    fleet.events.clear()
+    failing = Failing(fleet.vault, error, lambda _, *of: "a-bad" in of)
+    fleet.service = replace(fleet.service, vaults={HOST: failing})
+    fleet.sweep(MINUTE)
+    assert set(fleet.files("good")) == {"good.der", "z-good.der"}
+    fleet.service = replace(fleet.service, vaults={HOST: fleet.vault})
+    fleet.sweep(MINUTE)
+    assert set(fleet.files("good")) == {"a-bad.der", "good.der", "z-good.der"}
+
+
+def test_law8_one_bad_event_of_a_delivery_keeps_the_others(fleet):
+    version = fleet.upload("good", GOOD.pem, TAGS)
+    good = json.loads(fleet.events.pop())
+    foreign = json.loads(event("x", "1" * 32).replace(HOST, "other.vault.azure.net"))
+    fleet.events = [json.dumps([17, {"eventType": None}, *foreign, *good, *json.loads(event("never-was", version))])]
+    fleet.work_off()
+    assert fleet.files("good") == {"good.der": GOOD.der}
+
+
+# --- Vaults ----------------------------------------------------------------------------------------------
+
+
+def test_law8_a_vault_that_fails_keeps_no_other_from_being_listed():
+    hosts = ["a-bad.vault.azure.net", HOST, "z-good.vault.azure.net"]
+    vaults = tuple(replace(CONFIGURATION.vaults[0], url=f"https://{host}") for host in hosts)
+    fleet = Fleet(configured=replace(CONFIGURATION, vaults=vaults))
+    fleet.enrol(registration("plant"))
+    last = MemoryVault(clock=fleet.clock, seed="other")
+    bad = Failing(MemoryVault(clock=fleet.clock), Unreachable("time-out"))
+    fleet.service = replace(fleet.service, vaults=dict(zip(hosts, (bad, fleet.vault, last), strict=True)))
+    fleet.vault.set("one", GOOD.pem, tags=TAGS)
+    last.set("two", GOOD.pem, tags=TAGS)
+    fleet.sweep(MINUTE)
+    assert set(fleet.files("plant")) == {"one.der", "two.der"}
+
+
+# --- Lists -----------------------------------------------------------------------------------------------
+
+
+def spoil_immutable(state):
+    state.create(TRUST.namespace, {"metadata": {"name": TRUST.object}, "immutable": True}, "kubectl-create")
+
+
+def spoil_sse(state):
+    state.edit(TRUST.namespace, TRUST.object, {"x": b"x"})
+    state.make_sse_owned(TRUST.namespace, TRUST.object)
+
+
+def spoil_conflict(state):
+    state.edit(TRUST.namespace, TRUST.object, {"root.der": b"somebody else's"})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [(spoil_immutable, State.BLOCKED), (spoil_sse, State.SSE_MANAGED), (spoil_conflict, State.CONFLICT)],
+    ids=["immutable", "the extension's", "conflict"],
+)
+def test_law8_a_list_that_cannot_be_written_keeps_neither_the_next_list_nor_another_cluster(fleet, spoil, told):
+    spoil(fleet.clusters["bad"].state)
+    fleet.upload("root", ROOT.pem, BOTH)
+    fleet.work_off()
+    assert (state(fleet, "bad"), state(fleet, "bad", ISSUER)) == (told, State.IN_SYNC)
+    assert fleet.files("bad", ISSUER) == fleet.files("good") == {"root.der": ROOT.der}
+
+
+def test_law8_a_conflict_over_one_file_keeps_no_other_file_of_the_list(fleet):
+    spoil_conflict(fleet.clusters["bad"].state)
+    fleet.upload("root", ROOT.pem, TAGS)
+    fleet.upload("good", GOOD.pem, TAGS)
+    fleet.work_off()
+    assert fleet.files("bad") == {"root.der": b"somebody else's", "good.der": GOOD.der}
+
+
+def test_law8_a_full_list_keeps_its_newest_addition_waiting_and_removes_all_the_same(fleet):
+    others = {"notes": b"n" * (1024 * 1024 - len(ROOT.der) - len(GOOD.der) - 10)}
+    fleet.clusters["bad"].state.edit(TRUST.namespace, TRUST.object, others)
+    for name, built in {"root": ROOT, "good": GOOD, "newest": certs.server(name="newest")}.items():
+        fleet.clock.move(MINUTE)
+        fleet.upload(name, built.pem, TAGS)
+        fleet.work_off()
+    assert set(fleet.files("bad")) == {"notes", "root.der", "good.der"}
+    assert state(fleet, "bad") is State.BLOCKED
+    assert fleet.statuses.get("bad", "trust").value.waiting == ("newest.der",)
+    assert set(fleet.files("good")) == {"root.der", "good.der", "newest.der"}
+    fleet.vault.delete("good")
+    fleet.sweep(MINUTE)
+    assert set(fleet.files("bad")) == {"notes", "root.der", "newest.der"}
+
+
+# --- Clusters --------------------------------------------------------------------------------------------
+
+FAULTS = {
+    "no answer": (Unreachable("time-out"), State.OFFLINE),
+    "no permission": (Unauthorized("403"), State.UNAUTHORIZED),
+    "refuses": (Permanent("422"), State.BLOCKED),
+    "busy": (Temporary("429"), State.PENDING),
+}
+
+
+@pytest.mark.parametrize("method", ["observe", "create_empty", "apply"])
+@pytest.mark.parametrize(("error", "told"), FAULTS.values(), ids=FAULTS)
+def test_law8_a_cluster_that_fails_keeps_no_other_waiting(fleet, error, told, method):
+    fleet.clusters["bad"] = Failing(fleet.clusters["bad"], error, lambda called, *_: called == method)
+    fleet.upload("root", ROOT.pem, TAGS)
+    fleet.work_off()
+    assert state(fleet, "bad") is told
+    assert fleet.files("good") == fleet.files("other") == {"root.der": ROOT.der}
+
+
+@pytest.mark.parametrize("error", [Permanent("no credential"), Temporary("the credentials vault is busy")], ids=repr)
+def test_law8_a_cluster_without_a_usable_credential_keeps_no_other_waiting(fleet, error):
+    real = fleet.service.clusters
+
+    class Access:
+        def connect(self, registration, deadline, *, renew=False):
+            if registration.name == "bad":
+                raise error
+            return real.connect(registration, deadline, renew=renew)
+
+    fleet.service = replace(fleet.service, clusters=Access())
+    fleet.upload("root", ROOT.pem, TAGS)
+    fleet.work_off()
+    assert state(fleet, "bad") in {State.BLOCKED, State.PENDING}
+    assert fleet.files("good") == {"root.der": ROOT.der}
+
+
+def test_law8_a_list_that_fails_keeps_not_the_next_list_of_its_cluster(fleet):
+    def fails(_, *where):
+        return TRUST.object in where
+
+    fleet.clusters["bad"] = Failing(fleet.clusters["bad"], Unreachable("time-out"), fails)
+    fleet.upload("root", ROOT.pem, BOTH)
+    fleet.work_off()
+    assert (state(fleet, "bad"), state(fleet, "bad", ISSUER)) == (State.OFFLINE, State.IN_SYNC)
+
+
+# --- Rows ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [RowKind.SECRET, RowKind.CLUSTER])
+def test_law8_a_damaged_row_keeps_no_other_from_being_served(fleet, kind):
+    fleet.upload("a-bad", GOOD.pem, TAGS)
+    fleet.work_off()
+    rows = fleet.decisions.table.partitions["decisions"]
+    damaged = next(name for name in sorted(rows) if name.startswith(f"{kind}|"))
+    rows[damaged] = replace(rows[damaged], value={"schema": 1, "body0": b"\x00damaged"}, etag="damaged")
+    fleet.upload("good", ROOT.pem, TAGS)
+    fleet.work_off()
+    fleet.sweep(MINUTE)
+    assert "good.der" in fleet.files("good")
+    assert "a-bad.der" in fleet.files("good")

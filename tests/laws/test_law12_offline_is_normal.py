@@ -1,0 +1,134 @@
+"""Law 12: a cluster that cannot be reached waits in its row, fills no queue, and catches up by itself."""
+
+from datetime import timedelta
+
+import pytest
+
+from sync.errors import Unreachable
+from sync.status import State
+from tests import certs
+from tests.laws.test_law08_one_bad_thing_blocks_nothing import Failing
+from tests.service import TRUST, Fleet, registration
+
+TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+FAR = "offshore"
+
+
+@pytest.fixture
+def fleet():
+    """One cluster whose link is down and one that is up; attempts on the first are counted."""
+    made = Fleet()
+    made.enrol(registration(FAR), registration("near"))
+    made.upload("first", certs.server(name="first").pem, TAGS)
+    made.work_off()
+    made.real = made.clusters[FAR]
+    made.attempts = []
+    made.clusters[FAR] = Failing(
+        made.real, Unreachable("no connection"), lambda *_: made.attempts.append(made.clock()) or True
+    )
+    return made
+
+
+def status(fleet, name=FAR):
+    return fleet.statuses.get(name, TRUST.name).value
+
+
+def upload(fleet, name):
+    fleet.clock.move(MINUTE)
+    fleet.upload(name, certs.server(name=name).pem, TAGS)
+    fleet.work_off()
+
+
+def waiting(fleet):
+    return sum(map(len, fleet.queues.waiting.values())) + len(fleet.queues.taken)
+
+
+def test_law12_it_is_called_offline_with_its_next_attempt_in_its_row(fleet):
+    upload(fleet, "second")
+    assert (status(fleet).state, status(fleet).failures) == (State.OFFLINE, 1)
+    assert status(fleet).due == fleet.work.cluster(FAR).value.due == fleet.clock() + timedelta(seconds=30)
+    assert status(fleet, "near").state is State.IN_SYNC
+
+
+def test_law12_attempts_back_off_to_an_hour_and_never_end(fleet):
+    upload(fleet, "second")
+    for _ in range(24 * 60):
+        fleet.sweep(MINUTE)
+    gaps = [later - earlier for earlier, later in zip(fleet.attempts, fleet.attempts[1:], strict=False)]
+    assert max(gaps) <= HOUR + MINUTE
+    assert gaps[-1] >= HOUR
+    assert len(fleet.attempts) < 24 + 12
+
+
+def test_law12_changes_meanwhile_ask_nothing_of_it_before_its_time(fleet):
+    upload(fleet, "second")
+    for _ in range(240):
+        fleet.sweep(MINUTE)
+    last = len(fleet.attempts)
+    while (before := len(fleet.attempts)) == last:
+        fleet.sweep(MINUTE)
+    for n in range(9):
+        upload(fleet, f"more-{n}")
+    assert len(fleet.attempts) == before
+    assert "more-8.der" in fleet.files("near")
+
+
+def test_law12_it_never_fills_a_queue_and_no_message_of_it_fails(fleet):
+    dequeued = []
+    take = fleet.queues.take
+
+    def counting(queue):
+        message = take(queue)
+        if message:
+            dequeued.append(message.dequeued)
+        return message
+
+    fleet.queues.take = counting
+    upload(fleet, "second")
+    for _ in range(300):
+        fleet.sweep(MINUTE)
+        assert waiting(fleet) == 0
+    assert set(dequeued) == {1}
+
+
+def test_law12_it_catches_up_by_itself_with_all_that_happened_meanwhile(fleet):
+    for name in ("second", "third"):
+        upload(fleet, name)
+    fleet.vault.delete("first")
+    for _ in range(300):
+        fleet.sweep(MINUTE)
+    assert set(fleet.real.state.files(TRUST.namespace, TRUST.object)) == {"first.der"}
+    fleet.clusters[FAR] = fleet.real
+    for _ in range(61):
+        fleet.sweep(MINUTE)
+    assert set(fleet.files(FAR)) == {"second.der", "third.der"}
+    assert (status(fleet).state, status(fleet).failures) == (State.IN_SYNC, 0)
+
+
+def test_law12_a_link_that_is_back_and_goes_again_begins_anew(fleet):
+    for _ in range(120):
+        fleet.sweep(MINUTE)
+    failing = fleet.clusters[FAR]
+    fleet.clusters[FAR] = fleet.real
+    for _ in range(61):
+        fleet.sweep(MINUTE)
+    assert status(fleet).failures == 0
+    fleet.clusters[FAR] = failing
+    for _ in range(31):
+        fleet.sweep(MINUTE)
+    assert status(fleet).failures in range(1, 7)
+
+
+def test_law12_many_that_are_offline_at_once_are_tried_apart_from_the_others():
+    fleet = Fleet()
+    names = [f"far-{n}" for n in range(40)]
+    fleet.enrol(registration("near"), *(registration(name) for name in names))
+    for name in names:
+        fleet.clusters[name] = Failing(fleet.clusters[name], Unreachable("no connection"))
+    upload(fleet, "first")
+    for n in range(20):
+        fleet.sweep(MINUTE)
+        upload(fleet, f"more-{n}")
+        assert f"more-{n}.der" in fleet.files("near")
+        assert waiting(fleet) == 0
