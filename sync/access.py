@@ -101,15 +101,20 @@ class ClusterAccess:
 
 
 def _credential(vault: Vault, cluster: str, secret: str) -> str:
-    """The kubeconfig's text; its value is read only after its tag named the cluster."""
-    newest = next(iter(vault.versions(secret).items), None)
-    if newest is None:
+    """The kubeconfig's text; its value is read only after its tag named the cluster.
+
+    `created` has whole seconds: where versions tie for the newest, the vault is asked for the current one, and each
+    of them must name the cluster.
+    """
+    versions = vault.versions(secret).items
+    newest = [v for v in versions if v.created == versions[0].created]
+    if not newest:
         raise NotFound(f"the credentials vault has no secret {secret}: store the cluster's kubeconfig there")
-    if newest.tags.get(CREDENTIAL_TAG) != cluster:
+    if any(version.tags.get(CREDENTIAL_TAG) != cluster for version in newest):
         raise Invalid(f"the secret {secret} is not {cluster}'s credential: tag it {CREDENTIAL_TAG}={cluster}")
-    if not newest.enabled:
+    if not any(version.enabled for version in newest):
         raise Invalid(f"the newest version of the credential {secret} is disabled: enable it or set a new one")
-    return vault.read(secret, newest.version).value
+    return vault.read(secret, newest[0].version if len(newest) == 1 else None).value
 
 
 def pinned(endpoint: Endpoint, registration: Registration) -> Endpoint:

@@ -1,0 +1,57 @@
+"""The servers that faults strike: the slow ones once, a fresh watched vault for every test."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.identity import Identity
+from local.keyvault import Vault
+from local.kubernetes import Fleet
+from local.tls import Authority
+from tests.certs import NOW
+from tests.faults.world import Site, world_of
+from tests.service import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.faults.world import World
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority.in_folder(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def identity() -> Identity:
+    return Identity()
+
+
+@pytest.fixture(scope="session")
+def kubernetes(authority: Authority) -> Iterator[Fleet]:
+    with Fleet(authority) as fleet:
+        yield fleet
+
+
+@pytest.fixture(scope="session")
+def credentials(authority: Authority, identity: Identity) -> Iterator[Vault]:
+    """All its versions are of one second: whole seconds do not tell which is newest."""
+    with Vault("kv-clusters", authority=authority, identity=identity, clock=NOW.timestamp) as vault:
+        yield vault
+
+
+@pytest.fixture
+def world(authority: Authority, identity: Identity, kubernetes: Fleet, credentials: Vault) -> Iterator[World]:
+    """A service with nothing registered; its vault's clock is its own."""
+    clock = Clock()
+    name = f"kv{next(_numbers)}"
+    with Vault(name, authority=authority, identity=identity, clock=lambda: clock().timestamp()) as vault:
+        site = Site(authority, identity, vault, credentials, kubernetes)
+        with world_of(site, clock) as opened:
+            yield opened
