@@ -1,13 +1,17 @@
-"""A whole service over real HTTPS: vaults and clusters are the stand-ins, stores and queues are in memory."""
+"""A whole service over real HTTPS: vaults and clusters are the stand-ins, stores and queues are in memory.
+
+The servers are started once and serve one fleet after the other.
+"""
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from local.identity import Identity
 from local.keyvault import Vault
+from local.keyvault_secrets import Secrets
 from local.kubernetes import Fleet as Clusters
 from local.kubernetes_cluster import Cluster, kubeconfig, least_privilege
 from sync.access import ClusterAccess
@@ -28,28 +32,58 @@ if TYPE_CHECKING:
 TRUST = DEFAULT_LISTS[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """The servers, and the service's clients of the two vaults."""
+
+    clusters: Clusters
+    watched: Vault
+    credentials: Vault
+    watched_client: KeyVault
+    credentials_client: KeyVault
+
+
+@contextmanager
+def stands(authority: Authority) -> Iterator[Stands]:
+    """Servers that end with the block."""
+    identity = Identity()
+
+    def client(vault: Vault) -> KeyVault:
+        ca_file = str(authority.ca_file)
+        return KeyVault(vault.url, IssuedCredential(identity), call_timeout=10, connection_verify=ca_file)
+
+    with (
+        Clusters(authority) as clusters,
+        Vault("kv-trust", authority=authority, identity=identity) as watched,
+        Vault("kv-clusters", authority=authority, identity=identity) as credentials,
+        closing(client(watched)) as watched_client,
+        closing(client(credentials)) as credentials_client,
+    ):
+        yield Stands(clusters, watched, credentials, watched_client, credentials_client)
+
+
 class HttpFleet(Fleet):
     """As `Fleet`; `vault`, `credentials` and `plants` are stand-ins, which count what they are asked."""
 
-    def __init__(self, authority: Authority, stack: ExitStack, *, call_timeout: float, push_timeout: float) -> None:
-        self._authority, self._stack = authority, stack
+    def __init__(self, servers: Stands, closes: ExitStack, *, call_timeout: float, push_timeout: float) -> None:
+        self._servers, self._closes = servers, closes
         self._call_timeout, self._push_timeout = call_timeout, push_timeout
-        self._identity = Identity()
-        self._kube = stack.enter_context(Clusters(authority))
         self.plants: dict[str, Cluster] = {}
+        self.credentials = servers.credentials
         super().__init__()
 
     def __post_init__(self) -> None:
-        self._watched, self.credentials = (self._vault(name) for name in ("kv-trust", "kv-clusters"))
-        self._adapters = [self._adapter(vault) for vault in (self._watched, self.credentials)]
-        self.access = ClusterAccess(self._adapters[1], self._open)
-        self.configured = Configuration((WatchedVault(self._watched.url),), DEFAULT_LISTS)
+        self.configured = Configuration((WatchedVault(self._servers.watched.url),), DEFAULT_LISTS)
         super().__post_init__()
-        self.vault = cast("Any", self._watched)
+        self.vault = cast("Any", self._servers.watched)
+        for vault in (self._servers.watched, self.credentials):
+            vault.secrets = Secrets(clock=lambda: self.clock().timestamp(), seed=vault.name)
+            vault.faults.clear()
+            vault.faults.reset_counts()
         self.service = replace(
             self.service,
-            vaults={self.host: self._adapters[0]},
-            clusters=self.access,
+            vaults={self.host: self._servers.watched_client},
+            clusters=ClusterAccess(self._servers.credentials_client, self._open),
             configured=self.configured,
             push_timeout=self._push_timeout,
         )
@@ -59,12 +93,12 @@ class HttpFleet(Fleet):
         """The watched vault's, as secrets' keys bear it."""
         return self.configured.vaults[0].host
 
-    def join(self, *names: str, **labels: str) -> None:
+    def join(self, *names: str, mode: str = "repair") -> None:
         """Store the credentials of new clusters and register them, as an operator does."""
         for name in names:
-            self.plants[name] = self._kube.add(name, grant=least_privilege())
+            self.plants[name] = self._servers.clusters.add(name, grant=least_privilege())
             self.store_credential(name)
-            enrol(self.service, Wish(name, name, tuple(f"{key}={value}" for key, value in labels.items())))
+            enrol(self.service, Wish(name, name, (f"site={name}",), mode=mode))
         self.work_off()
 
     def store_credential(self, name: str, text: str | None = None, *, tagged: str | None = None) -> None:
@@ -73,7 +107,7 @@ class HttpFleet(Fleet):
         self.credentials.set(name, text or kubeconfig(self.plants[name]), tags=tags)
 
     def upload(self, name: str, value: str, tags: Any = None, *, enabled: bool = True) -> str:
-        version = self._watched.set(name, value, tags=dict(tags) if tags else None, enabled=enabled)
+        version = self._servers.watched.set(name, value, tags=dict(tags) if tags else None, enabled=enabled)
         self.events.append(event(name, version, host=self.host))
         return version
 
@@ -88,33 +122,19 @@ class HttpFleet(Fleet):
 
     def forget_counts(self) -> None:
         """Count requests from zero."""
-        self._watched.faults.reset_counts()
+        self._servers.watched.faults.reset_counts()
         self.credentials.faults.reset_counts()
         for plant in self.plants.values():
             plant.requests.clear()
 
-    def _vault(self, name: str) -> Vault:
-        seconds = lambda: self.clock().timestamp()  # noqa: E731
-        return self._stack.enter_context(Vault(name, authority=self._authority, identity=self._identity, clock=seconds))
-
-    def _adapter(self, vault: Vault) -> KeyVault:
-        adapter = KeyVault(
-            vault.url,
-            IssuedCredential(self._identity),
-            call_timeout=10,
-            connection_verify=str(self._authority.ca_file),
-        )
-        self._stack.callback(adapter.close)
-        return adapter
-
     def _open(self, at: Any) -> KubernetesSecrets:
         client = KubernetesSecrets(Endpoint(at.server, at.ca_pem, at.token), call_timeout=self._call_timeout)
-        self._stack.callback(client.close)
+        self._closes.callback(client.close)
         return client
 
 
 @contextmanager
-def http_fleet(authority: Authority, *, call_timeout: float = 10, push_timeout: float = 60) -> Iterator[HttpFleet]:
-    """A fleet that ends with its servers."""
-    with ExitStack() as stack:
-        yield HttpFleet(authority, stack, call_timeout=call_timeout, push_timeout=push_timeout)
+def http_fleet(servers: Stands, *, call_timeout: float = 10, push_timeout: float = 60) -> Iterator[HttpFleet]:
+    """A fleet with nothing in it; its connections end with the block."""
+    with ExitStack() as closes:
+        yield HttpFleet(servers, closes, call_timeout=call_timeout, push_timeout=push_timeout)

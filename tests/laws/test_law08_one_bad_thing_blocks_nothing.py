@@ -1,7 +1,7 @@
 """Law 8: one bad secret, list, cluster, vault, row or event blocks nothing else."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +11,7 @@ from sync.ports import RowKind
 from sync.status import State
 from tests import certs
 from tests.catalogues import CONFIGURATION, HOST, ISSUER, TRUST
+from tests.laws.failing import Failing
 from tests.memory import MemoryVault
 from tests.service import Fleet, event, registration
 
@@ -18,27 +19,6 @@ TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 BOTH = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*"}
 GOOD, ROOT = certs.server(), certs.ca()
 MINUTE = timedelta(minutes=1)
-
-
-@dataclass
-class Failing:
-    """A vault's or a cluster's double on which some calls fail.
-
-    Attributes:
-        fails: whether a call (its method's name and arguments) fails.
-    """
-
-    real: object
-    error: Exception
-    fails: object = lambda *_: True
-
-    def __getattr__(self, method):
-        def call(*arguments, **options):
-            if self.fails(method, *arguments):
-                raise self.error
-            return getattr(self.real, method)(*arguments, **options)
-
-        return call
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from sync.status import State
 from tests import certs
 from tests.catalogues import sha256
 from tests.certs import NOW
-from tests.laws.test_law08_one_bad_thing_blocks_nothing import Failing
+from tests.laws.failing import Failing
 from tests.service import TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}

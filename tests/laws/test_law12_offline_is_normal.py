@@ -7,7 +7,7 @@ import pytest
 from sync.errors import Unreachable
 from sync.status import State
 from tests import certs
-from tests.laws.test_law08_one_bad_thing_blocks_nothing import Failing
+from tests.laws.failing import Failing
 from tests.service import TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}

@@ -1,0 +1,211 @@
+"""Law 6: server-side apply key by key; what is ours is forced back, what is another's is never touched."""
+
+from datetime import timedelta
+
+import pytest
+
+from sync.push import push_cluster
+from sync.status import State
+from tests import certs
+from tests.catalogues import sha256
+from tests.laws.http_fleet import TRUST, http_fleet
+
+TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+A, B = certs.server(name="a"), certs.server(name="b")
+MINUTE = timedelta(minutes=1)
+WHERE = (TRUST.namespace, TRUST.object)
+
+
+@pytest.fixture
+def fleet(servers):
+    with http_fleet(servers) as made:
+        made.join("plant")
+        yield made
+
+
+@pytest.fixture
+def plant(fleet):
+    return fleet.plants["plant"]
+
+
+@pytest.fixture
+def filled(fleet):
+    """The files a.der and b.der are on the list and ours."""
+    upload(fleet, "a", A)
+    upload(fleet, "b", B)
+    assert fleet.files("plant") == {"a.der": A.der, "b.der": B.der}
+    return fleet
+
+
+def upload(fleet, name, built):
+    fleet.clock.move(MINUTE)
+    fleet.upload(name, built.pem, TAGS)
+    fleet.work_off()
+
+
+def delete(fleet, name):
+    fleet.vault.secrets.delete(name)
+    fleet.sweep(MINUTE)
+
+
+def verify(fleet):
+    push_cluster(fleet.service, "plant")
+
+
+def managers(plant, file):
+    """The field managers that own a key, ours by its kind of operation."""
+    fields = plant.get(*WHERE).body()["metadata"]["managedFields"]
+    return {
+        (each["manager"], each["operation"])
+        for each in fields
+        if f"f:{file}" in each.get("fieldsV1", {}).get("f:data", {})
+    }
+
+
+# --- Ours ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("filled")
+def test_law6_what_is_written_is_owned_key_by_key_by_our_apply_alone(plant):
+    assert managers(plant, "a.der") == managers(plant, "b.der") == {("trustcast", "Apply")}
+
+
+HAND_EDITS = {
+    "other bytes": {"a.der": b"edited"},
+    "no bytes": {"a.der": b""},
+    "removed": {"a.der": None},
+    "both removed": {"a.der": None, "b.der": None},
+}
+
+
+@pytest.mark.parametrize("edit", HAND_EDITS.values(), ids=HAND_EDITS)
+def test_law6_a_hand_edit_of_ours_is_forced_back(filled, plant, edit):
+    plant.edit(*WHERE, edit)
+    verify(filled)
+    assert filled.files("plant") == {"a.der": A.der, "b.der": B.der}
+    assert managers(plant, "a.der") == {("trustcast", "Apply")}
+    assert filled.status("plant").state is State.IN_SYNC
+
+
+def test_law6_an_object_deleted_by_hand_is_made_anew(filled, plant):
+    plant.delete(*WHERE)
+    verify(filled)
+    assert filled.files("plant") == {"a.der": A.der, "b.der": B.der}
+
+
+def test_law6_what_is_ours_is_known_from_managed_fields_where_the_status_is_lost(filled):
+    filled.statuses.forget_cluster("plant")
+    delete(filled, "a")
+    assert filled.files("plant") == {"b.der": B.der}
+
+
+def test_law6_what_is_ours_is_known_from_the_status_where_an_editor_took_it(filled, plant):
+    plant.edit(*WHERE, {"a.der": b"edited"})
+    delete(filled, "a")
+    assert filled.files("plant") == {"b.der": B.der}
+
+
+# --- Others' ---------------------------------------------------------------------------------------------
+
+
+def test_law6_keys_of_others_are_listed_with_their_sha256_and_never_touched(filled, plant):
+    plant.edit(*WHERE, {"notes.txt": b"mine", "theirs.der": b"theirs"}, manager="somebody")
+    upload(filled, "c", certs.server(name="c"))
+    delete(filled, "a")
+    assert filled.files("plant")["notes.txt"] == b"mine"
+    assert filled.files("plant")["theirs.der"] == b"theirs"
+    assert managers(plant, "notes.txt") == {("somebody", "Update")}
+    assert filled.status("plant").unmanaged == {"notes.txt": sha256(b"mine"), "theirs.der": sha256(b"theirs")}
+    assert filled.status("plant").state is State.IN_SYNC
+
+
+def test_law6_labels_and_annotations_of_others_stay(filled, plant):
+    metadata = {"labels": {"team": "ot"}, "annotations": {"note": "hands off"}}
+    plant.merge(*WHERE, {"metadata": metadata}, "kubectl-edit")
+    upload(filled, "c", certs.server(name="c"))
+    body = plant.get(*WHERE).body()
+    assert (body["metadata"]["labels"], body["metadata"]["annotations"]) == tuple(metadata.values())
+
+
+def test_law6_anothers_file_of_our_name_with_other_bytes_is_a_conflict_and_stays(fleet, plant):
+    plant.edit(*WHERE, {"a.der": b"theirs"}, manager="somebody")
+    upload(fleet, "a", A)
+    assert fleet.files("plant") == {"a.der": b"theirs"}
+    assert (fleet.status("plant").state, fleet.status("plant").conflicts) == (State.CONFLICT, ("a.der",))
+    delete(fleet, "a")
+    assert fleet.files("plant") == {"a.der": b"theirs"}
+
+
+def test_law6_a_conflict_ends_once_the_other_removes_its_key(fleet, plant):
+    plant.edit(*WHERE, {"a.der": b"theirs"}, manager="somebody")
+    upload(fleet, "a", A)
+    plant.edit(*WHERE, {"a.der": None}, manager="somebody")
+    verify(fleet)
+    assert fleet.files("plant") == {"a.der": A.der}
+
+
+def test_law6_anothers_file_is_not_removed_because_a_secret_of_that_name_went(fleet, plant):
+    upload(fleet, "b", B)
+    plant.edit(*WHERE, {"a.der": A.der}, manager="somebody")
+    fleet.upload("a", "no certificate", TAGS)
+    fleet.work_off()
+    delete(fleet, "a")
+    assert fleet.files("plant") == {"a.der": A.der, "b.der": B.der}
+
+
+# --- Ours and another's ----------------------------------------------------------------------------------
+
+
+def test_law6_a_key_that_is_ours_and_anothers_leaves_with_its_secret(fleet, plant):
+    """A revoked certificate does not stay trusted because kubectl once wrote it too."""
+    plant.edit(*WHERE, {"a.der": A.der}, manager="somebody")
+    upload(fleet, "a", A)
+    upload(fleet, "b", B)
+    assert managers(plant, "a.der") == {("trustcast", "Apply"), ("kubectl-create", "Update")}
+    delete(fleet, "a")
+    assert fleet.files("plant") == {"b.der": B.der}
+    assert plant.requests["merge"] == 1
+
+
+def test_law6_a_revoked_certificate_that_kubectl_wrote_too_leaves(fleet, plant):
+    root = certs.ca()
+    leaf = certs.server(name="leaf", issuer=root)
+    plant.edit(*WHERE, {"leaf.der": leaf.der}, manager="somebody")
+    upload(fleet, "root", root)
+    upload(fleet, "leaf", leaf)
+    crl = certs.crl(root, revoked=[leaf])
+    upload(fleet, "crl", crl)
+    assert fleet.files("plant") == {"root.der": root.der, "crl.crl": crl.der}
+
+
+# --- The Secret Store extension's --------------------------------------------------------------------------
+
+
+def test_law6_nothing_is_written_beside_the_secret_store_extension(fleet, plant):
+    plant.edit(*WHERE, {"old.der": b"x"}, manager="secrets-store-sync-controller")
+    plant.make_sse_owned(*WHERE)
+    before = plant.get(*WHERE).body()
+    plant.requests.clear()
+    upload(fleet, "a", A)
+    verify(fleet)
+    assert plant.get(*WHERE).body() == before
+    assert set(plant.requests) == {"get"}
+    assert fleet.status("plant").state is State.SSE_MANAGED
+
+
+def test_law6_a_list_that_the_extension_takes_over_is_left_to_it(filled, plant):
+    plant.make_sse_owned(*WHERE)
+    plant.requests.clear()
+    delete(filled, "a")
+    assert set(plant.requests) == {"get"}
+    assert set(filled.files("plant")) == {"a.der", "b.der"}
+
+
+def test_law6_a_cluster_that_is_only_reported_on_is_never_written_to(servers):
+    with http_fleet(servers) as fleet:
+        fleet.join("plant", mode="report")
+        plant = fleet.plants["plant"]
+        upload(fleet, "a", A)
+        verify(fleet)
+        assert set(plant.requests) == {"get"}
+        assert fleet.status("plant").state is State.DRIFTED
