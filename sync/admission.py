@@ -83,7 +83,7 @@ def _catalogue(service: Service, key: SecretKey, event_version: str | None) -> t
         if old is None and new.gone:
             return None, False
         try:
-            return new, _write(service, stored, old, new, head, configuration)
+            return _write(service, stored, old, new, head, configuration)
         except Changed:
             continue
     raise Temporary(f"{key} changes faster than it can be catalogued; it is looked at again")
@@ -183,8 +183,8 @@ def _write(
     new: Entry,
     head: Stored[Head],
     configuration: Configuration,
-) -> bool:
-    """Write the row, with a new head where it decides anything; True if the head moved."""
+) -> tuple[Entry, bool]:
+    """Write the row, with a new head where it decides anything; the row as written, and whether the head moved."""
     along: tuple[Write, ...] = ()
     if may_lose(old, new) or len(new.candidates) > 1:
         new, along = _guarded(service, configuration, old, new)
@@ -193,10 +193,10 @@ def _write(
     if new.decides_like(old):
         if new != old:
             service.decisions.commit([row], head=None)
-        return False
+        return new, False
     on_head = head.etag if along else None
     service.decisions.commit([row, *along], head=service.next_head(head.value), on_head=on_head)
-    return True
+    return new, True
 
 
 def _guarded(
