@@ -7,8 +7,9 @@ words around text that was cut before, are escaped only.
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from sync.findings import escaped, printable
@@ -16,8 +17,6 @@ from sync.findings import escaped, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
-
-    from rich.console import Console
 
     from sync.findings import Finding
 
@@ -30,10 +29,14 @@ SHOWN = 10
 
 def say(text: str, *, indent: int = 0) -> None:
     """A sentence, broken between words."""
-    from rich.padding import Padding  # noqa: PLC0415  errors and JSON print without it
-    from rich.text import Text  # noqa: PLC0415
-
-    _console().print(Padding(Text(escaped(text)), (0, 0, 0, indent)))
+    lines = textwrap.wrap(
+        escaped(text),
+        _width(),
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + 2),
+        break_on_hyphens=False,
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 def error(text: str) -> None:
@@ -49,7 +52,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, styles: Mapp
         rows: of plain text, foreign text among it.
         styles: cell text to a style of rich, for states.
     """
-    from rich.table import Table  # noqa: PLC0415  as above
+    from rich.console import Console  # noqa: PLC0415  sentences and JSON print without it
+    from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
@@ -57,7 +61,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, styles: Mapp
         drawn.add_column(column, overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(printable(cell), style=(styles or {}).get(cell, "")) for cell in row))
-    _console().print(drawn)
+    Console(highlight=False, width=_width()).print(drawn)
 
 
 def document(content: Any) -> None:
@@ -101,11 +105,8 @@ def say_findings(findings: Iterable[Finding]) -> None:
         say(text, indent=2)
 
 
-def _console() -> Console:
-    from rich.console import Console  # noqa: PLC0415  as above
-
-    known = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(highlight=False, markup=False, emoji=False, width=None if known else WIDTH)
+def _width() -> int:
+    return shutil.get_terminal_size((WIDTH, 24)).columns
 
 
 def _plain(content: Any) -> Any:
