@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 KUBE ?= stand-in
 
-.PHONY: help setup demo local test check e2e kube bench soak format clean
+.PHONY: help setup other demo local test check e2e kube bench soak format clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,7 +52,15 @@ check: setup  ## ruff, mypy strict, import-linter
 kube: setup  ## build etcd, kube-apiserver and kubectl from pinned Go modules (once)
 	@$(BIN)/python -m local.realkube build
 
-e2e: setup  ## the same against real servers: kube-apiserver, the Azure CLI
+# Both workers are tried: Microsoft's own (3.13) and the SDK's converters (3.11), where the interpreter is found.
+OTHER := $(if $(filter 3.11,$(VERSION)),3.13,3.11)
+
+other: setup
+	@for p in python$(OTHER) $$HOME/.pyenv/versions/$(OTHER).*/bin/python; do \
+	  if command -v $$p >/dev/null 2>&1 && $$p -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$(OTHER)')" 2>/dev/null; then \
+	    exec $(MAKE) --no-print-directory setup PYTHON=$$p; fi; done; echo "no Python $(OTHER) was found" >&2
+
+e2e: setup other  ## the same against real servers: kube-apiserver, the Azure CLI; both workers
 	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$($(BIN)/python -m local.realkube build)}" $(BIN)/python -m pytest tests/e2e
 
 bench: setup  ## figures beside their floors, into docs/benchmarks.md

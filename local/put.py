@@ -13,7 +13,7 @@ from pathlib import Path
 from azure.identity import DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 
-from sync.lists import parse_lists, parse_vaults
+from sync.lists import DEFAULT_LISTS, parse_vaults
 
 CONTENT_TYPES = {".der": "application/pkix-cert", ".crl": "application/pkix-crl"}
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--lists", help="tag trustcast-lists")
     parser.add_argument("--clusters", help="tag trustcast-clusters")
     chosen = parser.parse_args()
-    vault, *_ = parse_vaults(os.environ["TRUSTCAST_VAULTS"], parse_lists("[]"))
+    vault, *_ = parse_vaults(os.environ["TRUSTCAST_VAULTS"], DEFAULT_LISTS)
     tags = {"file-encoding": chosen.encoding}
     tags |= {"trustcast-lists": chosen.lists} if chosen.lists else {}
     tags |= {"trustcast-clusters": chosen.clusters} if chosen.clusters else {}

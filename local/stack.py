@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from local.azure_cli import AzureCli, resource_manager
 from local.azurite import Azurite
 from local.eventgrid import EventGrid
 from local.eventgrid_events import Subscription
@@ -231,21 +232,45 @@ def main() -> None:
     """Run an empty stack until Ctrl-C."""
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with Stack(settings=RESPONSIVE) as stack:
+    with Stack(settings=RESPONSIVE) as stack, Server(resource_manager(), authority=stack.authority) as manager:
         for name in stack.plants:
             stack.enrol(name)
-        settings = ROOT / ".local" / "env"
-        settings.parent.mkdir(exist_ok=True)
-        settings.write_text(stack.exports() + "\n")
-        settings.chmod(0o600)
-        print(_introduction(stack, settings))
+        _write(ENV_FILE, stack.exports())
+        az = AzureCli(
+            program=Path("az"),
+            folder=stack.folder / "azure",
+            vault_url=stack.vault.url,
+            resource_manager_url=manager.url,
+            ca_file=stack.authority.ca_file,
+            identity={name: stack.environment[name] for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")},
+        )
+        _write(AZ_FILE, "\n".join(az.shell_lines()))
+        print(_introduction(stack, az.vault_name), flush=True)
         try:
             stop.wait()
         except KeyboardInterrupt:
             print("stopping")
 
 
-def _introduction(stack: Stack, settings: Path) -> str:
+ENV_FILE = ROOT / ".local" / "env"
+AZ_FILE = ROOT / ".local" / "az"
+
+
+_AZ_OPTIONS = (
+    "--name my-server-der --file my-server.der --encoding hex --content-type application/pkix-cert "
+    "--tags trustcast-lists=trust 'trustcast-clusters=*'"
+)
+
+
+def _write(path: Path, text: str) -> None:
+    """A file for this user's shell alone: it holds keys of this stack."""
+    path.parent.mkdir(exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text + "\n")
+
+
+def _introduction(stack: Stack, vault_name: str) -> str:
+    python = os.path.relpath(sys.executable)
     return "\n".join(
         (
             "The stack runs; Ctrl-C ends it and forgets everything.",
@@ -254,10 +279,13 @@ def _introduction(stack: Stack, settings: Path) -> str:
             f"  clusters           {', '.join(stack.plants)} behind {stack.fleet.url} (registered)",
             f"  functions host     {stack.host_url}, log {stack.log}",
             "In another terminal, in this folder:",
-            f"  source {settings.relative_to(ROOT)}",
-            f"  {sys.executable} -m sync status",
-            f"  {sys.executable} -m local.put my-server.crt --lists trust --clusters '*'",
-            f"  {sys.executable} -m sync secrets",
+            f"  source {ENV_FILE.relative_to(ROOT)}",
+            f"  {python} -m sync status",
+            f"  {python} -m local.put my-server.der --lists trust --clusters '*'",
+            f"  {python} -m sync secrets",
+            "With the Azure CLI, if it is installed:",
+            f"  source {AZ_FILE.relative_to(ROOT)}",
+            f"  az keyvault secret set --vault-name {vault_name} {_AZ_OPTIONS}",
         )
     )
 
