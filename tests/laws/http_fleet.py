@@ -36,6 +36,7 @@ TRUST = DEFAULT_LISTS[0]
 class Stands:
     """The servers, and the service's clients of the two vaults."""
 
+    authority: Authority
     clusters: Clusters
     watched: Vault
     credentials: Vault
@@ -59,7 +60,7 @@ def stands(authority: Authority) -> Iterator[Stands]:
         closing(client(watched)) as watched_client,
         closing(client(credentials)) as credentials_client,
     ):
-        yield Stands(clusters, watched, credentials, watched_client, credentials_client)
+        yield Stands(authority, clusters, watched, credentials, watched_client, credentials_client)
 
 
 class HttpFleet(Fleet):
