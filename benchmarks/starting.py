@@ -1,0 +1,77 @@
+"""The cold start: importing `function_app`, and its first use, beside the bare SDKs; each in a fresh interpreter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from benchmarks.figures import Figure, Report
+
+ROUNDS = 9
+SDKS = """
+import azure.functions
+import azure.identity
+import azure.eventgrid
+import azure.keyvault.secrets
+import azure.data.tables
+import azure.storage.queue
+import kubernetes.client.api_client
+import cryptography.x509
+import msgspec
+"""
+APP = "import function_app\n"
+FIRST_USE = (
+    APP
+    + """
+import os
+os.environ["AzureWebJobsStorage"] = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;EndpointSuffix=core.windows.net"
+os.environ["TRUSTCAST_VAULTS"] = '[{"url": "https://kv.vault.azure.net"}]'
+os.environ["TRUSTCAST_CREDENTIALS_VAULT"] = "https://kc.vault.azure.net"
+function_app.service()
+"""
+)
+
+
+def run() -> Report:
+    programs = ("pass", SDKS, APP, FIRST_USE)
+    taken: list[list[float]] = [[] for _ in programs]
+    for _ in range(ROUNDS):
+        for program, times in zip(programs, taken, strict=True):
+            times.append(_seconds(program))
+    empty, sdks, app, first = (min(times) for times in taken)  # other work only ever adds
+    floor = sdks - empty
+    return Report(
+        "starting",
+        (
+            _row("cold start: import of function_app", floor, app - empty),
+            _row("cold start with the first use: the service built, its SDKs imported", floor, first - empty),
+        ),
+        (
+            f"A bare interpreter takes {empty * 1000:.0f} ms more, in every figure. The slowest imports of the first use: "
+            + ", ".join(f"{name} {ms:.0f} ms" for name, ms in _slowest())
+            + ".",
+        ),
+    )
+
+
+def _row(bench: str, floor: float, ours: float) -> Figure:
+    return Figure(bench, f"{floor * 1000:.0f} ms", f"{ours * 1000:.0f} ms", f"{ours / floor:.2f}", "≤ 1.2 ×", ours <= 1.2 * floor)
+
+
+def _seconds(program: str) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def _slowest() -> list[tuple[str, float]]:
+    """The packages with the most time of their own, by `-X importtime`."""
+    done = subprocess.run([sys.executable, "-X", "importtime", "-c", FIRST_USE], check=True, capture_output=True, text=True)
+    own: dict[str, float] = {}
+    for line in done.stderr.splitlines():
+        parts = line.removeprefix("import time:").split("|")
+        if len(parts) == 3 and parts[0].strip().isdigit():
+            package = ".".join(parts[2].strip().split(".")[:2])
+            own[package] = own.get(package, 0.0) + int(parts[0]) / 1000
+    return sorted(own.items(), key=lambda item: -item[1])[:6]
