@@ -1,0 +1,197 @@
+"""The small cases that are explored: what stands at the start, what happens to the vault, what must hold at the end.
+
+A case is named for the versions that one secret has, one after the other (`AB`, `ABA`, `ABC`), and for what is beside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sync.events import PushCluster, encode
+from sync.ports import RowName, Write
+from sync.status import State
+from tests.certs import Built, ca, crl, server
+from tests.interleaving import Case
+from tests.service import TRUST, Fleet, event, registration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.interleaving import Line, Message, World
+
+EVERYWHERE = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+VERIFICATION: Message = ("push", encode(PushCluster("x", "")))
+SWEEP: Message = ("sweep", "")
+LOOK: Message = ("look", "plc7")
+
+
+def version(letter: str, name: str = "plc7") -> Built:
+    """The certificate that a letter of a case's name stands for."""
+    return server(name=name, key_name=letter)
+
+
+def begun(letter: str = "A", clusters: str = "x", names: tuple[str, ...] = ("plc7",)) -> Fleet:
+    """Secrets in force on the clusters' trust lists, everything in sync and nothing under way."""
+    fleet = Fleet()
+    fleet.sweep()
+    fleet.enrol(*(registration(name) for name in clusters))
+    for name in names:
+        fleet.upload(name, version(letter, name).pem, EVERYWHERE)
+    fleet.sweep()
+    fleet.sweep()
+    fleet.clock.move(timedelta(minutes=2))  # the next sweep lists the vault
+    return fleet
+
+
+def upload(letter: str) -> Line:
+    """The owner sets a version, and Event Grid tells."""
+    return sets("plc7", version(letter).pem)
+
+
+def sets(name: str, value: str, tags: Mapping[str, str] = EVERYWHERE) -> Line:
+    """The owner sets a secret, and Event Grid tells."""
+    return lambda vault: [("event", event(name, vault.set(name, value, tags=dict(tags))))]
+
+
+def wants(files: Mapping[str, bytes], clusters: str = "x", *, crashed: bool = False) -> Callable[[World], str | None]:
+    """Every list holds these files and every status says so.
+
+    The head may be unplanned, where a plan of an older head ended after that of the newer; it is planned once more.
+    """
+
+    def end(world: World) -> str | None:
+        found = (_wrong(world, cluster, files) for cluster in clusters)
+        return next(filter(None, found), None) or _marked(world, crashed=crashed)
+
+    return end
+
+
+def _wrong(world: World, cluster: str, files: Mapping[str, bytes]) -> str | None:
+    if world.files(cluster, TRUST.object) != files:
+        return f"the list of {cluster} is not what the vault says"
+    stored = world.statuses.get(cluster, "trust")
+    applied = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    if stored is None or stored.value.state is not State.IN_SYNC or stored.value.applied != applied:
+        return f"the status of {cluster} is not what its list holds"
+    work = world.work.cluster(cluster)
+    return None if work and work.value.due else f"{cluster} has no due time"
+
+
+def _marked(world: World, *, crashed: bool) -> str | None:
+    """A mark without a message keeps the next request back until the mark is a minute old: after a crash alone."""
+    marks = [world.work.plan_mark(), *(world.work.cluster(name) for name in world.clusters)]
+    left = [mark for mark in marks if mark and getattr(mark.value, "at", getattr(mark.value, "mark", None))]
+    return "a mark is left without a message" if left and not crashed else None
+
+
+def letters(
+    name: str, *, clusters: str = "x", crashes: int = 0, running: tuple[Message, ...] = (), mortal: str = ""
+) -> Case:
+    """The versions of one secret, on some clusters, with something beside."""
+    last = {"plc7.der": version(name[-1]).der}
+    case = Case(
+        name,
+        begun(name[0], clusters),
+        [upload(letter) for letter in name[1:]],
+        wants(last, clusters, crashed=crashes > 0),
+        crashes=crashes,
+        running=running,
+    )
+    return replace(case, mortal=frozenset({mortal})) if mortal else case
+
+
+def set_while_listed_disabled() -> Case:
+    """The version in force is disabled, a sweep sees that, and the owner sets the next."""
+    fleet = begun()
+    fleet.vault.set_enabled("plc7", fleet.vault.versions("plc7").items[0].version, enabled=False)
+    return Case("disabled-AB", fleet, [upload("B")], wants({"plc7.der": version("B").der}), running=(SWEEP,))
+
+
+def enabled_again() -> Case:
+    """The version in force is disabled, a sweep sees that, the owner enables it, and somebody asks for a look."""
+    fleet = begun()
+    only = fleet.vault.versions("plc7").items[0].version
+    fleet.vault.set_enabled("plc7", only, enabled=False)
+
+    def enable(vault) -> list[Message]:
+        vault.set_enabled("plc7", only, enabled=True)
+        return [("look", "plc7")]
+
+    return Case("re-enabled", fleet, [enable], wants({"plc7.der": version("A").der}), running=(SWEEP,))
+
+
+def rebuilt(*looks: str, forgetful: bool) -> Case:
+    """The catalogue was emptied, and the statuses too if `forgetful`; a push runs while secrets are looked at."""
+    names = ("plc7", "plc8")
+    fleet = begun(names=names)
+    rows = [Write(RowName.secret(key), None, "*") for key in fleet.decisions.snapshot().entries]
+    fleet.decisions.commit(rows, head=fleet.service.next_head(fleet.decisions.head().value))
+    if forgetful:
+        fleet.statuses.forget_cluster("x")
+    files = {f"{name}.der": version("A", name).der for name in names}
+
+    def always(cluster) -> str | None:
+        return None if cluster.files(TRUST.namespace, TRUST.object) == files else "a valid file was off its list"
+
+    running = (*(("look", name) for name in looks), VERIFICATION)
+    return Case("rebuild", fleet, [], lambda _: None, always=always, running=running)
+
+
+def crl_beside_its_ca() -> Case:
+    """A CRL and its CA are set one after the other, and their events come in any order."""
+    root = ca()
+    script = [sets("root", root.pem), sets("revoked-crl", crl(root).pem)]
+    files = {"root.der": root.der, "revoked.crl": crl(root).der, "plc7.der": version("A").der}
+    return Case("crl", begun(), script, wants(files))
+
+
+def a_secret_each() -> Case:
+    """Two clusters, each with a secret of its own; both get a new version."""
+    fleet = begun(clusters="xy", names=())
+    fleet.enrol(*(registration(name, site=name) for name in "xy"))
+    tags = {f"plc-{name}": EVERYWHERE | {"trustcast-clusters": f"site={name}"} for name in "xy"}
+    for name, own in tags.items():
+        fleet.upload(name, version("A", name).pem, own)
+    fleet.sweep()
+    fleet.sweep()
+    script = [sets(name, version("B", name).pem, own) for name, own in tags.items()]
+    files = {name: {f"plc-{name}.der": version("B", f"plc-{name}").der} for name in "xy"}
+
+    def end(world: World) -> str | None:
+        return next(filter(None, (wants(files[name], name)(world) for name in "xy")), None)
+
+    return Case("a secret each", fleet, script, end)
+
+
+SMALL: dict[str, Callable[[], Case]] = {
+    "AB": lambda: letters("AB"),
+    "ABA": lambda: letters("ABA"),
+    "ABC": lambda: letters("ABC"),
+    "AB, two clusters": lambda: letters("AB", clusters="xy"),
+    "AB, a verification in flight": lambda: letters("AB", running=(VERIFICATION,)),
+    "AB, one crash": lambda: letters("AB", crashes=1),
+    "enabled again without event": enabled_again,
+    "rebuild": lambda: rebuilt("plc7", forgetful=False),
+    "rebuild, statuses lost": lambda: rebuilt("plc7", forgetful=True),
+    "a CRL beside its CA": crl_beside_its_ca,
+}
+"""Explored with every run of the tests."""
+
+LARGE: dict[str, Callable[[], Case]] = {
+    "a secret each on two clusters": a_secret_each,
+    "AB, a sweep beside": lambda: letters("AB", running=(SWEEP,)),
+    "v2 set while v1 is listed disabled": set_while_listed_disabled,
+    **{f"{name}, a verification in flight": partial(letters, name, running=(VERIFICATION,)) for name in ("ABA", "ABC")},
+    **{f"{name}, two clusters": partial(letters, name, clusters="xy") for name in ("ABA", "ABC")},
+    **{
+        f"{name}, one crash of {kind}": partial(letters, name, crashes=1, mortal=kind)
+        for name in ("ABA", "ABC")
+        for kind in ("event", "plan", "push")
+    },
+    **{f"{name}, a sweep beside": partial(letters, name, running=(SWEEP,)) for name in ("ABA", "ABC")},
+}
+"""Explored by `python -m tests.interleaving --all`."""
