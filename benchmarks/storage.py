@@ -1,0 +1,130 @@
+"""Storage operations of one change and of an idle hour, as the fleet grows: simulated in memory, every operation counted.
+
+The doubles make the same operations as the adapters (one contract suite holds both); at 10 clusters the requests of the
+Azure SDK are counted beside them, to show it. What Azure charges is operations: the table has the price of an idle fleet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from datetime import timedelta
+
+from benchmarks.figures import Figure, Report
+from benchmarks.rig import Rig, certificate
+from benchmarks.traffic import Traffic
+from sync.drift import check_drift
+from tests.certs import server
+from tests.memory import MemoryCluster
+from tests.service import Fleet, registration
+
+SIZES = (10, 100, 1000)
+LARGEST = 2_000
+SECRETS = 24
+TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+PRICE = 0.036  # USD for a million operations, LRS table storage, as listed in 2025; prices differ by region
+
+
+def run() -> Report:
+    changes: dict[int, float] = {}
+    hours: dict[int, float] = {}
+    seconds: dict[int, float] = {}
+    for size in (*SIZES, LARGEST):
+        counted = _Counted(size)
+        changes[size], seconds[size] = counted.change()
+        hours[size] = counted.idle_hour()
+    real = _real_change(SIZES[0])
+    rows = [
+        Figure(f"storage operations per change, {size:,} clusters", f"{_fewest_change(size):,}", f"{changes[size]:,.0f}", f"{changes[size] / _fewest_change(size):.2f}")
+        for size in (*SIZES, LARGEST)
+    ]
+    rows += [
+        Figure(
+            f"storage operations per idle hour, {size:,} clusters",
+            f"{_fewest_hour(size):,}",
+            f"{hours[size]:,.0f}",
+            f"{hours[size] / _fewest_hour(size):.2f}",
+            f"stated; ≈ {hours[size] * 24 * 30 * PRICE / 1e6:.2f} USD a month",
+        )
+        for size in (*SIZES, LARGEST)
+    ]
+    return Report(
+        "storage",
+        tuple(rows),
+        (
+            f"At {SIZES[0]} clusters the SDKs sent {real} requests to the storage for one change; the simulation counts {changes[SIZES[0]]:.0f}.",
+            "The fewest, on paper. A change: 13 to admit it and ask for the plan, 11 to plan, and per cluster 3 to ask for the push (mark read, "
+            "mark written, message) and 9 to push it (mark read and cleared; the head once before, between observing and deciding, and last; "
+            "status read and written; the due time; and the catalogue's scan once a worker, not counted). Each verification in an idle hour: those 12. Each minute: 8. Listings are one page a 1,000 rows. "
+            "Not counted: what the host itself polls (one read a second and queue while idle).",
+        ),
+        {"storage operations per change": changes, "storage operations per idle hour": hours, "seconds of one core per change": seconds},
+    )
+
+
+def _pages(rows: int) -> int:
+    return max(1, -(-rows // 1000))
+
+
+def _fewest_change(clusters: int) -> int:
+    return 24 + 12 * clusters + _pages(clusters + SECRETS) + _pages(clusters)
+
+
+def _fewest_hour(clusters: int) -> int:
+    verifications = round(clusters * 60 / 27)  # between 24 and 30 minutes apart
+    return 60 * 8 + 12 * verifications
+
+
+class _Counted:
+    """A fleet in memory, its operations counted."""
+
+    def __init__(self, clusters: int) -> None:
+        self.fleet = Fleet()
+        for start in range(0, clusters, 90):
+            self.fleet.enrol(*(registration(f"c{number:05}") for number in range(start, min(clusters, start + 90))))
+        for number in range(SECRETS):
+            self.fleet.upload(f"plc{number:02}", server(name=f"plc{number:02}").pem, TAGS)
+        self.fleet.work_off()
+        check_drift(self.fleet.service)
+        self.fleet.work_off()
+        self.operations: Counter[str] = Counter()
+        for store in (self.fleet.decisions, self.fleet.work, self.fleet.statuses):
+            store.table.pause = self._count
+        self.fleet.queues.pause = self._count
+
+    def _count(self, label: str) -> None:
+        self.operations[label.split(" ", 1)[0]] += 1
+
+    def change(self) -> tuple[int, float]:
+        """Operations, and seconds that all of it took one core, doubles included."""
+        fleet = self.fleet
+        fleet.clock.move(timedelta(minutes=1))
+        self.operations.clear()
+        began = time.process_time()
+        fleet.upload("plc00", server(name="plc00", key_name="renewed").pem, TAGS)
+        while fleet.deliver_event() or fleet.deliver("plan") or fleet.deliver("push"):
+            pass
+        took = time.process_time() - began
+        assert all(each.state.requests["apply"] for each in fleet.clusters.values() if isinstance(each, MemoryCluster))
+        return self.operations.total(), took
+
+    def idle_hour(self) -> int:
+        """Operations of the second hour after the last change: the first still settles it."""
+        hour = timedelta(hours=1)
+        minutes = 60
+        for _ in range(minutes):
+            self.fleet.sweep(hour / minutes)
+        self.operations.clear()
+        for _ in range(minutes):
+            self.fleet.sweep(hour / minutes)
+        return self.operations.total()
+
+
+def _real_change(clusters: int) -> int:
+    with Rig(clusters) as rig:
+        rig.change({f"plc{n:02}": certificate(f"plc{n:02}").pem for n in range(SECRETS)})
+        time.sleep(1.1)
+        rig.change({"plc01": certificate("plc01", 1).pem})
+        with Traffic() as traffic:
+            rig.change({"plc00": certificate("plc00", 1).pem})
+        return traffic.storage()
