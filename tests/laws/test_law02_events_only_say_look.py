@@ -67,6 +67,24 @@ def test_law2_an_event_an_hour_late_brings_nothing_old_back(fleet):
     assert fleet.files("plant") == {"plc7.der": B.der}
 
 
+def test_law2_every_event_is_a_new_look_without_any_sweep(fleet):
+    for built in (A, B, C):
+        uploaded(fleet, built)
+        fleet.work_off()
+        assert fleet.files("plant") == {"plc7.der": built.der}
+
+
+def test_law2_a_look_that_finds_nothing_new_moves_nothing(fleet):
+    uploaded(fleet, A)
+    fleet.work_off()
+    fleet.sweep(MINUTE)
+    head = fleet.decisions.head()
+    for _ in range(3):
+        admit(fleet.service, key("plc7"))
+        fleet.sweep(MINUTE)
+    assert fleet.decisions.head() == head
+
+
 def test_law2_without_any_event_the_sweep_finds_it(fleet):
     uploaded(fleet, A)
     fleet.events.clear()
