@@ -109,7 +109,7 @@ class Fleet:
             self.configured,
             rhythm=self.rhythm,
             clock=self.clock,
-            token=lambda: f"head{next(self._tokens):08}",
+            token=lambda: f"{next(self._tokens):08}head",
         )
 
     def enrol(self, *registrations: Registration) -> None:
