@@ -1,0 +1,86 @@
+"""Registering clusters: host and CA are pinned, and a change of them waits for a person's word (law 13)."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from sync.clusters import Mode
+from sync.enrolment import Wish, enrol
+from sync.errors import Invalid, NotFound, Permanent
+from sync.kubeconfig import Endpoint
+from sync.steering import set_paused
+from tests.service import Fleet, Targets
+
+CA, OTHER_CA = "a" * 64, "b" * 64
+
+
+@dataclass
+class Credentials(Targets):
+    """Clusters with credentials that point wherever the test says."""
+
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+
+    def endpoint(self, cluster: str, secret: str) -> Endpoint:  # noqa: ARG002
+        if secret not in self.endpoints:
+            raise NotFound(f"the credentials vault has no secret {secret}")
+        return self.endpoints[secret]
+
+
+def pointing(host: str = "edge:6443", ca: str = CA) -> Endpoint:
+    return Endpoint(f"https://{host}", host, b"", ca, "token")
+
+
+@pytest.fixture
+def fleet():
+    made = Fleet()
+    made.credentials = Credentials(made.clusters, {"good": pointing()})
+    made.service = replace(made.service, clusters=made.credentials)
+    return made
+
+
+def registered(fleet):
+    return fleet.service.decisions.snapshot(fresh=True).clusters.get("edge")
+
+
+def test_a_registration_pins_the_credential_s_host_and_ca(fleet):
+    wish = Wish("edge", "good", ("site=hamburg", "env=prod"), ("trust",), "report")
+    made, held = enrol(fleet.service, wish)
+    assert held is None
+    assert (made.host, made.ca_sha256, made.mode) == ("edge:6443", CA, Mode.REPORT)
+    assert dict(made.labels) == {"site": "hamburg", "env": "prod"}
+    assert registered(fleet) == made
+
+
+@pytest.mark.parametrize("moved", [pointing("elsewhere:6443"), pointing(ca=OTHER_CA)], ids=["host", "CA"])
+def test_another_host_or_ca_is_refused_until_it_is_confirmed_law_13(fleet, moved):
+    before, _ = enrol(fleet.service, Wish("edge", "good"))
+    fleet.credentials.endpoints["good"] = moved
+    with pytest.raises(Permanent, match="--confirm"):
+        enrol(fleet.service, Wish("edge", "good", ("site=oz",)))
+    assert registered(fleet) == before
+    enrol(fleet.service, Wish("edge", "good", confirm=True))
+    assert (registered(fleet).host, registered(fleet).ca_sha256) == (moved.host, moved.ca_sha256)
+
+
+def test_a_changed_registration_stays_paused(fleet):
+    enrol(fleet.service, Wish("edge", "good"))
+    set_paused(fleet.service, "edge", paused=True)
+    enrol(fleet.service, Wish("edge", "good", ("site=oz",)))
+    assert registered(fleet).paused
+
+
+@pytest.mark.parametrize(
+    ("wish", "error", "word"),
+    [
+        (Wish("edge", "none"), NotFound, "no secret none"),
+        (Wish("Edge!", "good"), Invalid, "cluster name"),
+        (Wish("edge", "good", ("site",)), Invalid, "key=value"),
+        (Wish("edge", "good", ("site=a", "site=b")), Invalid, "given twice"),
+        (Wish("edge", "good", (), ("nowhere",)), Invalid, "not defined; there are trust"),
+        (Wish("edge", "good", mode="wild"), Invalid, "mode"),
+    ],
+)
+def test_what_cannot_be_registered_is_said_and_not_written(fleet, wish, error, word):
+    with pytest.raises(error, match=word):
+        enrol(fleet.service, wish)
+    assert registered(fleet) is None
