@@ -12,7 +12,8 @@ state is the world's cells and the processes' places, and exploring costs no cop
 Every schedule is explored, depth first, states remembered up to the names of tokens. Where the next step of a process
 touches nothing that any other process, begun or yet to come, can still touch (reading beside reading excepted), that
 step commutes with all that the others can do before it, and only it is taken: a persistent set, so every end is still
-reached, by an equivalent schedule. A state met again on its own path is a run without an end, and reported.
+reached, by an equivalent schedule. What a process can still touch is learnt: passes are repeated until one taught
+nothing new. A state met again on its own path is a run without an end, and reported. The clock stands still.
 
     python -m tests.interleaving [--all] [NAME…]
 """
