@@ -67,11 +67,21 @@ def _lease(service: Service, host: str) -> Stored[VaultWork] | None:
     due = work.due is None or work.due <= now or work.due > now + 2 * service.rhythm.vault_interval
     if taken or not due:
         return None
+    if stored is None:
+        _start_over(service)
     leased = VaultWork(now, now + LEASE)
     try:
         return _renewed(service, host, leased, stored.etag if stored else None)
     except Changed:
         return None
+
+
+def _start_over(service: Service) -> None:
+    """The table of work is new or was emptied, and with it every cluster's due time: all are planned for."""
+    service.work.set_planned("")
+    head = service.decisions.head().value
+    if head.token:
+        request_plan(service, head, "no due times are kept")
 
 
 def _renewed(service: Service, host: str, work: VaultWork, etag: str | None) -> Stored[VaultWork]:

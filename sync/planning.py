@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def plan_fleet(service: Service, *, first_delivery: bool = True) -> None:
     """Ask for a push of every cluster whose lists differ; the head counts as planned only after the last request.
 
+    Where nothing was ever planned, or the table that tells was emptied, no cluster has a due time: every one is pushed.
+
     Args:
         service: ports and settings.
         first_delivery: False for a redelivered message, which does its work whatever marks and `planned` say.
@@ -27,15 +29,15 @@ def plan_fleet(service: Service, *, first_delivery: bool = True) -> None:
         TrustcastError: the storage failed; the message comes back.
     """
     _clear_mark(service)
-    head = service.decisions.head().value
-    if first_delivery and service.work.planned() == head.token:
+    head, planned = service.decisions.head().value, service.work.planned()
+    if first_delivery and planned == head.token:
         return
     snapshot = service.decisions.snapshot()
     desires = service.desires(snapshot)
     statuses = {(s.cluster, s.list): s for s in service.statuses.all()}
     now = service.clock()
     for registration in snapshot.clusters.values():
-        if needs_push(registration, desires, statuses, now):
+        if not planned or needs_push(registration, desires, statuses, now):
             request_push(service, registration.name, "plan", regardless=not first_delivery)
     service.work.set_planned(head.token)
 
