@@ -99,6 +99,28 @@ def test_law13_a_hostile_answer_is_a_state_and_the_next_cluster_is_served(fleet,
     assert fleet.files("hostile") == {"plc7.der": GOOD.der}
 
 
+WORDS = {Kind.HUGE: "more than 4 MiB", Kind.COMPRESSED: "compressed", Kind.REDIRECT: "redirects"}
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_law13_the_limit_that_an_answer_breaks_is_named(fleet, kind):
+    """Refused for what it is, before anything looks into it."""
+    fleet.plants["hostile"].set_fault(Fault(kind))
+    upload(fleet)
+    assert WORDS[kind] in fleet.status("hostile").detail
+
+
+def test_law13_a_404_that_speaks_of_something_else_is_no_empty_list(fleet):
+    """As from a wrong path: nothing is created for it."""
+    upload(fleet)
+    plant = fleet.plants["hostile"]
+    plant.requests.clear()
+    plant.set_fault(Fault(Kind.STATUS, status=404, methods=frozenset({"GET"})))
+    push_cluster(fleet.service, "hostile")
+    assert set(plant.requests) == {"get"}
+    assert fleet.status("hostile").state is State.BLOCKED
+
+
 def test_law13_a_cluster_that_asks_for_time_gets_it(fleet):
     fleet.plants["hostile"].set_fault(Fault(Kind.STATUS, status=429, retry_after="120"))
     upload(fleet)
