@@ -59,7 +59,7 @@ def push_cluster(service: Service, name: str, *, first_delivery: bool = True) ->
         return ()
     deadline = Deadline.after(service.push_timeout)
     lists = [definition.name for definition in registration.definitions(service.in_force(snapshot))]
-    outcomes = [_push_one(service, Task(name, list_name, deadline), first_delivery) for list_name in lists]
+    outcomes = [_push_one(service, Task(name, list_name, deadline), snapshot, first_delivery) for list_name in lists]
     due = min((s.due for s in outcomes if s.due is not None), default=None)
     try:
         service.work.set_cluster(name, ClusterWork(None, due), cleared)
@@ -90,45 +90,49 @@ class Task:
     deadline: Deadline
 
 
-def _push_one(service: Service, task: Task, first_delivery: bool) -> ListStatus:
+def _push_one(service: Service, task: Task, known: Snapshot, first_delivery: bool) -> ListStatus:
     """Push one list; whether the head has moved on is the last thing asked, in sync or not."""
-    status, head = push_list(service, task)
+    status, head = push_list(service, task, known)
     if service.decisions.head().value.token != head:
         request_push(service, task.cluster, "the head moved", regardless=not first_delivery)
     return status
 
 
-def push_list(service: Service, task: Task) -> tuple[ListStatus, str]:
+def push_list(service: Service, task: Task, known: Snapshot) -> tuple[ListStatus, str]:
     """One list of one cluster: the status as written, and the head that decided it.
 
-    What changes under way is begun anew, a few times; then the list asks to be looked at now.
+    What changes under way is begun anew, a few times; then the list asks to be looked at now. `known` says where the
+    cluster is; what decides is read after the list was observed.
     """
     status = ListStatus(task.cluster, task.list)
     for _ in range(TRIES):
         stored = service.statuses.get(task.cluster, task.list)
         status = stored.value if stored else ListStatus(task.cluster, task.list)
         try:
-            new = _attempt(service, task, status)
+            new = _attempt(service, task, status, known)
             if new != status:
                 service.statuses.put(new, stored.etag if stored else None)
         except Changed:
+            known = service.decisions.snapshot()
             continue
         _tell(status, new)
         return new, new.head
     return replace(status, due=service.clock()), service.decisions.head().value.token
 
 
-def _attempt(service: Service, task: Task, previous: ListStatus) -> ListStatus:
+def _attempt(service: Service, task: Task, previous: ListStatus, before: Snapshot) -> ListStatus:
     """Observe, then read what decides, then write what differs.
 
     Raises:
         Changed: the object, the registration or the list's definition changed under way.
     """
     now = service.clock()
-    before = service.decisions.snapshot()
     registration, definition = _task_of(service, before, task)
     if registration.paused:
-        return paused(previous, before.head.token)
+        latest = service.decisions.snapshot()
+        if _task_of(service, latest, task)[0].paused:
+            return paused(previous, latest.head.token)
+        raise Changed(f"{task.cluster} was resumed")
     try:
         sight = _observe(service, registration, definition, task.deadline)
         desires = service.desires(service.decisions.snapshot())

@@ -59,12 +59,13 @@ class TableDecisions:
 
     def snapshot(self, *, fresh: bool = False) -> Snapshot:
         """Everything, the head read before the rows; rows are read if the head is not the cached one, or `fresh`."""
-        if not fresh and (known := self._known()):
+        if not fresh and (known := self._cached_under(self.head())):
             return known
         with self._reading:
-            if not fresh and (known := self._known()):
+            head = self.head()
+            if not fresh and (known := self._cached_under(head)):
                 return known
-            self._cached = self._gathered(self.head())
+            self._cached = self._gathered(head)
             return self._cached
 
     def commit(self, writes: Sequence[Write], *, head: Head | None, on_head: str | None = None) -> None:
@@ -83,9 +84,8 @@ class TableDecisions:
         if operations:
             self._table.transact("decisions", operations)
 
-    def _known(self) -> Snapshot | None:
-        token = self.head().value.token
-        cached = self._cached
+    def _cached_under(self, head: Stored[Head]) -> Snapshot | None:
+        token, cached = head.value.token, self._cached
         return cached if token and cached.head.token == token else None
 
     def _gathered(self, head: Stored[Head]) -> Snapshot:
