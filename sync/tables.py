@@ -39,11 +39,21 @@ BOUNDED = {
 """Retries of the SDK: few and quick, as callers have time limits and redeliveries of their own."""
 
 
-class AzureTable:
-    """One table of a storage account (`table_stores.Table`); created when first written to."""
+STATUSES_A_PAGE = 100
+"""A status of a long list takes 100 KiB, and the SDK holds a page several times over while it decodes it."""
 
-    def __init__(self, client: TableClient) -> None:
+
+class AzureTable:
+    """One table of a storage account (`table_stores.Table`); created when first written to.
+
+    Args:
+        client: the SDK's.
+        page: rows asked for at once by a scan; None is the server's 1,000.
+    """
+
+    def __init__(self, client: TableClient, *, page: int | None = None) -> None:
         self._client = client
+        self._page = page
         self._what = f"table {client.table_name}"
 
     def get(self, partition: str, key: str) -> Stored[Mapping[str, Any]] | None:
@@ -61,7 +71,7 @@ class AzureTable:
         words, values = _filter(partition, prefix, due_by)
         with translated(f"scanning {self._what}"):
             try:
-                for entity in self._client.query_entities(words, parameters=values):
+                for entity in self._client.query_entities(words, parameters=values, results_per_page=self._page):
                     yield entity["RowKey"], _stored(entity)
             except ResourceNotFoundError:
                 return
@@ -173,7 +183,6 @@ def connect_tables(
         service = TableServiceClient.from_connection_string(account, **options)
     else:
         service = TableServiceClient(account, credential=credential, **options)
-    decisions, work, status = (
-        AzureTable(service.get_table_client(prefix + name)) for name in ("decisions", "work", "status")
-    )
+    decisions, work = (AzureTable(service.get_table_client(prefix + name)) for name in ("decisions", "work"))
+    status = AzureTable(service.get_table_client(prefix + "status"), page=STATUSES_A_PAGE)
     return Tables(TableDecisions(decisions), TableWork(work), TableStatuses(status), service.close)
