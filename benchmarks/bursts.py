@@ -35,7 +35,14 @@ def run() -> Report:
     return Report(
         "bursts",
         (
-            Figure("burst, 1,000 secrets in 10 s → 50 clusters: writes per list", "1", f"{sum(writes) / CLUSTERS:.1f}, at most {max(writes)}", f"{max(writes)}", "≤ 5", max(writes) <= 5),
+            Figure(
+                "burst, 1,000 secrets in 10 s → 50 clusters: writes per list",
+                "1",
+                f"{sum(writes) / CLUSTERS:.1f}, at most {max(writes)}",
+                f"{max(writes)}",
+                "≤ 5",
+                max(writes) <= 5,
+            ),
             Figure("the same: value reads per secret", "1.0", f"{reads:.2f}", f"{reads:.2f}", "1.0", reads == 1.0),
         ),
         (

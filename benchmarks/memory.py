@@ -53,7 +53,16 @@ def run() -> Report:
     floor = bare + data
     return Report(
         "memory",
-        (Figure("memory at 1,000 secrets × 1,000 clusters, peak", f"{bare:.0f} MiB imports + {data:.1f} MiB of bytes", f"{peak:.0f} MiB", f"+{peak - floor:.0f} MiB", f"≤ {GOAL:.0f} MiB above", peak - floor <= GOAL),),
+        (
+            Figure(
+                "memory at 1,000 secrets × 1,000 clusters, peak",
+                f"{bare:.0f} MiB imports + {data:.1f} MiB of bytes",
+                f"{peak:.0f} MiB",
+                f"+{peak - floor:.0f} MiB",
+                f"≤ {GOAL:.0f} MiB above",
+                peak - floor <= GOAL,
+            ),
+        ),
         (
             f"{started:.0f} MiB before anything is read from the tables (the benchmark's own imports included), {planned:.0f} MiB at the peak of a plan, "
             f"{now:.0f} MiB at the end with {OPEN_CLIENTS} clients open and {threading.active_count()} threads.",
@@ -76,8 +85,13 @@ def _fill(rig: Rig) -> float:
         der = certificate(name).der
         size += len(der)
         entry = Entry(
-            SecretKey.of(host, name), name, None, Assignment(("trust",), TAGS["trustcast-clusters"]), AT,
-            candidates=(Candidate("1", AT, True, (StoredItem(Kind.CERTIFICATE, der),), ()),), since=AT,
+            SecretKey.of(host, name),
+            name,
+            None,
+            Assignment(("trust",), TAGS["trustcast-clusters"]),
+            AT,
+            candidates=(Candidate("1", AT, True, (StoredItem(Kind.CERTIFICATE, der),), ()),),
+            since=AT,
         )
         writes.append(Write(RowName.secret(entry.key), entry, "*"))
     decisions = rig.service.decisions
@@ -88,8 +102,16 @@ def _fill(rig: Rig) -> float:
     list(rig.pool.map(lambda name: push_cluster(rig.service, name), names[1:VERIFIED]))
     for name in names[VERIFIED:]:
         status = ListStatus(
-            name, "trust", State.IN_SYNC, digest=first.digest, head=first.head, applied=first.applied,
-            thumbprints=first.thumbprints, verified=AT, changed=AT, due=AT + timedelta(days=3650),
+            name,
+            "trust",
+            State.IN_SYNC,
+            digest=first.digest,
+            head=first.head,
+            applied=first.applied,
+            thumbprints=first.thumbprints,
+            verified=AT,
+            changed=AT,
+            due=AT + timedelta(days=3650),
         )
         rig.service.statuses.put(status, None)
     return size / 2**20

@@ -26,10 +26,20 @@ _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 760, 420, 70, 30, 30, 60
 
 def markdown(reports: list[Report], remarks: str) -> str:
     """The whole page."""
-    lines = [INTRODUCTION, f"Measured on {today()}: {machine()}.\n", "| bench | floor | ours | ratio | goal | met |", "|---|---|---|---|---|---|"]
+    lines = [
+        INTRODUCTION,
+        f"Measured on {today()}: {machine()}.\n",
+        "| bench | floor | ours | ratio | goal | met |",
+        "|---|---|---|---|---|---|",
+    ]
     lines += [_row(figure) for report in reports for figure in report.figures]
     lines += ["", "## How each cost grows", "", "![how each cost grows](benchmarks-growth.svg)", "", *_growth(reports)]
-    lines += ["", "## Beside the figures", "", *(f"- {report.name}: {note}" for report in reports for note in report.notes)]
+    lines += [
+        "",
+        "## Beside the figures",
+        "",
+        *(f"- {report.name}: {note}" for report in reports for note in report.notes),
+    ]
     return "\n".join(lines) + "\n" + remarks
 
 
@@ -44,7 +54,10 @@ def _growth(reports: list[Report]) -> list[str]:
     if not sizes:
         return []
     head = "| clusters | " + " | ".join(f"{size:,}" for size in sizes) + " |"
-    rows = [f"| {name} | " + " | ".join(_number(points.get(size)) for size in sizes) + " |" for name, points in series.items()]
+    rows = [
+        f"| {name} | " + " | ".join(_number(points.get(size)) for size in sizes) + " |"
+        for name, points in series.items()
+    ]
     return [head, "|---" * (len(sizes) + 1) + "|", *rows]
 
 

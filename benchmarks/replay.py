@@ -40,9 +40,18 @@ def open_cluster(door: Door) -> ApiClient:
 
 def send(client: ApiClient, method: str, body: Any = None) -> bytes:
     """One request for the trust list's Secret."""
-    query, kind = ({}, "application/json") if method == "GET" else ({"fieldManager": "trustcast", "force": "true"}, "application/apply-patch+yaml")
+    query, kind = (
+        ({}, "application/json")
+        if method == "GET"
+        else ({"fieldManager": "trustcast", "force": "true"}, "application/apply-patch+yaml")
+    )
     prepared = client.param_serialize(
-        method, PATH, query_params=query, header_params={**_HEADERS, "Content-Type": kind}, body=body, auth_settings=["BearerToken"]
+        method,
+        PATH,
+        query_params=query,
+        header_params={**_HEADERS, "Content-Type": kind},
+        body=body,
+        auth_settings=["BearerToken"],
     )
     with time_limit(5):
         return read_body(client.call_api(*prepared, _request_timeout=5).response)
@@ -70,7 +79,10 @@ class Bare:
         except ResourceExistsError:
             pass
         self._vault = SecretClient(rig.world.facts.vault, DefaultAzureCredential())
-        self._tables_by_name = {name: self._tables.get_table_client(name) for name in ("trustcastdecisions", "trustcastwork", "trustcaststatus")}
+        self._tables_by_name = {
+            name: self._tables.get_table_client(name)
+            for name in ("trustcastdecisions", "trustcastwork", "trustcaststatus")
+        }
         self._bodies = [applied(files, size) for _ in range(64)]
         self.clusters = [open_cluster(door) for door in rig.spare]
         for client in self.clusters:
@@ -88,7 +100,10 @@ class Bare:
             case "table write":
                 self._scratch.upsert_entity(_entity(call, "row"), mode=UpdateMode.REPLACE)
             case "table transaction":
-                rows = [(TransactionOperation.UPSERT, _entity(call, key), {"mode": UpdateMode.REPLACE}) for key in ("a", "head")]
+                rows = [
+                    (TransactionOperation.UPSERT, _entity(call, key), {"mode": UpdateMode.REPLACE})
+                    for key in ("a", "head")
+                ]
                 self._scratch.submit_transaction(rows)
             case "queue send":
                 self._queue.send_message("x" * max(1, call.size // 2))
@@ -159,4 +174,10 @@ def _once(calls: list[Call]) -> Iterator[Call]:
 
 def _entity(call: Call, key: str) -> dict[str, Any]:
     thread = threading.get_ident()
-    return {"PartitionKey": "p", "RowKey": f"{key}{thread}", "schema": 1, "zlib": False, "body0": b"x" * max(1, (call.size - 120) * 3 // 4)}
+    return {
+        "PartitionKey": "p",
+        "RowKey": f"{key}{thread}",
+        "schema": 1,
+        "zlib": False,
+        "body0": b"x" * max(1, (call.size - 120) * 3 // 4),
+    }

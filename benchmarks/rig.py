@@ -171,7 +171,14 @@ class Rig:
 
     def _register(self) -> None:
         rows = [
-            Registration(d.name, {}, Access(AccessKind.KUBECONFIG, f"{d.name}-kubeconfig"), (), host=d.host, ca_sha256=d.ca_sha256)
+            Registration(
+                d.name,
+                {},
+                Access(AccessKind.KUBECONFIG, f"{d.name}-kubeconfig"),
+                (),
+                host=d.host,
+                ca_sha256=d.ca_sha256,
+            )
             for d in self.doors
         ]
         for start in range(0, len(rows), 90):
@@ -192,5 +199,3 @@ class Rig:
         """Hand events to the pool."""
         for text in events:
             self.relay.begin("event", text)
-
-

@@ -56,7 +56,9 @@ def run() -> Report:
 
 
 def _row(bench: str, floor: float, ours: float) -> Figure:
-    return Figure(bench, f"{floor * 1000:.0f} ms", f"{ours * 1000:.0f} ms", f"{ours / floor:.2f}", "≤ 1.2 ×", ours <= 1.2 * floor)
+    return Figure(
+        bench, f"{floor * 1000:.0f} ms", f"{ours * 1000:.0f} ms", f"{ours / floor:.2f}", "≤ 1.2 ×", ours <= 1.2 * floor
+    )
 
 
 def _seconds(program: str) -> float:
@@ -67,7 +69,9 @@ def _seconds(program: str) -> float:
 
 def _slowest() -> list[tuple[str, float]]:
     """The packages with the most time of their own, by `-X importtime`."""
-    done = subprocess.run([sys.executable, "-X", "importtime", "-c", FIRST_USE], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", FIRST_USE], check=True, capture_output=True, text=True
+    )
     own: dict[str, float] = {}
     for line in done.stderr.splitlines():
         parts = line.removeprefix("import time:").split("|")
