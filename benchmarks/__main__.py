@@ -1,6 +1,6 @@
 """python -m benchmarks [NAME …]: every benchmark in an interpreter of its own, or some; all of them write the page.
 
-python -m benchmarks              all, into docs/benchmarks.md and docs/benchmarks-growth.svg; exit 1 if one failed to run
+python -m benchmarks              all, into docs/benchmarks.md and its plot; exit 1 if one did not run
 python -m benchmarks push sweep   some, shown only
 """
 

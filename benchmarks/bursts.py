@@ -46,7 +46,7 @@ def run() -> Report:
             Figure("the same: value reads per secret", "1.0", f"{reads:.2f}", f"{reads:.2f}", "1.0", reads == 1.0),
         ),
         (
-            f"The last event was raised after {raised:.0f} s, the last list written after {ended:.0f} s; plans were delayed by "
-            f"{', '.join(f'{delay:.0f} s' for delay in rig.relay.delays)}.",
+            f"The last event was raised after {raised:.0f} s, the last list written after {ended:.0f} s.",
+            f"Plans were delayed by {', '.join(f'{delay:.0f} s' for delay in rig.relay.delays)}.",
         ),
     )

@@ -39,7 +39,7 @@ def run() -> Report:
             ),
         ),
         (
-            "Most of it is waiting: the host polls its queues at most every second, twice (plan, push). "
-            f"Changes within TRUSTCAST_STILL (5 s by default, {STILL} here) of each other wait 2 to 16 s more, to be gathered; the first was not counted.",
+            "Most of it is waiting: the host polls its queues at most every second, twice (plan, push).",
+            f"Changes within TRUSTCAST_STILL ({STILL} here, 5 s by default) wait 2 to 16 s more, to be gathered.",
         ),
     )

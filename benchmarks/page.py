@@ -66,7 +66,7 @@ def _number(value: float | None) -> str:
 
 
 def svg(reports: list[Report]) -> str:
-    """Lines over the number of clusters, both axes logarithmic; straight and rising by one decade a decade is linear."""
+    """Lines over the number of clusters, both axes logarithmic: what rises a decade in a decade is linear."""
     series = {name: points for report in reports for name, points in report.growth.items()}
     xs = sorted({size for points in series.values() for size in points})
     values = [value for points in series.values() for value in points.values()]
@@ -89,7 +89,8 @@ def svg(reports: list[Report]) -> str:
         parts += [f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>' for x, y in spots]
         parts.append(_text(_LEFT + 10, _TOP + 14 + 18 * place, name, "start", colour))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" font-size="12">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        'font-family="sans-serif" font-size="12">'
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n"
     )
 

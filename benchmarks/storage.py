@@ -1,7 +1,7 @@
-"""Storage operations of one change and of an idle hour, as the fleet grows: simulated in memory, every operation counted.
+"""Storage operations of one change and of an idle hour, as the fleet grows: simulated, every operation counted.
 
 The doubles make the same operations as the adapters (one contract suite holds both); at 10 clusters the requests of the
-Azure SDK are counted beside them, to show it. What Azure charges is operations: the table has the price of an idle fleet.
+Azure SDK are counted beside them, to show it. What Azure charges is operations, so the table has an idle fleet's price.
 """
 
 from __future__ import annotations
@@ -58,11 +58,14 @@ def run() -> Report:
         "storage",
         tuple(rows),
         (
-            f"At {SIZES[0]} clusters the SDKs sent {real} requests to the storage for one change; the simulation counts {changes[SIZES[0]]:.0f}.",
-            "The fewest, on paper. A change: 12 to admit it and to ask for the plan (6 reads of row, heads and configuration, the transaction, and head, "
-            "planned, mark, mark written, message), 9 to plan beside the pages of catalogue and statuses, and per cluster 3 to ask for the push (mark read, mark written, message) and 8 to push "
-            "it (mark read and cleared; the head before, between observing and deciding, and last; status read and written; the due time). "
-            "An idle hour: 9 a minute and those 11 for each verification, which are 24 to 30 minutes apart. "
+            f"At {SIZES[0]} clusters the SDKs sent {real} requests for one change; the simulation counts {changes[10]:.0f}.",
+            (
+                "The fewest of a change, on paper: 12 to admit it (6 reads of row, heads and configuration, the "
+                "transaction; head, planned, mark, mark written, message), 9 to plan beside the pages of catalogue and "
+                "statuses; per cluster 3 to ask for its push (mark read, mark written, message) and 8 to push one list "
+                "(mark read and cleared; head before, between observing and deciding, and last; status read and "
+                "written; due time). Of an idle hour: 9 a minute, and those 11 a verification, 24 to 30 minutes apart."
+            ),
             "Not counted: what the host polls by itself (up to one read a second and queue).",
         ),
         {
@@ -121,7 +124,7 @@ class _Counted:
         return self.operations.total(), took
 
     def idle_hour(self) -> int:
-        """Operations of an hour that begins half an hour after the last change; of the largest fleet, of half of one."""
+        """Operations of an hour that begins half an hour after the last change; half of one for the largest."""
         minute = timedelta(minutes=1)
         for _ in range(31):
             self.fleet.sweep(minute)
