@@ -40,8 +40,9 @@ def say(text: str, *, indent: int = 0) -> None:
 
 
 def error(text: str) -> None:
-    """A sentence on standard error."""
-    sys.stderr.write(f"trustcast: {escaped(text)}\n")
+    """A sentence on standard error, or one a line where several problems are told at once."""
+    for line in text.split("\n"):
+        sys.stderr.write(f"trustcast: {escaped(line)}\n")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, styles: Mapping[str, str] | None = None) -> None:

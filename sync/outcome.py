@@ -149,6 +149,12 @@ def paused(previous: ListStatus, head: str) -> ListStatus:
     return replace(previous, state=State.PAUSED, detail="", head=head, due=None)
 
 
+def unsettled(previous: ListStatus, now: datetime) -> ListStatus:
+    """The status of a list that others changed under every try."""
+    detail = "others change the object at the same time; it is begun anew within a minute"
+    return replace(previous, state=State.PENDING, detail=detail, attempted=now, due=now)
+
+
 def backoff(failures: int, rhythm: Rhythm) -> timedelta:
     """How long to wait after so many failures in a row: doubling, at most an hour (law 12)."""
     doubled: timedelta = rhythm.offline_first * 2 ** min(failures - 1, 20)

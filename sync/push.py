@@ -7,13 +7,13 @@ after that, as the very last act, in sync or not. Any other order was shown to l
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sync.clusters import Mode
 from sync.deadline import Deadline
 from sync.errors import Changed, TrustcastError, Unauthorized
-from sync.outcome import Pushed, failed, paused, pushed
+from sync.outcome import Pushed, failed, paused, pushed, unsettled
 from sync.plan import Plan, make_plan
 from sync.ports import ClusterWork
 from sync.requests import request_push
@@ -104,7 +104,6 @@ def push_list(service: Service, task: Task, known: Snapshot) -> tuple[ListStatus
     What changes under way is begun anew, a few times; then the list asks to be looked at now. `known` says where the
     cluster is; what decides is read after the list was observed.
     """
-    status = ListStatus(task.cluster, task.list)
     for _ in range(TRIES):
         stored = service.statuses.get(task.cluster, task.list)
         status = stored.value if stored else ListStatus(task.cluster, task.list)
@@ -117,7 +116,19 @@ def push_list(service: Service, task: Task, known: Snapshot) -> tuple[ListStatus
             continue
         _tell(status, new)
         return new, new.head
-    return replace(status, due=service.clock()), service.decisions.head().value.token
+    return _given_up(service, task), service.decisions.head().value.token
+
+
+def _given_up(service: Service, task: Task) -> ListStatus:
+    """The list changed under every try: it is said to be pending, and asks to be looked at now."""
+    stored = service.statuses.get(task.cluster, task.list)
+    before = stored.value if stored else ListStatus(task.cluster, task.list)
+    status = unsettled(before, service.clock())
+    try:
+        service.statuses.put(status, stored.etag if stored else None)
+    except Changed:
+        log.debug("%s/%s: somebody else recorded it meanwhile", task.cluster, task.list)
+    return status
 
 
 def _attempt(service: Service, task: Task, previous: ListStatus, before: Snapshot) -> ListStatus:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from sync.errors import Permanent, Temporary, Unauthorized, Unreachable
+from sync.errors import Changed, Permanent, Temporary, Unauthorized, Unreachable
 from sync.ports import RowKind
 from sync.status import State
 from tests import certs
@@ -202,3 +202,17 @@ def test_law8_a_damaged_row_keeps_no_other_from_being_served(fleet, kind):
     fleet.sweep(MINUTE)
     assert "good.der" in fleet.files("good")
     assert "a-bad.der" in fleet.files("good")
+
+
+def test_law8_a_list_that_changes_under_every_try_is_said_to_be_pending_and_is_asked_for_again(fleet):
+    fleet.upload("good", GOOD.pem, TAGS)
+    of_bad = Failing(
+        fleet.service.clusters, Changed("409"), lambda _, *of: any(getattr(o, "name", "") == "bad" for o in of)
+    )
+    calm, fleet.service = fleet.service, replace(fleet.service, clusters=of_bad)
+    fleet.work_off()
+    assert state(fleet, "bad") is State.PENDING
+    assert set(fleet.files("good")) == {"good.der"}
+    fleet.service = calm
+    fleet.sweep(MINUTE)
+    assert state(fleet, "bad") is State.IN_SYNC
