@@ -1,0 +1,95 @@
+"""A thousand clusters, three in ten of them offline: over real HTTPS, pushed by as many threads as a worker has."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from local.kubernetes import kubeconfig
+from local.kubernetes_faults import Fault, Kind
+from sync.access import ClusterAccess
+from sync.drift import check_drift
+from sync.handlers import handle_push
+from sync.kubeconfig import parse
+from sync.kubernetes_secret import Endpoint, KubernetesSecrets
+from sync.status import State
+from tests.faults.world import EVERYWHERE, certificate
+from tests.memory import MemoryVault
+from tests.service import TRUST, Fleet, registration
+
+if TYPE_CHECKING:
+    from local.kubernetes import Fleet as KubernetesStandIn
+    from local.kubernetes_cluster import Cluster
+    from sync.kubeconfig import Endpoint as Told
+    from sync.service import Service
+
+CLUSTERS = 1_000
+THREADS = 6
+PORTION = 90
+MINUTE = timedelta(minutes=1)
+
+
+def opened(at: Told) -> KubernetesSecrets:
+    return KubernetesSecrets(Endpoint(at.server, at.ca_pem, at.token), call_timeout=30)
+
+
+def push_all(fleet: Fleet) -> int:
+    """Work off the pushes that are waiting, on threads; how many there were."""
+    messages = []
+    while message := fleet.queues.take("push"):
+        messages.append(message)
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(lambda each: handle_push(fleet.service, each.text, each.dequeued), messages))
+    for message in messages:
+        fleet.queues.done(message)
+    return len(messages)
+
+
+def states(service: Service) -> dict[State, int]:
+    found = [status.state for status in service.statuses.all()]
+    return {state: found.count(state) for state in set(found)}
+
+
+def test_a_thousand_clusters_of_which_three_in_ten_are_offline_and_come_back(kubernetes: KubernetesStandIn) -> None:
+    """A change while 300 of 1,000 are down → the 700 have it after one push each, the 300 are offline and asked ever
+    more rarely, no message is left over; once they are back each catches up by its own due time, by one write.
+    """
+    fleet, credentials = Fleet(), MemoryVault()
+    fleet.service = replace(fleet.service, clusters=ClusterAccess(credentials, opened))
+    clusters: dict[str, Cluster] = {}
+    for number in range(CLUSTERS):
+        name = f"edge-{number:04}"
+        cluster = clusters[name] = kubernetes.add(name)
+        credentials.set(name, kubeconfig(cluster), tags={"trustcast-credential": name})
+        if number % 10 < 3:
+            cluster.set_fault(Fault(Kind.DOWN))
+    ca_sha256 = parse(kubeconfig(clusters["edge-0000"])).ca_sha256
+    registrations = [
+        replace(registration(name), host=cluster.server.removeprefix("https://"), ca_sha256=ca_sha256)
+        for name, cluster in clusters.items()
+    ]
+    for at in range(0, CLUSTERS, PORTION):
+        fleet.enrol(*registrations[at : at + PORTION])
+    away = {name for name, cluster in clusters.items() if cluster._fault}
+    fleet.upload("plc1-der", certificate("plc1").pem, EVERYWHERE)
+    fleet.deliver_event()
+    fleet.clock.move(MINUTE)
+    fleet.deliver("plan")
+
+    assert push_all(fleet) == CLUSTERS
+    assert states(fleet.service) == {State.IN_SYNC: CLUSTERS - len(away), State.OFFLINE: len(away)}
+    assert {name for name, c in clusters.items() if not c.files(TRUST.namespace, TRUST.object)} == away
+    fleet.clock.move(MINUTE)
+    fleet.work_off()
+    assert not any(fleet.queues.waiting.values())
+
+    for name in away:
+        clusters[name].set_fault(None)
+    fleet.clock.move(MINUTE)
+    check_drift(fleet.service)
+    assert push_all(fleet) == len(away)
+    assert states(fleet.service) == {State.IN_SYNC: CLUSTERS}
+    assert all(set(c.files(TRUST.namespace, TRUST.object)) == {"plc1.der"} for c in clusters.values())
+    assert all(c.requests["apply"] == 1 for c in clusters.values())
