@@ -206,18 +206,19 @@ def already_revoked(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]], la
 
 def revoked_certificates(chosen: Mapping[SecretKey, Offer]) -> frozenset[str]:
     """SHA-256 of the chosen certificates that a chosen, enabled CRL of their own issuer revokes."""
-    certificates = [c for offer in chosen.values() for c in offer.certificates()]
+    by_issuer: dict[bytes, list[Certificate]] = defaultdict(list)
+    by_subject: dict[bytes, list[Certificate]] = defaultdict(list)
+    for certificate in (c for offer in chosen.values() for c in offer.certificates()):
+        by_issuer[certificate.issuer_name].append(certificate)
+        by_subject[certificate.subject_name].append(certificate)
     return frozenset(
         certificate.sha256
         for offer in chosen.values()
         if offer.candidate.enabled
         for crl in offer.crls()
-        for certificate in certificates
+        for certificate in by_issuer[crl.issuer_name]
         if certificate.serial in crl.revoked
-        and certificate.issuer_name == crl.issuer_name
-        and any(
-            issued(ca, crl) and issued(ca, certificate) for ca in certificates if ca.subject_name == crl.issuer_name
-        )
+        and any(issued(ca, crl) and issued(ca, certificate) for ca in by_subject[crl.issuer_name])
     )
 
 
