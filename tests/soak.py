@@ -89,9 +89,14 @@ class Soak:
     done: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
     certificates: int = 0
+    told: list[str] = field(default_factory=list)
 
     def plant(self, name: str) -> StandIn:
         return self.stack.plants[name]  # type: ignore[return-value]
+
+    def tell(self, what: str, about: str = "") -> None:
+        self.done[what] += 1
+        self.told.append(f"{utc_now():%H:%M:%S} {what} {about}")
 
     # What owners do. Each changes the vault or a cluster, and the model by the same words.
 
@@ -104,7 +109,7 @@ class Soak:
         value = made.pem + made.key_pem if bad == "key" else text
         self.stack.vault.set(secret.name, value, tags=_tags(secret) if tagged or not secret.versions else None)
         secret.uploaded(Version(None if bad else made.der, expired=bad == "expired"))
-        self.done[f"upload {bad}".strip()] += 1
+        self.tell(f"upload {bad}".strip(), f"{secret.name} {'tagged' if tagged else ''}")
 
     def create(self) -> None:
         lists = frozenset(self.random.choice(LISTS[1:]))
@@ -128,22 +133,22 @@ class Soak:
         number = secret.versions.index(version)
         found = self.stack.vault.secrets.versions(secret.name)[number]
         self.stack.vault.update(secret.name, found.id, enabled=version.enabled)
-        self.done["enable" if version.enabled else "disable"] += 1
+        self.tell("enable" if version.enabled else "disable", f"{secret.name} version {number}")
 
     def retag(self, secret: Secret) -> None:
         secret.assigned(frozenset(self.random.choice(LISTS)), self.random.choice(list(SELECTORS)))
         self.stack.vault.secrets.update(secret.name, "", Properties(tags=_tags(secret)))
-        self.done["tags"] += 1
+        self.tell("tags", f"{secret.name} {sorted(secret.lists)} {secret.clusters}")
 
     def delete(self, secret: Secret) -> None:
         self.stack.vault.secrets.delete(secret.name)
         secret.removed()
-        self.done["delete"] += 1
+        self.tell("delete", secret.name)
 
     def recover(self, secret: Secret) -> None:
         self.stack.vault.secrets.recover(secret.name)
         secret.recovered()
-        self.done["recover"] += 1
+        self.tell("recover", secret.name)
 
     def act(self, secret: Secret) -> None:
         """One kind of change of one secret: the only one of this round."""
@@ -170,20 +175,21 @@ class Soak:
             elif name.startswith("foreign-"):
                 del foreign[name]
         self.plant(cluster).edit(OBJECTS[list_name], change)
-        self.done["hand edit"] += 1
+        self.tell("hand edit", f"{cluster}/{list_name} {sorted(change)}")
 
     # A round, and its end.
 
     def round(self, *, kill: bool) -> None:
-        self.stack.events.treat(self.random.choice(TREATMENTS))
+        self.told.append(f"round: {(treatment := self.random.choice(TREATMENTS))}")
+        self.stack.events.treat(treatment)
         for name in self.random.sample(list(CLUSTERS), self.random.randint(0, 2)):
-            self.plant(name).cluster.set_fault(self.random.choice(TROUBLE))
-            self.done["cluster in trouble"] += 1
+            self.plant(name).cluster.set_fault(fault := self.random.choice(TROUBLE))
+            self.tell("cluster in trouble", f"{name} {fault.kind} {fault.status}")
         if self.random.random() < 0.3:
             self.stack.vault.faults.add(
                 VaultFault(status=self.random.choice([429, 503]), times=self.random.randint(1, 5))
             )
-            self.done["vault in trouble"] += 1
+            self.tell("vault in trouble")
         acted = self.random.sample(
             list(self.model.secrets.values()), min(len(self.model.secrets), self.random.randint(0, 6))
         )
@@ -204,7 +210,7 @@ class Soak:
         time.sleep(self.random.random())  # in the midst of what was begun
         self.stack.stop_host(signal.SIGKILL)
         self.stack.start_host()
-        self.done["kill"] += 1
+        self.tell("kill")
 
     def _end_trouble(self) -> None:
         for name in CLUSTERS:
@@ -234,9 +240,9 @@ class Soak:
             try:
                 approve(self.service, removal.held.digest)
             except TrustcastError:  # it changed since it was shown, or the vault is busy: the next look sees
-                self.done["approval refused"] += 1
+                self.tell("approval refused", removal.held.cause)
             else:
-                self.done["approval"] += 1
+                self.tell("approval", removal.held.cause)
 
     def difference(self) -> str:
         """The first list that is not as it must be, in words; empty if there is none."""
@@ -301,8 +307,9 @@ def soak(minutes: float, seed: int) -> str:
 
 
 def _evidence(run: Soak) -> str:
-    """What helps to understand a difference: the last lines of the host's log."""
-    return "".join(f"\n  {line[:256]}" for line in run.stack.log.read_text().splitlines()[-20:])
+    """What helps to understand a difference: what was done last, and the last lines of the host's log."""
+    log = run.stack.log.read_text().splitlines()[-20:]
+    return "".join(f"\n  {line[:256]}" for line in (*run.told[-30:], *log))
 
 
 def main() -> int:
