@@ -41,7 +41,7 @@ local: setup  ## the stack with nothing in it, until Ctrl-C
 	@$(BIN)/python -m local.stack
 
 test: setup  ## all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	@$(BIN)/python -m pytest -n 4 --dist loadfile tests
 
 check: setup  ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check

@@ -17,6 +17,7 @@ from sync.handlers import handle_event, handle_plan, handle_push
 from sync.lists import CONNECTOR_NAMESPACE, Configuration, ListDefinition, WatchedVault
 from sync.ports import RowKind, RowName, Write
 from sync.service import Rhythm, Service
+from sync.table_decisions import MOST_WRITES
 from tests.certs import NOW
 from tests.memory import MemoryCluster, MemoryDecisions, MemoryQueues, MemoryStatuses, MemoryVault, MemoryWork
 
@@ -115,7 +116,9 @@ class Fleet:
     def enrol(self, *registrations: Registration) -> None:
         """Write registrations as they are, without asking what they take."""
         writes = [Write(RowName(RowKind.CLUSTER, each.name), each, "*") for each in registrations]
-        self.decisions.commit(writes, head=self.service.next_head(self.decisions.head().value))
+        for start in range(0, len(writes), MOST_WRITES):
+            portion = writes[start : start + MOST_WRITES]
+            self.decisions.commit(portion, head=self.service.next_head(self.decisions.head().value))
         for each in registrations:
             self.clusters.setdefault(each.name, MemoryCluster())
 

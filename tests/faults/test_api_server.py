@@ -62,6 +62,7 @@ def fleet(world: World) -> World:
     world.add("well")
     world.upload("plc1-der", certificate("plc1").pem)
     world.work_off()
+    world.sweep(MINUTE)  # the first listing of a vault asks for a push of everybody
     return world
 
 
