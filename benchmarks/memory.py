@@ -36,7 +36,7 @@ def run() -> Report:
         data = _fill(rig)
         started = memory_of("VmRSS")
         head = rig.service.decisions.head().value
-        rig.service.work.set_planned("")
+        rig.service.work.set_planned("another head")
         rig.relay.held = []
         plan_fleet(rig.service)
         planned, asked = memory_of("VmHWM"), len(rig.relay.held)
