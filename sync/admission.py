@@ -155,24 +155,29 @@ def _unreadable(old: Entry | None, key: SecretKey, look: Look, assigned: Assigne
 def vault_versions(vault: Vault, key: SecretKey) -> tuple[VersionProperties, ...]:
     """The secret's versions, newest first.
 
-    `created` has whole seconds: where the two newest tie, a read by name tells which is current. A secret with more
-    versions than are paged is known by the vault's listing and, only if that says assigned, a read by name.
+    `created` has whole seconds: where the newest tie, a read by name tells which is current; if it is refused, one that
+    is disabled is. A secret with more versions than are paged is known by the vault's listing and, only if that says
+    assigned, a read by name.
     """
     found = vault.versions(key.name)
     versions = found.items
-    tie = len(versions) > 1 and versions[0].created == versions[1].created
-    if found.complete and not tie:
+    tied = [v for v in versions if v.created == versions[0].created]
+    if found.complete and len(tied) <= 1:
         return versions
     if not found.complete:
         listed = next((s for s in vault.listing() if s.name.casefold() == key.name), None)
         if listed is None or listed.managed or LISTS_TAG not in listed.tags or not listed.enabled:
             return versions
-    elif not any(LISTS_TAG in v.tags for v in versions) or not versions[0].enabled or versions[0].managed:
+    elif not any(LISTS_TAG in v.tags for v in versions) or not any(v.enabled for v in tied) or versions[0].managed:
         return versions
     try:
         current = vault.read(key.name, None).properties
     except NotFound:
         return versions
+    except Changed:
+        if not found.complete or all(v.enabled for v in tied):
+            raise
+        return (*sorted(tied, key=lambda v: v.enabled), *versions[len(tied) :])
     return (current, *(v for v in versions if v.version != current.version))
 
 

@@ -180,6 +180,27 @@ def test_a_first_version_disabled_between_its_event_and_its_reading(plant: World
     assert set(plant.on("plant")) == {"plc1.der", "plc2.der"}
 
 
+def test_the_newest_of_one_second_disabled(plant: World) -> None:
+    """Two versions within one second, which whole seconds do not tell apart, and the newer one disabled once
+    it was in force → its file leaves with the next look, whichever of their names sorts first; enabled, it is back.
+    """
+    names = [f"tie{number}-der" for number in range(6)]
+    versions = {}
+    for name in names:
+        plant.upload(name, certificate(name).pem)
+        versions[name] = plant.upload(name, certificate(name, "renewed").pem)
+    plant.work_off()
+    newest = {f"tie{number}.der": certificate(name, "renewed").der for number, name in enumerate(names)}
+    steady = {"plc1.der": certificate("plc1").der}
+    assert plant.on("plant") == steady | newest
+    for enabled in (False, True):
+        for name, version in versions.items():
+            plant.clock.move(timedelta(days=2))  # more than a few removals within a day would be held
+            plant.site.vault.update(name, version, enabled=enabled)
+            plant.sweep(MINUTE)
+        assert plant.on("plant") == (steady | newest if enabled else steady)
+
+
 def test_a_secret_deleted_between_its_event_and_its_reading(plant: World) -> None:
     """Deleted before its new version could be read → the event comes back and finds it gone; its file leaves."""
     plant.upload("plc1-der", certificate("plc1", "renewed").pem)
