@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -132,24 +133,32 @@ def test_a_token_that_is_refused_until_a_new_one_is_stored(real: RealFleet) -> N
 
 
 def test_an_account_without_the_role(real: RealFleet) -> None:
-    """403 → unauthorized, the detail says what to bind; with the Role it goes on."""
-    cluster = real.servers[SICK]
-    cluster.kubectl("create", "serviceaccount", "bare", "-n", CONNECTOR_NAMESPACE)
+    """403 → unauthorized, and nothing lost; with a Role it goes on."""
+    cluster, namespace = real.servers[SICK], ("-n", CONNECTOR_NAMESPACE)
+    cluster.kubectl("create", "serviceaccount", "bare", *namespace)
+    cluster.kubectl("create", "role", "bare", *namespace, "--verb=get,create,patch", "--resource=secrets")
     try:
         token = cluster.service_account_token(CONNECTOR_NAMESPACE, "bare")
         real.store_credential(SICK, token)
         real.fleet.service = replace(real.fleet.service, clusters=ClusterAccess(real.credentials, real._open))
         real.upload("plc2")
-        assert real.state() is State.UNAUTHORIZED
-        role = ("rolebinding", "bare", "-n", CONNECTOR_NAMESPACE)
-        cluster.kubectl("create", *role, "--clusterrole=admin", f"--serviceaccount={CONNECTOR_NAMESPACE}:bare")
-        with cluster.client(token) as account:  # the API server learns of it a moment later
-            while account.get(f"/api/v1/namespaces/{CONNECTOR_NAMESPACE}/secrets").status_code == HTTPStatus.FORBIDDEN:
-                pass
+        assert (real.state(), real.on(SICK)) == (State.UNAUTHORIZED, {"plc1.der"})
+        account = f"--serviceaccount={CONNECTOR_NAMESPACE}:bare"
+        cluster.kubectl("create", "rolebinding", "bare", *namespace, "--role=bare", account)
+        _await_right(cluster, token)
         assert real.catches_up()
     finally:
-        cluster.kubectl("delete", "rolebinding", "bare", "-n", CONNECTOR_NAMESPACE, "--ignore-not-found")
-        cluster.kubectl("delete", "serviceaccount", "bare", "-n", CONNECTOR_NAMESPACE)
+        for kind in ("rolebinding", "role", "serviceaccount"):
+            cluster.kubectl("delete", kind, "bare", *namespace, "--ignore-not-found")
+
+
+def _await_right(cluster: RealCluster, token: str) -> None:
+    """The API server learns of a binding a moment after it was made."""
+    end = time.monotonic() + 15
+    path = f"/api/v1/namespaces/{CONNECTOR_NAMESPACE}/secrets/{TRUST.object}"
+    with cluster.client(token) as account:
+        while account.get(path).status_code == HTTPStatus.FORBIDDEN:
+            assert time.monotonic() < end, "the Role never counted"
 
 
 def test_an_immutable_secret(real: RealFleet) -> None:
