@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from statistics import mean
 from typing import TYPE_CHECKING
 
 from benchmarks.figures import Figure, Report, memory_of
@@ -25,22 +26,24 @@ def push() -> Report:
     with Rig(CLUSTERS, spare=CLUSTERS) as rig:
         rig.change({f"plc{n:02}": certificate(f"plc{n:02}").pem for n in range(SECRETS)})
         body = applied(SECRETS, len(certificate("plc00").der))
-        floor = [_bare(rig, body)]  # the first creates the objects
+        _bare(rig, body)  # creates the objects
         _gather(rig, 0)
+        floor = [_bare(rig, body)]
         in_memory = _in_memory(rig)
+        floor.append(_bare(rig, body))
         with Traffic() as traffic:
             _gather(rig, 1)
             rig.world.forget()
             took = rig.relay.release()
         asked = rig.world.requests()
         credentials = sum(n for kind, n in asked.items() if kind.startswith("credentials"))
-        floor += [_bare(rig, body)]
+        floor.append(_bare(rig, body))
         storage = sum(n for kind, n in traffic.kinds().items() if kind.startswith("table"))
     return Report(
         "push",
         (
-            _row("push one change to 1,000 clusters, storage included", floor, took),
-            _row("the same with the stores in memory: our code and the client", floor, in_memory),
+            _row("push one change to 1,000 clusters, storage included", floor[1:], took),
+            _row("the same with the stores in memory: our code and the client", floor[:2], in_memory),
         ),
         (
             f"The push of 1,000 clusters made {asked.get('get', 0)} GET and {asked.get('apply', 0)} applies.",
@@ -51,7 +54,8 @@ def push() -> Report:
 
 
 def _row(bench: str, floor: list[float], took: float) -> Figure:
-    rate, bare = CLUSTERS / took, CLUSTERS / min(floor)
+    """The floor is the mean of what was measured just before and just after."""
+    rate, bare = CLUSTERS / took, CLUSTERS / mean(floor)
     return Figure(
         bench,
         f"{bare:.0f} clusters/s",
