@@ -122,7 +122,7 @@ def _judged(
     service: Service, old: Entry | None, source: Source, watched: WatchedVault, configuration: Configuration
 ) -> Entry:
     """Look at the secret, reading the value of a version only if it is new, assigned and may decide."""
-    look = Look(service.clock(), vault_versions(source.vault, source.key), {})
+    look = Look(service.clock(), _in_known_order(vault_versions(source.vault, source.key), old), {})
     assigned = assign(look.versions, watched, configuration)
     assignment = assigned.assignment or (old.assignment if old else None)
     if assignment is not None and assignment.lists:
@@ -179,6 +179,13 @@ def vault_versions(vault: Vault, key: SecretKey) -> tuple[VersionProperties, ...
             raise
         return (*sorted(tied, key=lambda v: v.enabled), *versions[len(tied) :])
     return (current, *(v for v in versions if v.version != current.version))
+
+
+def _in_known_order(versions: tuple[VersionProperties, ...], old: Entry | None) -> tuple[VersionProperties, ...]:
+    """Behind the newest, versions of one second in the order that was found while one of them was the newest."""
+    known = {version: at for at, version in enumerate(old.known)} if old else {}
+    older = sorted(versions[1:], key=lambda v: (-v.created.timestamp(), known.get(v.version, -1)))
+    return (*versions[:1], *older)
 
 
 def _write(

@@ -119,7 +119,9 @@ class Soak:
         self.upload(secret)
 
     def renew(self, secret: Secret) -> None:
-        for _ in range(self.random.randint(1, 3)):
+        """One to three versions, each in a second of its own: the order within one is more than the vault tells."""
+        for number in range(self.random.randint(1, 3)):
+            time.sleep(1.0 if number else 0)
             self.upload(
                 secret, bad=self.random.choice(["", "", "", "expired", "key"]), tagged=self.random.random() < 0.5
             )

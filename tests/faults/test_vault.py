@@ -15,7 +15,7 @@ from sync.errors import Temporary
 from sync.findings import Code
 from sync.handlers import handle_event
 from sync.secret import SecretKey
-from tests.faults.world import certificate
+from tests.faults.world import EVERYWHERE, certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,6 +199,23 @@ def test_the_newest_of_one_second_disabled(plant: World) -> None:
             plant.site.vault.update(name, version, enabled=enabled)
             plant.sweep(MINUTE)
         assert plant.on("plant") == (steady | newest if enabled else steady)
+
+
+def test_the_tags_of_one_second_once_a_newer_version_came(plant: World) -> None:
+    """Two versions within one second, the newer one unassigned, then a version without tags → the catalogue remembers
+    which of the two was current, which the vault can no longer tell: the secret stays off every list.
+    """
+    names = [f"tie{number}-der" for number in range(6)]
+    for name in names:
+        plant.upload(name, certificate(name).pem)
+        newer = plant.upload(name, certificate(name, "renewed").pem)
+        plant.work_off()
+        plant.clock.move(timedelta(days=2))
+        plant.site.vault.update(name, newer, tags=EVERYWHERE | {"trustcast-lists": "none"})
+        plant.sweep(MINUTE)
+        plant.upload(name, certificate(name, "renewed again").pem, None)
+        plant.work_off()
+    assert set(plant.on("plant")) == {"plc1.der"}
 
 
 def test_a_secret_deleted_between_its_event_and_its_reading(plant: World) -> None:
