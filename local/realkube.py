@@ -122,9 +122,7 @@ class RealCluster:
         config: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [
-                {"name": "c", "cluster": {"server": self.server, "certificate-authority-data": authority}}
-            ],
+            "clusters": [{"name": "c", "cluster": {"server": self.server, "certificate-authority-data": authority}}],
             "users": [{"name": "u", "user": {"token": token or self.admin_token}}],
             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "x",
@@ -215,9 +213,7 @@ class RealCluster:
         deadline = time.monotonic() + _START_SECONDS
         with self.client() as client:
             while not _is_ready(client):
-                ended = next(
-                    (name for name, process in self._running.items() if process.poll() is not None), None
-                )
+                ended = next((name for name, process in self._running.items() if process.poll() is not None), None)
                 if ended or time.monotonic() > deadline:
                     raise RuntimeError(self._complaint(ended or "kube-apiserver"))
                 time.sleep(0.05)
