@@ -12,7 +12,7 @@ import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -125,11 +125,6 @@ def names_of(entry: Entry) -> frozenset[str]:
 def files_of(entry: Entry, candidate: Candidate) -> tuple[tuple[str, Item], ...]:
     """The files that a candidate gives: name and item."""
     return file_names(entry.name, entry.assignment, tuple(stored.item for stored in candidate.items))
-
-
-@lru_cache(maxsize=4096)
-def _selector(text: str) -> Selector:
-    return Selector.parse(text)
 
 
 def offers(entry: Entry, definition: ListDefinition) -> tuple[Offer, ...]:
@@ -278,8 +273,8 @@ class Desires:
             (host, text)
             for host, text in self._selectors
             if (vault := self.configuration.vault(host)) is not None
-            and _selector(vault.clusters).matches(labels)
-            and _selector(text).matches(labels)
+            and Selector.parse(vault.clusters).matches(labels)
+            and Selector.parse(text).matches(labels)
         )
 
     @cached_property
