@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -28,6 +28,7 @@ PARSED_ITEMS = 2048
 """How many parsed items are remembered; a parsed certificate takes a few kilobytes."""
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+_Extensions = dict[type[x509.ExtensionType], Any]
 
 _USAGE_BITS = (
     *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
@@ -150,19 +151,20 @@ def pem(item: Item) -> bytes:
 
 
 def _certificate(loaded: x509.Certificate, der: bytes) -> Certificate:
-    subject, issuer = loaded.subject.rfc4514_string(), loaded.issuer.rfc4514_string()
+    subject = _rendered(loaded.subject)
+    issuer = subject if loaded.issuer == loaded.subject else _rendered(loaded.issuer)
     key, key_bits = _key(loaded)
-    extensions = loaded.extensions
+    extensions = _by_kind(loaded.extensions)
     usage = _extension(extensions, x509.KeyUsage)
     constraints = _extension(extensions, x509.BasicConstraints)
     return Certificate(
         der=der,
         sha256=hashlib.sha256(der).hexdigest(),
-        subject=printable(subject),
-        issuer=printable(issuer),
+        subject=subject.shown,
+        issuer=issuer.shown,
         common_name=_common_name(loaded.subject),
-        subject_name=_comparable(subject),
-        issuer_name=_comparable(issuer),
+        subject_name=subject.comparable,
+        issuer_name=issuer.comparable,
         serial=loaded.serial_number,
         not_before=loaded.not_valid_before_utc,
         not_after=loaded.not_valid_after_utc,
@@ -172,31 +174,36 @@ def _certificate(loaded: x509.Certificate, der: bytes) -> Certificate:
         signature=_signature(loaded),
         key_usage=None if usage is None else _bits(usage),
         has_basic_constraints=constraints is not None,
-        is_ca=_is_ca(loaded, constraints, usage),
+        is_ca=_is_ca(loaded, extensions),
         application_uri=_application_uri(extensions),
     )
 
 
 def _revocation_list(loaded: x509.CertificateRevocationList, der: bytes) -> RevocationList:
-    issuer = loaded.issuer.rfc4514_string()
-    number = _extension(loaded.extensions, x509.CRLNumber)
+    issuer = _rendered(loaded.issuer)
+    extensions = _by_kind(loaded.extensions)
+    number = _extension(extensions, x509.CRLNumber)
     entries = list(loaded)
     return RevocationList(
         der=der,
         sha256=hashlib.sha256(der).hexdigest(),
-        issuer=printable(issuer),
-        issuer_name=_comparable(issuer),
+        issuer=issuer.shown,
+        issuer_name=issuer.comparable,
         number=None if number is None else number.crl_number,
         this_update=loaded.last_update_utc,
         next_update=loaded.next_update_utc,
         revoked=frozenset(entry.serial_number for entry in entries),
-        unsupported=_incomplete(loaded.extensions, entries),
+        unsupported=_incomplete(extensions, loaded.extensions, entries),
         signature=_signature(loaded),
     )
 
 
-def _extension(extensions: x509.Extensions, kind: type[_Extension]) -> _Extension | None:
-    return next((each.value for each in extensions if isinstance(each.value, kind)), None)
+def _by_kind(extensions: x509.Extensions) -> _Extensions:
+    return {type(each.value): each.value for each in extensions}
+
+
+def _extension(extensions: _Extensions, kind: type[_Extension]) -> _Extension | None:
+    return extensions.get(kind)
 
 
 def _key(loaded: x509.Certificate) -> tuple[str, int]:
@@ -236,18 +243,30 @@ def _common_name(name: x509.Name) -> str:
     return str(found[-1].value) if found else ""
 
 
+class _Rendered(NamedTuple):
+    """A name as text to show, and as bytes to compare."""
+
+    shown: str
+    comparable: bytes
+
+
+def _rendered(name: x509.Name) -> _Rendered:
+    text = name.rfc4514_string()
+    return _Rendered(printable(text), _comparable(text))
+
+
 def _comparable(name: str) -> bytes:
     """Equal for names that RFC 5280 §7.1 calls equal: string types, case and runs of blanks do not count."""
     return " ".join(name.split()).casefold().encode("utf-8", "surrogatepass")
 
 
-def _application_uri(extensions: x509.Extensions) -> str | None:
+def _application_uri(extensions: _Extensions) -> str | None:
     names = _extension(extensions, x509.SubjectAlternativeName)
     uris = names.get_values_for_type(x509.UniformResourceIdentifier) if names is not None else []
     return uris[0] if uris else None
 
 
-def _is_ca(loaded: x509.Certificate, constraints: x509.BasicConstraints | None, usage: x509.KeyUsage | None) -> bool:
+def _is_ca(loaded: x509.Certificate, extensions: _Extensions) -> bool:
     """Whether it is meant to issue certificates.
 
     - Version 1 has no extensions: a self-signed one is an old root (RFC 5280 §6.1.4 (k) leaves it to the
@@ -256,12 +275,13 @@ def _is_ca(loaded: x509.Certificate, constraints: x509.BasicConstraints | None, 
       §4.2.1.9).
     - With CA:TRUE it is one, unless it is an application's own certificate (`_is_application`).
     """
+    constraints = _extension(extensions, x509.BasicConstraints)
     if constraints is None:
         return loaded.version is x509.Version.v1 and _self_signed(loaded)
-    return constraints.ca and not _is_application(loaded, constraints, usage)
+    return constraints.ca and not _is_application(loaded, extensions, constraints.path_length)
 
 
-def _is_application(loaded: x509.Certificate, constraints: x509.BasicConstraints, usage: x509.KeyUsage | None) -> bool:
+def _is_application(loaded: x509.Certificate, extensions: _Extensions, path_length: int | None) -> bool:
     """A self-signed OPC UA application certificate, though it carries CA:TRUE and keyCertSign.
 
     OPC 10000-6 §6.2.2: a self-signed one shall include keyCertSign, and where its cA flag is TRUE its path
@@ -269,10 +289,11 @@ def _is_application(loaded: x509.Certificate, constraints: x509.BasicConstraints
     (§6.2.4), an application does not. Server names alone are no proof: the CA of a Kubernetes cluster has
     one, so a path length of 0 is asked for as well.
     """
-    names = _extension(loaded.extensions, x509.SubjectAlternativeName)
-    if names is None or constraints.path_length not in (None, 0) or (usage is not None and usage.crl_sign):
+    names = _extension(extensions, x509.SubjectAlternativeName)
+    usage = _extension(extensions, x509.KeyUsage)
+    if names is None or path_length not in (None, 0) or (usage is not None and usage.crl_sign):
         return False
-    leaf_only = constraints.path_length == 0
+    leaf_only = path_length == 0
     if not any(isinstance(each, x509.UniformResourceIdentifier) for each in names) and not leaf_only:
         return False
     return ((usage is not None and usage.digital_signature) or leaf_only) and _self_signed(loaded)
@@ -282,7 +303,9 @@ def _self_signed(loaded: x509.Certificate) -> bool:
     return loaded.issuer == loaded.subject and verifies(loaded, loaded)
 
 
-def _incomplete(extensions: x509.Extensions, entries: list[x509.RevokedCertificate]) -> str | None:
+def _incomplete(
+    extensions: _Extensions, all_of_them: x509.Extensions, entries: list[x509.RevokedCertificate]
+) -> str | None:
     """Why a CRL is not the complete one of its issuer (RFC 5280 §5.2.4, §5.2.5, §5.3.3)."""
     if _extension(extensions, x509.DeltaCRLIndicator) is not None:
         return "a delta CRL"
@@ -291,9 +314,9 @@ def _incomplete(extensions: x509.Extensions, entries: list[x509.RevokedCertifica
         return "an indirect CRL"
     if point is not None:
         return "a CRL for one distribution point, or for some certificates or reasons only"
-    unknown = [each for each in extensions if each.critical and isinstance(each.value, x509.UnrecognizedExtension)]
+    unknown = [each for each in all_of_them if each.critical and isinstance(each.value, x509.UnrecognizedExtension)]
     return f"a CRL with the critical extension {unknown[0].oid.dotted_string}" if unknown else None
 
 
 def _of_another_issuer(entry: x509.RevokedCertificate) -> bool:
-    return _extension(entry.extensions, x509.CertificateIssuer) is not None
+    return any(isinstance(each.value, x509.CertificateIssuer) for each in entry.extensions)
