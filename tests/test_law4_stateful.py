@@ -346,24 +346,24 @@ Owners.TestCase.settings = settings(
 TestLaws3And4Statefully = Owners.TestCase
 
 
-BROKEN = {
-    "no limits": ("sync.admission.must_wait", lambda *_, **__: False),
-    "no memory of 24 hours": ("sync.admission.removal_rows", lambda *_: ()),
-    "no permission means no secret": ("sync.admission.vault_versions", lambda vault, key: _forgiving(vault, key.name)),
-    "an approval of whatever the row loses": ("sync.removals.digest", lambda row, _: sha256(row.encode()).hexdigest()),
-    "an older version in the place of one disabled": ("sync.desired.offers", lambda entry, of: _enabled(entry, of)),
-}
-
-
-def _forgiving(vault, name: str):
+def _forgiving(vault, key):
     try:
-        return vault.versions(name).items
+        return vault.versions(key.name).items
     except Unauthorized:
         return ()
 
 
 def _enabled(entry, definition):
     return offers(replace(entry, candidates=tuple(c for c in entry.candidates if c.enabled)), definition)
+
+
+BROKEN = {
+    "no limits": ("sync.admission.must_wait", lambda *_, **__: False),
+    "no memory of 24 hours": ("sync.admission.removal_rows", lambda *_: ()),
+    "no permission means no secret": ("sync.admission.vault_versions", _forgiving),
+    "an approval of whatever the row loses": ("sync.removals.digest", lambda row, _: sha256(row.encode()).hexdigest()),
+    "an older version in the place of one disabled": ("sync.desired.offers", _enabled),
+}
 
 
 @pytest.mark.parametrize("how", BROKEN)
