@@ -60,11 +60,7 @@ def push_cluster(service: Service, name: str, *, first_delivery: bool = True) ->
     deadline = Deadline.after(service.push_timeout)
     lists = [definition.name for definition in registration.definitions(service.in_force(snapshot))]
     outcomes = [_push_one(service, Task(name, list_name, deadline), snapshot, first_delivery) for list_name in lists]
-    due = min((s.due for s in outcomes if s.due is not None), default=None)
-    try:
-        service.work.set_cluster(name, ClusterWork(None, due), cleared)
-    except Changed:
-        log.debug("%s was asked for again meanwhile; its due time stays", name)
+    _set_due(service, name, min((s.due for s in outcomes if s.due is not None), default=None), cleared)
     return tuple(outcomes)
 
 
@@ -79,6 +75,26 @@ def _clear_mark(service: Service, name: str) -> str | None:
         except Changed:
             continue
     return "none: the row changes too fast, and whoever changes it asks for a push"
+
+
+def _set_due(service: Service, name: str, due: datetime | None, cleared: str | None) -> None:
+    """Set when the cluster is due again; where it was asked for or pushed meanwhile, the earlier time holds.
+
+    Another push that ended in between knows nothing of what this one met: its later time would leave a list that asks
+    to be looked at now, or a cluster that is offline, to wait for the next verification.
+    """
+    work, etag = ClusterWork(None, due), cleared
+    for _ in range(TRIES):
+        try:
+            service.work.set_cluster(name, work, etag)
+        except Changed:
+            stored = service.work.cluster(name)
+            if stored is None or due is None or (stored.value.due is not None and stored.value.due <= due):
+                return
+            work, etag = ClusterWork(stored.value.mark, due), stored.etag
+        else:
+            return
+    log.debug("%s changes too fast, and whoever changes it sets its due time", name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sync.errors import Unreachable
+from sync.push import push_cluster
 from sync.status import State
 from tests import certs
 from tests.laws.failing import Failing
@@ -49,6 +50,23 @@ def test_law12_it_is_called_offline_with_its_next_attempt_in_its_row(fleet):
     assert (status(fleet).state, status(fleet).failures) == (State.OFFLINE, 1)
     assert status(fleet).due == fleet.work.cluster(FAR).value.due == fleet.clock() + timedelta(seconds=30)
     assert status(fleet, "near").state is State.IN_SYNC
+
+
+def test_law12_the_earlier_due_time_holds_where_another_push_ended_meanwhile(fleet):
+    begun = []
+
+    def drops(*_):
+        if not begun:
+            begun.append("the push that loses its link while another runs and ends well")
+            fleet.clusters[FAR] = fleet.real
+            push_cluster(fleet.service, FAR)
+            fleet.clusters[FAR] = dropping
+        return True
+
+    fleet.clusters[FAR] = dropping = Failing(fleet.real, Unreachable("no connection"), drops)
+    push_cluster(fleet.service, FAR)
+    assert status(fleet).state is State.OFFLINE
+    assert fleet.work.cluster(FAR).value.due == status(fleet).due
 
 
 def test_law12_attempts_back_off_to_an_hour_and_never_end(fleet):
