@@ -6,6 +6,8 @@ import traceback
 from contextlib import closing, contextmanager
 
 import pytest
+from azure.core.pipeline import PipelineContext, PipelineRequest
+from azure.core.rest import HttpRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +26,7 @@ from sync.errors import (
     Unreachable,
 )
 from sync.vault import Disabled, KeyVault
-from sync.vault_limits import ReadBudget
+from sync.vault_limits import BoundedCalls, ReadBudget
 from tests.contract.vaults import FixedCredential, IssuedCredential
 
 PLANTED = "PLANTED-VALUE-93b1"
@@ -237,6 +239,35 @@ def test_no_link_to_another_host_is_followed(stand_in, vault, call, other):
     with pytest.raises(Permanent):
         CALLS[call](vault)
     assert stand_in.faults.count(call) == 1
+
+
+@pytest.mark.parametrize("link", ["https://kv1.vault.azure.net:443/secrets", "https://KV1.vault.azure.net/secrets"])
+def test_azures_links_name_its_port_and_are_followed(link):
+    """As in the sample response of "Get Secrets" in the REST reference."""
+    ask("https://kv1.vault.azure.net", link)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://kv1.vault.azure.net:8443/secrets",
+        "http://kv1.vault.azure.net:443/secrets",
+        "https://kv1.vault.azure.net.example/secrets",
+        "https://kv1.vault.azure.net:x/secrets",
+        "https://user@kv1.vault.azure.net/secrets",
+        "https://kv2.vault.azure.net:443/secrets",
+    ],
+)
+def test_no_other_host_port_or_scheme_is_asked(link):
+    """Law 13: a vault's link to its next page goes to that vault or nowhere."""
+    with pytest.raises(Permanent):
+        ask("https://kv1.vault.azure.net", link)
+
+
+def ask(vault_url, url):
+    """Have a request held to a vault, as the pipeline does before it is sent."""
+    bounds = BoundedCalls(vault_url, ReadBudget(1, longest_wait=0))
+    bounds.on_request(PipelineRequest(HttpRequest("GET", url), PipelineContext(None)))
 
 
 def test_a_listing_that_never_ends_is_an_error(stand_in, vault, monkeypatch):
