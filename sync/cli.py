@@ -112,18 +112,24 @@ def _bytes(path: Path) -> bytes:
 @clusters.command("add")
 def clusters_add(
     name: Cluster,
-    credential: Annotated[str, typer.Option(help="Secret in the credentials vault that holds its kubeconfig.")],
+    credential: Annotated[
+        str | None, typer.Option(help="Secret in the credentials vault that holds its kubeconfig; new ones need it.")
+    ] = None,
     label: Annotated[list[str] | None, typer.Option(help="key=value; repeat for several.")] = None,
-    list_name: Annotated[list[str] | None, typer.Option("--list", help="A list it has; none means all.")] = None,
-    mode: Annotated[str, typer.Option(help="repair, or report: nothing is ever written to it.")] = "repair",
+    list_name: Annotated[
+        list[str] | None,
+        typer.Option("--list", help="A list it has, with what differs: NAME[,FIELD=VALUE]…; repeat for several."),
+    ] = None,
+    mode: Annotated[str | None, typer.Option(help="repair, or report: nothing is ever written to it.")] = None,
     confirm: Annotated[bool, typer.Option("--confirm", help="Accept another host or CA than registered.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Register a cluster, or change its registration; its host and CA are pinned."""
+    """Register a cluster, or change its registration. What is not named stays; its host and CA are pinned."""
     from sync.cli_fleet import show_registered
     from sync.enrolment import Wish, enrol
 
-    wish = Wish(name, credential, tuple(label or ()), tuple(list_name or ()), mode, confirm)
+    labels, lists = (tuple(each) if each else None for each in (label, list_name))
+    wish = Wish(name, credential, labels, lists, mode, confirm)
     registration, held = enrol(_service(), wish)
     show_registered(registration, held, as_json=as_json)
     _answer(held is None)

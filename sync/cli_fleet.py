@@ -79,7 +79,7 @@ def _cluster_row(registration: Registration) -> tuple[str, ...]:
     return (
         registration.name,
         ",".join(f"{k}={v}" for k, v in sorted(registration.labels.items())),
-        ",".join(override.name for override in registration.lists) or "all",
+        " ".join(map(str, registration.lists)) or "all",
         "paused" if registration.paused else registration.mode.value,
         registration.host,
         registration.access.secret,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = '{"name": "plant-1", "labels": {"site": "hamburg"}, "access": {"secret": "plant-1-kubeconfig"}}'
 LABELS_EXAMPLE = "site=hamburg,env=prod"
+LIST_EXAMPLE = "trust,object=plant-1-trust-list,accept=expired"
 
 _SECRET_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -67,6 +68,14 @@ class ListOverride:
     object: str | None = None
     delivery: Delivery | None = None
     policy: Policy | None = None
+
+    def __str__(self) -> str:
+        """As `parse_list` reads it."""
+        policy = self.policy or Policy()
+        fields = [("namespace", self.namespace), ("object", self.object), ("delivery", self.delivery)]
+        fields += [("accept", code) for code in sorted(policy.accept)]
+        fields += [("reject", code) for code in sorted(policy.reject)]
+        return ",".join((self.name, *(f"{field}={value}" for field, value in fields if value)))
 
     def applied(self, definition: ListDefinition) -> ListDefinition:
         """The definition with what differs on this cluster."""
@@ -188,6 +197,32 @@ def parse_labels(text: str) -> dict[str, str]:
         labels[key] = value
     refuse([*problems, *_label_problems(labels)], example=LABELS_EXAMPLE)
     return labels
+
+
+def parse_list(text: str) -> dict[str, object]:
+    """A list of a registration (one of its `lists`) as `NAME` or `NAME,field=value,…` spells it.
+
+    The fields are those of a list's definition, with `accept` and `reject`, its policy's, once for each code.
+
+    Raises:
+        Invalid: with every problem, in words.
+    """
+    name, *words = (word.strip() for word in text.split(","))
+    fields: dict[str, object] = {"name": name}
+    policy: dict[str, list[str]] = {}
+    problems = [] if name else ["a list has no name"]
+    for word in words:
+        field, sign, value = (part.strip() for part in word.partition("="))
+        if not sign or not value:
+            problems.append(f"'{printable(word)}' is no field; write field=value")
+        elif field in PolicyInput.__struct_fields__:
+            policy.setdefault(field, []).append(value)
+        elif field in fields:
+            problems.append(f"'{printable(field)}' is given twice")
+        else:
+            fields[field] = value
+    refuse(problems, example=LIST_EXAMPLE)
+    return {"policy": policy or None} | fields
 
 
 def _json(given: Mapping[str, object]) -> bytes:

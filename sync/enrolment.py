@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sync.access import pinned
-from sync.clusters import parse_labels, parse_registration
+from sync.clusters import parse_labels, parse_list, parse_registration
+from sync.errors import Invalid
 from sync.steering import register
 
 if TYPE_CHECKING:
@@ -17,13 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A registration as asked for; `confirm` accepts another host or CA than was pinned before."""
+    """A registration as asked for; None keeps what is registered, or the default where nothing is.
+
+    Attributes:
+        name: the cluster's.
+        credential: its secret in the credentials vault; a new cluster needs one.
+        labels: `key=value` each; all that it is to have.
+        lists: `NAME` or `NAME,field=value,…` each; all that it is to have, and told in full.
+        mode: `repair` or `report`; by default `repair`.
+        confirm: another host or CA than was pinned before is accepted.
+    """
 
     name: str
-    credential: str
-    labels: tuple[str, ...] = ()
-    lists: tuple[str, ...] = ()
-    mode: str = "repair"
+    credential: str | None = None
+    labels: tuple[str, ...] | None = None
+    lists: tuple[str, ...] | None = None
+    mode: str | None = None
     confirm: bool = False
 
 
@@ -37,19 +47,30 @@ def enrol(service: Service, wish: Wish) -> tuple[Registration, Held | None]:
         Permanent: the credential is not acceptable, or points elsewhere than pinned and `confirm` is not set.
         Invalid: the registration is not acceptable; the message names every problem.
     """
-    endpoint = service.clusters.endpoint(wish.name, wish.credential)
-    snapshot = service.decisions.snapshot()
+    snapshot = service.decisions.snapshot(fresh=True)
     before = snapshot.clusters.get(wish.name)
+    credential = wish.credential or (before.access.secret if before else None)
+    if credential is None:
+        raise Invalid(f"{wish.name} is not registered yet: say which secret holds its kubeconfig, --credential SECRET")
+    endpoint = service.clusters.endpoint(wish.name, credential)
     if before is not None and not wish.confirm:
         pinned(endpoint, before)
-    given = {
-        "name": wish.name,
-        "access": {"secret": wish.credential},
-        "labels": parse_labels(",".join(wish.labels)),
-        "lists": [{"name": name} for name in wish.lists],
-        "mode": wish.mode,
-        "paused": before.paused if before else False,
-    }
+    given = {"name": wish.name, **_kept(before), **_asked(wish), "access": {"secret": credential}}
     configuration = service.in_force(snapshot)
     registration = parse_registration(given, configuration, host=endpoint.host, ca_sha256=endpoint.ca_sha256)
     return registration, register(service, registration)
+
+
+def _kept(before: Registration | None) -> dict[str, object]:
+    return {field: getattr(before, field) for field in ("labels", "lists", "mode", "paused")} if before else {}
+
+
+def _asked(wish: Wish) -> dict[str, object]:
+    asked: dict[str, object] = {}
+    if wish.labels is not None:
+        asked["labels"] = parse_labels(",".join(wish.labels))
+    if wish.lists is not None:
+        asked["lists"] = [parse_list(each) for each in wish.lists if wish.lists != ("",)]
+    if wish.mode is not None:
+        asked["mode"] = wish.mode
+    return asked

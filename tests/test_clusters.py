@@ -7,17 +7,19 @@ import pytest
 
 from sync.clusters import (
     EXAMPLE,
+    LIST_EXAMPLE,
     Access,
     AccessKind,
     ListOverride,
     Mode,
     Registration,
     parse_labels,
+    parse_list,
     parse_registration,
 )
 from sync.errors import Invalid
 from sync.findings import Code
-from sync.lists import DEFAULT_LISTS, Configuration, Policy, WatchedVault
+from sync.lists import DEFAULT_LISTS, Configuration, Delivery, Policy, WatchedVault
 
 CONFIGURATION = Configuration((WatchedVault("https://kv1.vault.azure.net"),), DEFAULT_LISTS)
 CA = "a" * 64
@@ -53,6 +55,24 @@ def test_a_registration_is_read_from_json_text_with_all_its_fields():
     assert registration.labels == {"site": "hamburg"}
     assert registration.lists == (ListOverride("trust", object="other", policy=Policy(frozenset({Code.EXPIRED}))),)
     assert (registration.mode, registration.paused) == (Mode.REPORT, True)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        ListOverride("trust"),
+        ListOverride("trust", object="other"),
+        ListOverride("issuer", "plant", "other", Delivery.SECRET, Policy(frozenset({Code.EXPIRED, Code.WEAK_KEY}))),
+        ListOverride("trust", policy=Policy(reject=frozenset({Code.CA_IN_TRUST_LIST}))),
+    ],
+    ids=str,
+)
+def test_a_list_is_shown_as_it_is_given(override):
+    assert parse({"lists": [parse_list(str(override))]}).lists == (override,)
+
+
+def test_the_example_of_a_list_is_accepted():
+    assert str(parse({"lists": [parse_list(LIST_EXAMPLE)]}).lists[0]) == LIST_EXAMPLE
 
 
 def test_the_example_is_accepted():

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from sync.clusters import Mode
+from sync.clusters import ListOverride, Mode
 from sync.enrolment import Wish, enrol
 from sync.errors import Invalid, NotFound, Permanent
+from sync.findings import Code
 from sync.kubeconfig import Endpoint
+from sync.lists import Delivery, Policy
 from sync.steering import set_paused
 from tests.service import Fleet, Targets
 
@@ -69,6 +71,51 @@ def test_a_changed_registration_stays_paused(fleet):
     assert registered(fleet).paused
 
 
+TOLD_APART = (
+    "trust,namespace=plant,object=own-list,delivery=secret,accept=expired,accept=weak-key,reject=no-application-uri"
+)
+
+
+def test_a_list_may_differ_on_one_cluster(fleet):
+    made, _ = enrol(fleet.service, Wish("edge", "good", lists=(TOLD_APART,)))
+    policy = Policy(frozenset({Code.EXPIRED, Code.WEAK_KEY}), frozenset({Code.NO_APPLICATION_URI}))
+    assert made.lists == (ListOverride("trust", "plant", "own-list", Delivery.SECRET, policy),)
+
+
+@pytest.mark.parametrize("lists", [("trust",), (TOLD_APART,)])
+def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet, lists):
+    before, _ = enrol(fleet.service, Wish("edge", "good", ("site=hamburg",), lists, "report"))
+    fleet.credentials.endpoints["good"] = pointing("elsewhere:6443", OTHER_CA)
+    after, _ = enrol(fleet.service, Wish("edge", confirm=True))
+    assert after == replace(before, host="elsewhere:6443", ca_sha256=OTHER_CA) == registered(fleet)
+
+
+@pytest.mark.parametrize(
+    ("wish", "changed"),
+    [
+        (Wish("edge", "other"), "access"),
+        (Wish("edge", labels=("site=oz",)), "labels"),
+        (Wish("edge", labels=("",)), "labels"),
+        (Wish("edge", lists=("trust,object=another",)), "lists"),
+        (Wish("edge", lists=("trust",)), "lists"),
+        (Wish("edge", lists=("",)), "lists"),
+        (Wish("edge", mode="repair"), "mode"),
+    ],
+)
+def test_what_is_named_is_told_in_full_and_changes_alone(fleet, wish, changed):
+    fleet.credentials.endpoints["other"] = pointing()
+    before, _ = enrol(fleet.service, Wish("edge", "good", ("site=hamburg", "env=prod"), (TOLD_APART,), "report"))
+    after, _ = enrol(fleet.service, wish)
+    assert getattr(after, changed) != getattr(before, changed)
+    assert replace(after, **{changed: getattr(before, changed)}) == before
+
+
+def test_an_empty_label_or_list_is_none_of_them(fleet):
+    enrol(fleet.service, Wish("edge", "good", ("site=hamburg",), ("trust",)))
+    after, _ = enrol(fleet.service, Wish("edge", labels=("",), lists=("",)))
+    assert (dict(after.labels), after.lists) == ({}, ())
+
+
 @pytest.mark.parametrize(
     ("wish", "error", "word"),
     [
@@ -78,6 +125,17 @@ def test_a_changed_registration_stays_paused(fleet):
         (Wish("edge", "good", ("site=a", "site=b")), Invalid, "given twice"),
         (Wish("edge", "good", (), ("nowhere",)), Invalid, "not defined; there are trust"),
         (Wish("edge", "good", mode="wild"), Invalid, "mode"),
+        (Wish("edge"), Invalid, "--credential"),
+        (Wish("edge", "good", lists=("trust,object",)), Invalid, "'object' is no field; write field=value"),
+        (Wish("edge", "good", lists=("trust,colour=red",)), Invalid, "colour"),
+        (Wish("edge", "good", lists=("trust,name=other",)), Invalid, "'name' is given twice"),
+        (Wish("edge", "good", lists=("trust,object=a,object=b",)), Invalid, "'object' is given twice"),
+        (Wish("edge", "good", lists=("trust", "trust")), Invalid, "defined twice"),
+        (Wish("edge", "good", lists=("trust", "")), Invalid, "has no name"),
+        (Wish("edge", "good", lists=("trust,delivery=arm",)), Invalid, "not available"),
+        (Wish("edge", "good", lists=("trust,object=!",)), Invalid, "no name of a Kubernetes object"),
+        (Wish("edge", "good", lists=("trust,accept=revoked",)), Invalid, "nothing can waive"),
+        (Wish("edge", "good", lists=("trust,accept=nonsense",)), Invalid, "nonsense"),
     ],
 )
 def test_what_cannot_be_registered_is_said_and_not_written(fleet, wish, error, word):
