@@ -83,5 +83,7 @@ class BoundedCalls(SansIOHTTPPolicy[Any, Any]):
 
 
 def _origin(url: str) -> tuple[str, str]:
+    """Where a request goes. Azure's links to the next page name https's own port, the URLs of vaults do not."""
     parts = urlsplit(url)
-    return parts.scheme.casefold(), parts.netloc.casefold()
+    scheme, host = parts.scheme.casefold(), parts.netloc.casefold()
+    return scheme, host.removesuffix(":443") if scheme == "https" else host
