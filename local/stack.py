@@ -22,6 +22,7 @@ import httpx
 
 from local.azure_cli import AzureCli, resource_manager
 from local.azurite import Azurite
+from local.children import Child
 from local.eventgrid import EventGrid
 from local.eventgrid_events import Subscription
 from local.identity import Identity
@@ -81,7 +82,7 @@ class Stack:
         self._watch = watch
         self._python = python
         self._open = ExitStack()
-        self._host: subprocess.Popen[bytes] | None = None
+        self._host: Child | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -143,12 +144,11 @@ class Stack:
         port = self.host_url.rpartition(":")[2]
         keys = {"HOST_SYSTEM_KEY": EVENT_KEY, "HOST_MASTER_KEY": MASTER_KEY, "PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
-            self._host = subprocess.Popen(
+            self._host = Child(
                 [self._python, "-m", "local.host", "--app", str(ROOT), "--port", port],
-                cwd=ROOT,
-                env={**os.environ, **self.environment, **keys},
-                stdout=log,
-                stderr=log,
+                output=log,
+                environment={**os.environ, **self.environment, **keys},
+                folder=ROOT,
             )
         self._await_host()
 
@@ -156,7 +156,7 @@ class Stack:
         transport = httpx.HTTPTransport(retries=0)
         with httpx.Client(transport=transport, timeout=5, trust_env=False) as client:
             for _ in range(600):
-                if self._host is None or self._host.poll() is not None:
+                if self._host is None or not self._host.running:
                     raise RuntimeError(f"the host ended: {self.log.read_text()[-2000:]}")
                 try:
                     if client.get(f"{self.host_url}/admin/host/status", headers=_MASTER).is_success:
@@ -169,12 +169,7 @@ class Stack:
     def stop_host(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop the host, or kill it."""
         if self._host is not None:
-            self._host.send_signal(how)
-            try:
-                self._host.wait(20)
-            except subprocess.TimeoutExpired:
-                self._host.kill()
-                self._host.wait()
+            self._host.end(how)
             self._host = None
 
     def run_function(self, name: str) -> None:

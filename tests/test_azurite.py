@@ -1,16 +1,12 @@
 """Azurite as the storage of the local stack."""
 
-import os
-import select
-import subprocess
-import sys
-
 import pytest
 from azure.core.exceptions import ResourceExistsError, ServiceRequestError
 from azure.data.tables import TableClient
 from azure.storage.queue import QueueClient
 
 from local.azurite import Azurite
+from tests.owners import left_behind
 
 
 def queue_of(azurite, name="work"):
@@ -65,13 +61,4 @@ def test_what_keeps_it_from_starting_is_told(tmp_path):
 
 
 def test_it_ends_with_the_process_that_started_it_even_one_that_is_killed():
-    program = "from local.azurite import *; a = Azurite().start(); print(a._process.pid, flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as starter:
-        ended = os.pidfd_open(int(starter.stdout.readline()))
-        starter.kill()
-    try:
-        assert select.select([ended], [], [], 30)[0], "Azurite is still there"
-    finally:
-        os.close(ended)
+    assert left_behind("from local.azurite import Azurite; a = Azurite().start()") == []

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.owners import left_behind
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from local.realkube import RealCluster
 
 
@@ -54,6 +58,16 @@ def test_a_frozen_api_server_answers_nothing(real_cluster: RealCluster) -> None:
     finally:
         real_cluster.thaw()
     real_cluster.revive()
+
+
+def test_its_programs_end_with_an_owner_that_is_killed(kube_programs: Path, tmp_path: Path) -> None:
+    program = f"""
+from pathlib import Path
+from local.realkube import RealCluster
+cluster = RealCluster.start(Path({str(tmp_path)!r}), Path({str(kube_programs)!r}))
+cluster.__enter__()
+"""
+    assert left_behind(program, at_least=4) == []
 
 
 def test_kubectl_says_why_it_failed(real_cluster: RealCluster) -> None:
