@@ -14,7 +14,7 @@ from sync.errors import Invalid
 from sync.findings import Code, Finding, Severity, printable
 from sync.lists import NO_LIST
 from sync.rules import WAIVABLE
-from sync.selectors import EVERY_CLUSTER, Selector, both
+from sync.selectors import EVERY_CLUSTER, Selector
 from sync.x509_items import Item, RevocationList, pem
 
 if TYPE_CHECKING:
@@ -101,10 +101,9 @@ def assign(versions: tuple[VersionProperties, ...], vault: WatchedVault, configu
     return _by_default(versions[0], vault) if versions else Assigned(NOWHERE)
 
 
-def reaches(assignment: Assignment, vault: WatchedVault, labels: Mapping[str, str]) -> bool:
-    """Whether the secret goes to a cluster with these labels: its selector within the vault's ceiling."""
-    ceiling, wanted = Selector.parse(vault.clusters), Selector.parse(assignment.clusters)
-    return bool(assignment.lists) and both(ceiling, wanted).matches(labels)
+def reaches(clusters: str, vault: WatchedVault, labels: Mapping[str, str]) -> bool:
+    """Whether an assignment's selector, within its vault's ceiling, selects a cluster with these labels."""
+    return Selector.parse(vault.clusters).matches(labels) and Selector.parse(clusters).matches(labels)
 
 
 def file_names(secret_name: str, assignment: Assignment, items: tuple[Item, ...]) -> tuple[tuple[str, Item], ...]:

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sync.assignment import content, file_names
+from sync.assignment import content, file_names, reaches
 from sync.chain import issued, may_sign_crls, named_issuer
 from sync.delivery import delivery_findings
 from sync.findings import Code, Finding
 from sync.rules import verdict
-from sync.selectors import Selector
 from sync.x509_items import Certificate, Item, RevocationList
 
 if TYPE_CHECKING:
@@ -272,9 +271,7 @@ class Desires:
         return frozenset(
             (host, text)
             for host, text in self._selectors
-            if (vault := self.configuration.vault(host)) is not None
-            and Selector.parse(vault.clusters).matches(labels)
-            and Selector.parse(text).matches(labels)
+            if (vault := self.configuration.vault(host)) is not None and reaches(text, vault, labels)
         )
 
     @cached_property
@@ -319,7 +316,7 @@ class Desires:
             and definition.name in entry.assignment.lists
             and (entry.key.vault, entry.assignment.clusters) in where
             and vault is not None
-            and (vault.lists is None or definition.name in vault.lists)
+            and vault.allows(definition.name)
         )
 
     def _evaluate(self, definition: ListDefinition, where: frozenset[tuple[str, str]]) -> Desired:

@@ -107,11 +107,6 @@ class Selector:
         return all(requirement.matches(labels) for requirement in self.requirements)
 
 
-def both(one: Selector, other: Selector) -> Selector:
-    """The clusters that both select."""
-    return Selector(tuple(dict.fromkeys(one.requirements + other.requirements)))
-
-
 def label_problem(key: str, value: str) -> str | None:
     """What is wrong with a label by Kubernetes' syntax rules, in words; None if nothing is."""
     prefix, slash, name = key.rpartition("/")

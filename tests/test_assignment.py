@@ -210,11 +210,7 @@ def test_a_secret_that_is_no_certificate_is_left_alone_without_a_word():
 )
 def test_law_13_the_vaults_ceiling_narrows_the_selector(ceiling, tag, labels, expected):
     vault = WatchedVault(VAULT.url, clusters=ceiling)
-    assert reaches(Assignment(("trust",), tag), vault, labels) is expected
-
-
-def test_an_unassigned_secret_reaches_no_cluster():
-    assert not reaches(NOWHERE, VAULT, {})
+    assert reaches(tag, vault, labels) is expected
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.errors import Invalid
-from sync.selectors import Operator, Requirement, Selector, both, label_problem
+from sync.selectors import Operator, Requirement, Selector, label_problem
 
 NAMES = st.from_regex(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,8}[A-Za-z0-9])?", fullmatch=True)
 KEYS = st.one_of(NAMES, st.tuples(st.sampled_from(["example.com", "a.b"]), NAMES).map("/".join))
@@ -98,18 +98,6 @@ def test_what_is_no_selector_is_refused_with_the_reason_and_an_example(text, com
 @given(SELECTORS)
 def test_the_text_of_a_selector_reads_back_as_the_same(selector):
     assert Selector.parse(selector.text) == selector
-
-
-@given(SELECTORS, SELECTORS, LABELS)
-def test_both_selects_exactly_what_each_selects(one, other, labels):
-    together = both(one, other).matches(labels)
-    assert together is (one.matches(labels) and other.matches(labels))
-
-
-@given(SELECTORS)
-def test_both_with_every_cluster_or_itself_changes_nothing(selector):
-    assert both(Selector.parse("*"), selector) == selector
-    assert both(selector, selector) == selector
 
 
 @given(KEYS, VALUES, LABELS)
