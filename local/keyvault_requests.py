@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from azure.keyvault.secrets import ApiVersion
 
 from local.keyvault_pages import PAGE_SIZE
 from local.keyvault_secrets import Properties, Refused
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+_API_VERSIONS = tuple(version.value for version in ApiVersion)  # newest first
 
 
 class Attributes(msgspec.Struct):
@@ -48,9 +51,13 @@ class CertificateBody(msgspec.Struct):
 
 
 def need_api_version(request: Request) -> None:
-    """Refuse a request that names no API version."""
-    if not request.query_params.get("api-version"):
+    """Refuse a request that names no API version, or one that the SDK does not know."""
+    asked = request.query_params.get("api-version")
+    if not asked:
         raise Refused(400, "BadParameter", "The api-version query parameter is required.")
+    if asked not in _API_VERSIONS:
+        advice = f"Consider using the latest supported version ({_API_VERSIONS[0]})."
+        raise Refused(400, "BadParameter", f"The specified version ({asked}) is not recognized. {advice}")
 
 
 def page_size(request: Request) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 _MAX_VALUE_BYTES = 25 * 1024
@@ -135,6 +135,8 @@ class Secrets:
             if name.casefold() in self._deleted:
                 raise _deleted_but_recoverable(name)
             versions = self._live.setdefault(name.casefold(), [])
+            if key_id is None:
+                _check_unmanaged("set", versions)
             added = self._new(versions[0].name if versions else name, value, properties, key_id)
             versions.append(added)
         self._raised(added)
@@ -188,6 +190,7 @@ class Secrets:
         """Soft-delete a secret with all its versions."""
         with self._lock:
             self.get(name)
+            _check_unmanaged("delete", self._live[name.casefold()])
             deleted = Deleted(tuple(self._live.pop(name.casefold())), self._now())
             self._deleted[name.casefold()] = deleted
         return deleted
@@ -246,6 +249,12 @@ def _either(new: Any, old: Any) -> Any:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise _bad_parameter(f"The request URI contains an invalid name: {name}")
+
+
+def _check_unmanaged(operation: str, versions: Sequence[Version]) -> None:
+    if any(version.managed for version in versions):
+        message = f'Operation "{operation}" is not allowed as this object\'s lifetime is managed by Key Vault.'
+        raise Refused(403, "Forbidden", message, inner="SecretManagedByKeyVault")
 
 
 def _bad_parameter(message: str) -> Refused:

@@ -161,6 +161,19 @@ def test_the_secret_behind_a_certificate_is_managed_and_has_a_key(vault, client)
     assert listed.key_id is None
 
 
+@pytest.mark.parametrize("change", ["set", "delete"])
+def test_the_secret_behind_a_certificate_is_changed_by_key_vault_alone(vault, client, change):
+    """As recorded from Azure in the tests of its SDKs, for exactly these operations."""
+    version = vault.add_certificate("owned", "x")
+    with pytest.raises(HttpResponseError) as raised:
+        client.set_secret("owned", "y") if change == "set" else client.begin_delete_secret("owned")
+    assert (raised.value.status_code, raised.value.error.code) == (403, "Forbidden")
+    assert raised.value.error.innererror == {"code": "SecretManagedByKeyVault"}
+    assert client.get_secret("owned").properties.version == version
+    vault.add_certificate("owned", "renewed")
+    assert client.get_secret("owned").value == "renewed"
+
+
 def test_a_page_has_at_most_25_and_some_are_empty(vault, client):
     for number in range(130):
         vault.set("paged", str(number))
@@ -237,10 +250,12 @@ def test_an_expired_token_is_refused(vault):
     assert not later.accepts(old, resource)
 
 
-def test_a_request_without_an_api_version_is_refused(vault, authority, identity):
+@pytest.mark.parametrize("params", [{}, {"api-version": ""}, {"api-version": "1999-01-01"}])
+def test_a_request_without_an_api_version_that_is_known_is_refused(vault, authority, identity, params):
     trust = ssl.create_default_context(cafile=authority.ca_file)
-    answer = httpx.get(f"{vault.url}/secrets", headers=token(identity, vault), verify=trust)
+    answer = httpx.get(f"{vault.url}/secrets", params=params, headers=token(identity, vault), verify=trust)
     assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "BadParameter"
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"value": 1}', b'{"value": "x", "tags": []}'])
