@@ -61,7 +61,7 @@ other: setup
 	    exec $(MAKE) --no-print-directory setup PYTHON=$$p; fi; done; echo "no Python $(OTHER) was found" >&2
 
 e2e: setup other  ## the same against real servers: kube-apiserver, the Azure CLI; both workers
-	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$($(BIN)/python -m local.realkube build)}" $(BIN)/python -m pytest tests/e2e
+	@programs=$$($(BIN)/python -m local.realkube build) && KUBEBUILDER_ASSETS="$$programs" $(BIN)/python -m pytest tests/e2e
 
 bench: setup  ## figures beside their floors, into docs/benchmarks.md
 	@$(BIN)/python -m benchmarks

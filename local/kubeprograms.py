@@ -18,6 +18,10 @@ _PACKAGES = {
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
+_WANTED = (
+    "There is no kube-apiserver: install Go 1.25 or later (https://go.dev/dl), which builds one in some minutes, "
+    "or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl."
+)
 
 
 def programs_folder() -> Path:
@@ -46,7 +50,7 @@ def _pinned() -> str:
 def _build(folder: Path) -> None:
     go = shutil.which("go")
     if go is None:
-        raise RuntimeError("Go 1.25 or later is needed to build a kube-apiserver; or set KUBEBUILDER_ASSETS")
+        raise RuntimeError(_WANTED)
     for program, package in _PACKAGES.items():
         print(f"building {program}, once; the three take several minutes", file=sys.stderr, flush=True)
         subprocess.run(

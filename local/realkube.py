@@ -232,4 +232,7 @@ def _free_ports(count: int) -> list[int]:
 if __name__ == "__main__":
     if sys.argv[1:] != ["build"]:
         sys.exit("usage: python -m local.realkube build")
-    print(programs_folder())
+    try:
+        print(programs_folder())
+    except RuntimeError as error:
+        sys.exit(str(error))
