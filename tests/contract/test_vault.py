@@ -18,6 +18,14 @@ def under_test(request, tmp_path_factory):
         yield opened
 
 
+@pytest.fixture(autouse=True)
+def known_difference(request, under_test):
+    """A test that is known to fail against this vault must fail: one that passes is told, and taken off the list."""
+    reason = under_test.differs.get(request.node.originalname)
+    if reason:
+        request.node.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+
+
 @pytest.fixture
 def vault(under_test):
     return under_test.vault
@@ -81,6 +89,11 @@ def test_a_new_version_drops_the_tags_and_the_content_type_of_the_old_one(vault,
 def test_a_value_is_read_as_it_was_set(vault, seed, name, value):
     seed.set(name, value)
     assert vault.read(name, None).value == value
+
+
+def test_a_value_may_be_empty(vault, seed, name):
+    seed.set(name, "")
+    assert vault.read(name, None).value == ""
 
 
 def test_without_a_version_the_newest_is_read(vault, seed, name):

@@ -2,9 +2,12 @@
 
 Another implementation joins by an opener in `OPENERS`: a context manager that yields a `VaultUnderTest`.
 
-Environment of another vault (Azure's own, or an emulator): `TRUSTCAST_TEST_VAULT_URL`, `TRUSTCAST_TEST_VAULT_CA` (a
-file; absent: public CAs), `TRUSTCAST_TEST_VAULT_CREDENTIAL` (a bearer token, or `default` for
-`DefaultAzureCredential`), `TRUSTCAST_TEST_VAULT_API_VERSION` (absent: the SDK's newest).
+Environment of another vault (Azure's own, or an emulator); `docs/vaults.md` has worked commands:
+    TRUSTCAST_TEST_VAULT_URL          the suite is run against it too
+    TRUSTCAST_TEST_VAULT_CA           a file of CAs; absent: public CAs
+    TRUSTCAST_TEST_VAULT_CREDENTIAL   a bearer token; absent: `DefaultAzureCredential`
+    TRUSTCAST_TEST_VAULT_API_VERSION  absent: the SDK's newest
+    TRUSTCAST_TEST_VAULT_DIFFERS      a key of `DIFFERENCES`: those tests must fail; absent: none may
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from azure.core.credentials import AccessToken
@@ -36,6 +39,23 @@ if TYPE_CHECKING:
 ENVIRONMENT = "TRUSTCAST_TEST_VAULT_"
 FAR_FUTURE = 4_102_444_800  # 2100-01-01
 
+_NOT_FOUND = "answers 404 with a code of its own where Azure says SecretNotFound, so absence is not proven"
+_NO_VERSIONS = f"{_NOT_FOUND}; and 404 where Azure lists no versions"
+DIFFERENCES: dict[str, dict[str, str]] = {
+    "lowkey-vault": {
+        "test_a_secret_that_never_was_has_no_versions": _NO_VERSIONS,
+        "test_a_secret_that_never_was_cannot_be_read": _NOT_FOUND,
+        "test_a_version_that_never_was_cannot_be_read": _NOT_FOUND,
+        "test_what_is_not_there_cannot_be_updated": _NOT_FOUND,
+        "test_a_deleted_secret_is_gone_from_everywhere": _NO_VERSIONS,
+        "test_a_name_means_the_same_in_any_case": "tells names apart by case; Azure's identifiers have none",
+        "test_a_disabled_version_is_listed_and_not_read": "answers 404 where Azure says 403 SecretDisabled",
+        "test_a_disabled_newest_version_is_not_passed_over_for_an_older_one": "answers 404 where Azure says 403",
+        "test_a_value_may_be_empty": "refuses an empty value, which Azure takes",
+    },
+}
+"""By vault: the tests that must fail against it, and why. In each, Azure is documented or recorded to pass."""
+
 
 class Seed(Protocol):
     """Changes a vault as its owners do, past the interface under test."""
@@ -55,10 +75,15 @@ class Seed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VaultUnderTest:
-    """A vault, and a way to put secrets into it. Other people's secrets may be in it too."""
+    """A vault, and a way to put secrets into it. Other people's secrets may be in it too.
+
+    Attributes:
+        differs: names of tests that must fail against it, with the reason.
+    """
 
     vault: Vault
     seed: Seed
+    differs: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def fresh_name() -> str:
@@ -71,18 +96,26 @@ class SdkSeed:
 
     def __init__(self, client: SecretClient) -> None:
         self._client = client
+        self._made: set[str] = set()
 
     def set(self, name, value, *, content_type=None, tags=None, enabled=True) -> str:
         made = self._client.set_secret(
             name, value, content_type=content_type, tags=dict(tags) if tags else None, enabled=enabled
         )
+        self._made.add(name)
         return made.properties.version or ""
 
     def set_enabled(self, name, version, enabled) -> None:
         self._client.update_secret_properties(name, version, enabled=enabled)
 
     def delete(self, name) -> None:
+        self._made.discard(name)
         self._client.begin_delete_secret(name, _polling_interval=0.1).wait()
+
+    def clear(self) -> None:
+        """Delete what was made, without waiting until it is gone: in somebody's vault nothing stays behind."""
+        for name in self._made:
+            self._client.begin_delete_secret(name)
 
 
 class IssuedCredential:
@@ -111,8 +144,8 @@ def open_stand_in(authority: Authority) -> Iterator[VaultUnderTest]:
     identity = Identity()
     with StandIn("kv1", authority=authority, identity=identity) as stand_in:
         options = {"connection_verify": str(authority.ca_file)}
-        with _through_sdk(stand_in.url, IssuedCredential(identity), options) as under_test:
-            yield under_test
+        with _through_sdk(stand_in.url, IssuedCredential(identity), options) as (vault, seed):
+            yield VaultUnderTest(vault, seed)
 
 
 @contextmanager
@@ -125,26 +158,27 @@ def open_memory(_: Authority) -> Iterator[VaultUnderTest]:
 @contextmanager
 def open_named_vault(_: Authority) -> Iterator[VaultUnderTest]:
     """The vault that the environment names."""
-    given = {name: os.environ.get(ENVIRONMENT + name) for name in ("URL", "CA", "CREDENTIAL", "API_VERSION")}
+    names = ("CA", "CREDENTIAL", "API_VERSION", "DIFFERS")
+    ca, token, api_version, differs = (os.environ.get(ENVIRONMENT + name) for name in names)
     options: dict[str, Any] = {}
-    if given["CA"]:
-        options["connection_verify"] = given["CA"]
-    if given["API_VERSION"]:
-        options["api_version"] = given["API_VERSION"]
-    credential: TokenCredential = DefaultAzureCredential()
-    if given["CREDENTIAL"] != "default":
-        credential = FixedCredential(given["CREDENTIAL"] or "")
+    if ca:
+        options["connection_verify"] = ca
+    if api_version:
+        options["api_version"] = api_version
+    if token:
         options["verify_challenge_resource"] = False  # an emulator's address has no parent domain
-    with _through_sdk(given["URL"] or "", credential, options) as under_test:
-        yield under_test
+    credential: TokenCredential = FixedCredential(token) if token else DefaultAzureCredential()
+    with _through_sdk(os.environ[ENVIRONMENT + "URL"], credential, options) as (vault, seed):
+        yield VaultUnderTest(vault, seed, DIFFERENCES[differs] if differs else {})
+        seed.clear()
 
 
 @contextmanager
-def _through_sdk(url: str, credential: TokenCredential, options: Any) -> Iterator[VaultUnderTest]:
+def _through_sdk(url: str, credential: TokenCredential, options: Any) -> Iterator[tuple[KeyVault, SdkSeed]]:
     vault = KeyVault(url, credential, call_timeout=10, **options)
     client = SecretClient(url, credential, **options)
     with closing(vault), client:
-        yield VaultUnderTest(vault, SdkSeed(client))
+        yield vault, SdkSeed(client)
 
 
 OPENERS: dict[str, Callable[[Authority], AbstractContextManager[VaultUnderTest]]] = {
