@@ -15,13 +15,12 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from sync.assignment import content, file_names, reaches
 from sync.chain import issued, may_sign_crls, named_issuer
 from sync.delivery import delivery_findings
 from sync.findings import Code, Finding
 from sync.rules import verdict
+from sync.status import content_digest
 from sync.x509_items import Certificate, Item, RevocationList
 
 if TYPE_CHECKING:
@@ -384,5 +383,5 @@ def _wanted(name: str, item: Item, offer: Offer) -> WantedFile:
 
 
 def digest_of(files: Mapping[str, WantedFile]) -> str:
-    """SHA-256 over the canonical JSON of names and content digests."""
-    return hashlib.sha256(msgspec.json.encode(sorted((n, f.sha256) for n, f in files.items()))).hexdigest()
+    """The digest of the content that the files make."""
+    return content_digest({name: file.sha256 for name, file in files.items()})

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from sync.ports import PlanMark
 from sync.requests import request_push
-from sync.status import ListStatus, State
+from sync.status import State
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
 
     from sync.clusters import Registration
     from sync.desired import Desired, Desires
     from sync.service import Service
+    from sync.status import Standing
 
 
 def plan_fleet(service: Service, *, first_delivery: bool = True) -> None:
@@ -34,10 +35,9 @@ def plan_fleet(service: Service, *, first_delivery: bool = True) -> None:
         return
     snapshot = service.decisions.snapshot()
     desires = service.desires(snapshot)
-    statuses = {(s.cluster, s.list): s for s in service.statuses.all()}
-    now = service.clock()
+    standings = service.statuses.standings()
     for registration in snapshot.clusters.values():
-        if not planned or needs_push(registration, desires, statuses, now):
+        if not planned or needs_push(service, registration, desires, standings):
             request_push(service, registration.name, "plan", regardless=not first_delivery)
     service.work.set_planned(head.token)
 
@@ -49,33 +49,40 @@ def _clear_mark(service: Service) -> None:
 
 
 def needs_push(
-    registration: Registration,
-    desires: Desires,
-    statuses: dict[tuple[str, str], ListStatus],
-    now: datetime,
+    service: Service, registration: Registration, desires: Desires, standings: Mapping[tuple[str, str], Standing]
 ) -> bool:
     """Whether any list of the cluster is not as its status last knew it; offline ones wait for their due time."""
+    now = service.clock()
     for definition in registration.definitions(desires.configuration):
-        status = statuses.get((registration.name, definition.name))
-        if status is None:
+        where = (registration.name, definition.name)
+        standing = standings.get(where)
+        if standing is None:
             return True
         if registration.paused:
-            if status.state is not State.PAUSED:
+            if standing.state is not State.PAUSED:
                 return True
             continue
-        waits = status.state is State.OFFLINE and status.due is not None and status.due > now
-        held = (registration.name, definition.name) in desires.held
-        if not waits and differs(status, desires.of(registration, definition), held=held):
+        waits = standing.state is State.OFFLINE and standing.due is not None and standing.due > now
+        desired = desires.of(registration, definition)
+        if not waits and (
+            differs(standing, desired, held=where in desires.held)
+            or (standing.applied != desired.digest and _remembers_leaving(service, where, desired))
+        ):
             return True
     return False
 
 
-def differs(status: ListStatus, desired: Desired, *, held: bool) -> bool:
-    """Whether the status is of other content than desired, or remembers a file that must leave."""
-    leaving = any(name in desired.gone for name in status.applied if name not in desired.files)
+def differs(standing: Standing, desired: Desired, *, held: bool) -> bool:
+    """Whether the list stood otherwise than desired when it was last looked at."""
     return (
-        status.digest != desired.digest
-        or leaving
-        or status.state is State.PAUSED
-        or held != (status.state is State.REMOVAL_HELD)
+        standing.digest != desired.digest
+        or standing.state is State.PAUSED
+        or held != (standing.state is State.REMOVAL_HELD)
     )
+
+
+def _remembers_leaving(service: Service, where: tuple[str, str], desired: Desired) -> bool:
+    """Whether a file that must leave is ours there; asked of the few lists that hold something else than desired."""
+    stored = service.statuses.get(*where) if desired.gone else None
+    applied = stored.value.applied if stored else {}
+    return any(name in desired.gone for name in applied if name not in desired.files)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sync.kubeconfig import Endpoint
     from sync.observed import Observed
     from sync.secret import ListedSecret, SecretValue, VersionProperties
-    from sync.status import ListStatus
+    from sync.status import ListStatus, Standing
 
 T = TypeVar("T")
 
@@ -275,6 +275,10 @@ class Statuses(Protocol):
 
     def all(self) -> tuple[ListStatus, ...]:
         """Every status."""
+        ...
+
+    def standings(self) -> Mapping[tuple[str, str], Standing]:
+        """What planning compares of every status, by cluster and list; `Standing()` where the row does not tell."""
         ...
 
     def forget_cluster(self, cluster: str) -> None:

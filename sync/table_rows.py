@@ -25,6 +25,9 @@ T = TypeVar("T")
 SCHEMA = 1
 """Of the rows written; a reader refuses what a newer trustcast wrote."""
 
+BRIEF = "brief"
+"""The column of the few facts; a row of before it, or of a reader that did not know it, has none."""
+
 PROPERTY_BYTES = 64 * 1024
 """The most that Table Storage keeps in one binary property."""
 
@@ -71,12 +74,13 @@ def row_key(*parts: str) -> str:
 class JsonRows:
     """Values as columns, by way of JSON."""
 
-    def encode(self, value: object, *, due: datetime | None = None) -> dict[str, Any]:
+    def encode(self, value: object, *, due: datetime | None = None, brief: object = None) -> dict[str, Any]:
         """The columns that hold a value.
 
         Args:
             value: a frozen dataclass.
             due: kept as a column of its own too, for asking by it.
+            brief: a few facts of the value, kept in a column of their own too, for reading without the rest.
 
         Raises:
             Invalid: the value is too large for a row.
@@ -90,6 +94,8 @@ class JsonRows:
         columns: dict[str, Any] = {"schema": SCHEMA, "zlib": packed}
         for number, start in enumerate(range(0, len(body), PROPERTY_BYTES)):
             columns[f"body{number}"] = body[start : start + PROPERTY_BYTES]
+        if brief is not None:
+            columns[BRIEF] = msgspec.json.encode(brief)
         return columns if due is None else {**columns, "due": due}
 
     def decode(self, columns: Mapping[str, Any], kind: type[T], row: str) -> T:
@@ -104,16 +110,33 @@ class JsonRows:
             Permanent: a newer trustcast wrote the row.
             Invalid: the row is damaged.
         """
-        schema = columns.get("schema")
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise Permanent(
-                f"row {row} has schema {schema}, this trustcast knows up to {SCHEMA}: deploy the newer version again"
-            )
+        _refuse_newer(columns, row)
         try:
             value: T = _decoder(kind).decode(_body(columns))  # type: ignore[arg-type]
         except (msgspec.DecodeError, zlib.error, TypeError, KeyError) as cause:
             raise Invalid(f"row {row} is damaged ({type(cause).__name__}): it is to be written anew") from cause
         return value
+
+    def brief(self, columns: Mapping[str, Any], kind: type[T], row: str) -> T | None:
+        """The few facts that were kept beside the value; None where there are none, or not of that type.
+
+        Raises:
+            Permanent: a newer trustcast wrote the row.
+        """
+        _refuse_newer(columns, row)
+        try:
+            brief: T = _decoder(kind).decode(columns[BRIEF])  # type: ignore[arg-type]
+        except (msgspec.DecodeError, TypeError, KeyError):
+            return None
+        return brief
+
+
+def _refuse_newer(columns: Mapping[str, Any], row: str) -> None:
+    schema = columns.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise Permanent(
+            f"row {row} has schema {schema}, this trustcast knows up to {SCHEMA}: deploy the newer version again"
+        )
 
 
 def _body(columns: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@
     work        plan        mark, planned           the plan's mark, the head last planned
                 cluster     name                    a cluster's mark and due time (a column of its own, to ask by it)
                 vault       host                    a vault's due time and lease
-    status      status      cluster|list            what pushes found
+    status      status      cluster|list            what pushes found (what planning compares: a column of its own)
 
 `Table` is what is asked of a table; Azure Table Storage fulfils it, and so does a double in tests.
 """
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from sync.errors import Invalid
 from sync.ports import ClusterWork, PlanMark, Stored, VaultWork
-from sync.status import ListStatus
-from sync.table_rows import JsonRows, row_key, unescape
+from sync.status import ListStatus, Standing
+from sync.table_rows import BRIEF, JsonRows, row_key, unescape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,7 +54,7 @@ class Table(Protocol):
         ...
 
     def scan(
-        self, partition: str, *, prefix: str = "", due_by: datetime | None = None
+        self, partition: str, *, prefix: str = "", due_by: datetime | None = None, only: Sequence[str] = ()
     ) -> Iterator[tuple[str, Stored[Mapping[str, Any]]]]:
         """Rows of the partition with their keys, in the order of the keys, all pages.
 
@@ -62,6 +62,7 @@ class Table(Protocol):
             partition: which.
             prefix: only rows whose key begins so.
             due_by: only rows whose column `due` is this time or earlier.
+            only: the columns to read, where a row has them; none means all.
         """
         ...
 
@@ -100,9 +101,9 @@ class Kept(Generic[T]):
         found = self.table.get(self.partition, key)
         return Stored(self._value(key, found), found.etag) if found else None
 
-    def put(self, key: str, value: T, etag: str | None, *, due: datetime | None = None) -> str:
+    def put(self, key: str, value: T, etag: str | None, *, due: datetime | None = None, brief: object = None) -> str:
         """Write the row on its ETag; gives the new one."""
-        columns = self.rows.encode(value, due=due)
+        columns = self.rows.encode(value, due=due, brief=brief)
         return self.table.write(self.partition, Operation(key, columns, etag))
 
     def delete(self, key: str) -> None:
@@ -188,7 +189,8 @@ class TableStatuses:
 
     def __init__(self, table: Table, rows: JsonRows | None = None) -> None:
         self._table = table
-        self._statuses = Kept(table, rows or JsonRows(), "status", ListStatus, _unknown)
+        self._rows = rows or JsonRows()
+        self._statuses = Kept(table, self._rows, "status", ListStatus, _unknown)
 
     def get(self, cluster: str, list_name: str) -> Stored[ListStatus] | None:
         """The status of a list on a cluster, or None."""
@@ -196,22 +198,31 @@ class TableStatuses:
 
     def put(self, status: ListStatus, etag: str | None) -> str:
         """Write a status on its ETag."""
-        return self._statuses.put(row_key(status.cluster, status.list), status, etag)
+        return self._statuses.put(row_key(status.cluster, status.list), status, etag, brief=status.standing)
 
     def all(self) -> tuple[ListStatus, ...]:
         """All statuses, by cluster and list. Lists that hold alike share their mappings: fleets mostly hold alike."""
         shared: dict[object, Any] = {}
         return tuple(_sharing(status, shared) for _, status in self._statuses.items())
 
+    def standings(self) -> Mapping[tuple[str, str], Standing]:
+        """What planning compares of all statuses; the lists of files stay in the table."""
+        found = self._table.scan("status", only=("schema", BRIEF))
+        return {_names(key): self._rows.brief(row.value, Standing, key) or Standing() for key, row in found}
+
     def forget_cluster(self, cluster: str) -> None:
         """Delete the statuses of a cluster's lists."""
-        for key in [key for key, _ in self._table.scan("status", prefix=row_key(cluster) + "|")]:
+        for key in [key for key, _ in self._table.scan("status", prefix=row_key(cluster) + "|", only=("schema",))]:
             self._statuses.delete(key)
 
 
-def _unknown(key: str) -> ListStatus:
+def _names(key: str) -> tuple[str, str]:
     cluster, list_name = map(unescape, key.split("|"))
-    return ListStatus(cluster, list_name)
+    return cluster, list_name
+
+
+def _unknown(key: str) -> ListStatus:
+    return ListStatus(*_names(key))
 
 
 def _sharing(status: ListStatus, shared: dict[object, Any]) -> ListStatus:

@@ -48,7 +48,7 @@ class AzureTable:
 
     Args:
         client: the SDK's.
-        page: rows asked for at once by a scan; None is the server's 1,000.
+        page: rows asked for at once by a scan of all columns; None is the server's 1,000.
     """
 
     def __init__(self, client: TableClient, *, page: int | None = None) -> None:
@@ -65,13 +65,14 @@ class AzureTable:
                 return None
 
     def scan(
-        self, partition: str, *, prefix: str = "", due_by: datetime | None = None
+        self, partition: str, *, prefix: str = "", due_by: datetime | None = None, only: Sequence[str] = ()
     ) -> Iterator[tuple[str, Stored[Mapping[str, Any]]]]:
         """Rows of the partition by key, all pages."""
         words, values = _filter(partition, prefix, due_by)
+        chosen = {"select": ["RowKey", *only]} if only else {"results_per_page": self._page}
         with translated(f"scanning {self._what}"):
             try:
-                for entity in self._client.query_entities(words, parameters=values, results_per_page=self._page):
+                for entity in self._client.query_entities(words, parameters=values, **chosen):
                     yield entity["RowKey"], _stored(entity)
             except ResourceNotFoundError:
                 return

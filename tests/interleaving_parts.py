@@ -172,7 +172,7 @@ class RemoteTable:
             self._read = (self.ask(self.name, "get", (partition, key)),)
         return self._read[0]
 
-    def scan(self, partition: str, *, prefix: str = "", due_by: Any = None) -> Any:
+    def scan(self, partition: str, *, prefix: str = "", due_by: Any = None, only: Sequence[str] = ()) -> Any:  # noqa: ARG002  rows are whole
         if self.snapshotting and self._rows is not None:
             return iter(self._rows)
         return iter(self.ask(self.name, "rows", (partition, prefix, due_by)))

@@ -27,7 +27,7 @@ from sync.observed import FIELD_MANAGER, MISSING
 from sync.ports import Stored
 from sync.secret import ListedSecret, SecretValue, VersionProperties
 from sync.table_decisions import TableDecisions
-from sync.table_rows import KEY_LENGTH, PROPERTY_BYTES, JsonRows
+from sync.table_rows import BRIEF, KEY_LENGTH, PROPERTY_BYTES, SCHEMA, JsonRows
 from sync.table_stores import TableStatuses, TableWork
 from sync.vault import Disabled, Versions
 
@@ -43,6 +43,8 @@ FORBIDDEN = re.compile(r"[/\\#?%\x00-\x1f\x7f-\x9f]")
 ENTITY_BYTES = 1024 * 1024
 TRANSACTION_BYTES = 4 * ENTITY_BYTES
 TRANSACTION_OPERATIONS = 100
+MOST_ROWS = 1000
+"""Of a page, as Table Storage answers."""
 
 
 def go_on(_: str) -> None:
@@ -52,11 +54,14 @@ def go_on(_: str) -> None:
 class KeptRows(JsonRows):
     """Values kept as they are: quicker, and blind to what cannot be serialised."""
 
-    def encode(self, value, *, due=None):
-        return {"value": value, "due": due}
+    def encode(self, value, *, due=None, brief=None):
+        return {"value": value, "due": due, "schema": SCHEMA, BRIEF: brief}
 
     def decode(self, columns, kind, row):  # noqa: ARG002
         return columns["value"]
+
+    def brief(self, columns, kind, row):  # noqa: ARG002
+        return columns[BRIEF]
 
 
 class MemoryTable:
@@ -66,10 +71,10 @@ class MemoryTable:
         name: for the labels.
         pause: called before every atomic step; a scan's pages are one step each.
         strict: rows go through JSON and back.
-        page: rows of a page.
+        page: rows of a page of all columns.
     """
 
-    def __init__(self, name: str, pause: Pause = go_on, *, strict: bool = True, page: int = 1000) -> None:
+    def __init__(self, name: str, pause: Pause = go_on, *, strict: bool = True, page: int = MOST_ROWS) -> None:
         self.name, self.pause, self.strict, self.page = name, pause, strict, page
         self.rows = JsonRows() if strict else KeptRows()
         self.partitions: dict[str, dict[str, Stored[Mapping[str, Any]]]] = {}
@@ -81,17 +86,17 @@ class MemoryTable:
         return self._partition(partition).get(key)
 
     def scan(
-        self, partition: str, *, prefix: str = "", due_by: datetime | None = None
+        self, partition: str, *, prefix: str = "", due_by: datetime | None = None, only: Sequence[str] = ()
     ) -> Iterator[tuple[str, Stored[Mapping[str, Any]]]]:
-        after, more = "", True
+        after, more, size = "", True, MOST_ROWS if only else self.page
         while more:
             self.pause(f"scan {self.name} {partition}")
             rows = self._partition(partition)
             keys = sorted(
                 key for key in tuple(rows) if key > after and key.startswith(prefix) and _due(rows[key], due_by)
             )
-            page = [(key, rows[key]) for key in keys[: self.page]]
-            more = len(keys) > self.page
+            page = [(key, _chosen(rows[key], only)) for key in keys[:size]]
+            more = len(keys) > size
             yield from page
             after = page[-1][0] if page else after
 
@@ -137,6 +142,10 @@ class MemoryTable:
         self._writes += 1
         rows[operation.key] = Stored(operation.columns, f'W/"{self._writes}"')
         return rows[operation.key].etag
+
+
+def _chosen(row: Stored[Mapping[str, Any]], only: Sequence[str]) -> Stored[Mapping[str, Any]]:
+    return Stored({name: row.value[name] for name in only if name in row.value}, row.etag) if only else row
 
 
 def _due(row: Stored[Mapping[str, Any]], due_by: datetime | None) -> bool:

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from sync.errors import Changed, Unauthorized, Unreachable
+from sync.errors import Changed, Permanent, Unauthorized, Unreachable
 from sync.ports import ClusterWork, PlanMark, VaultWork
-from sync.status import State
+from sync.status import Standing, State
 from sync.table_stores import Operation
 from sync.tables import connect_tables
 from tests.contract.stores import MICROSECOND, NOW, ODD_NAMES, damage, status
@@ -145,6 +145,21 @@ def test_all_statuses_are_found_whatever_their_names(statuses):
     assert sorted((s.cluster, s.list) for s in statuses.all()) == pairs
 
 
+def test_what_planning_compares_is_told_of_every_status_as_it_was_written(statuses):
+    files = {f"file-{number}.der": f"{number:064}" for number in range(1000)}
+    written = [
+        status(name, list_name, state=State.OFFLINE, digest="d" * 64, applied=applied, due=NOW)
+        for name, applied in zip(ODD_NAMES, [files, {}, *[{"a.der": "0" * 64}] * 8], strict=True)
+        for list_name in ("trust", "is|suer")
+    ]
+    for each in written:
+        statuses.put(each, None)
+    assert statuses.standings() == {(each.cluster, each.list): each.standing for each in written}
+    changed = status(ODD_NAMES[0], state=State.IN_SYNC)
+    statuses.put(changed, statuses.get(ODD_NAMES[0], "trust").etag)
+    assert statuses.standings()[ODD_NAMES[0], "trust"] == changed.standing
+
+
 def test_a_forgotten_cluster_takes_its_own_statuses_only(statuses):
     names = ["plant", "plant-1", "plant|", "plant.", "plan", "Plant", "plant~"]
     for name in names:
@@ -183,6 +198,25 @@ def test_a_damaged_status_is_as_if_the_list_was_never_looked_at(tables):
     assert stored.value == status()
     tables.statuses.put(status(failures=1), stored.etag)
     assert tables.statuses.get("plant-1", "trust").value.failures == 1
+
+
+@pytest.mark.parametrize("brief", [None, b"}{", b"[]", "text"], ids=["absent", "damaged", "of another type", "text"])
+def test_a_status_that_does_not_say_what_planning_compares_must_be_looked_at(tables, brief):
+    """A row of an earlier trustcast, or a damaged one: it stands for nothing, and its value is read all the same."""
+    tables.statuses.put(status(failures=3, digest="d" * 64), None)
+    known = tables.statuses._table.get("status", "plant-1|trust")
+    columns = {name: known.value[name] for name in ("schema", "zlib", "body0")}
+    columns |= {} if brief is None else {"brief": brief}
+    tables.statuses._table.write("status", Operation("plant-1|trust", columns, "*"))
+    assert tables.statuses.standings() == {("plant-1", "trust"): Standing()}
+    assert tables.statuses.get("plant-1", "trust").value.failures == 3
+
+
+def test_what_a_newer_trustcast_wrote_is_not_planned_by(tables):
+    columns = {"schema": 2, "zlib": False, "body0": b"{}", "brief": b"{}"}
+    tables.statuses._table.write("status", Operation("plant-1|trust", columns, None))
+    with pytest.raises(Permanent, match="deploy the newer version"):
+        tables.statuses.standings()
 
 
 def test_a_cluster_whose_due_time_is_damaged_is_due(tables):
