@@ -38,7 +38,7 @@ def connect(chosen: Settings) -> Service:
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415
 
     from sync.access import ClusterAccess  # noqa: PLC0415
-    from sync.kubernetes_secret import Endpoint, KubernetesSecrets  # noqa: PLC0415
+    from sync.kubernetes_secret import KubernetesSecrets  # noqa: PLC0415
     from sync.queues import StorageQueues  # noqa: PLC0415
     from sync.removals import Limits  # noqa: PLC0415
     from sync.service import Rhythm, Service  # noqa: PLC0415
@@ -64,7 +64,7 @@ def connect(chosen: Settings) -> Service:
         vaults={watched.host: vault(watched.url) for watched in chosen.configuration.vaults},
         clusters=ClusterAccess(
             vault(chosen.credentials_vault),
-            lambda at: KubernetesSecrets(Endpoint(at.server, at.ca_pem, at.token), call_timeout=seconds),
+            lambda endpoint: KubernetesSecrets(endpoint, call_timeout=seconds),
         ),
         configured=chosen.configuration,
         limits=Limits(chosen.hold_share, chosen.hold_files, chosen.hold_cluster_share, chosen.hold_clusters),
