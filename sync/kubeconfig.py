@@ -72,21 +72,31 @@ _HTTPS_PORT = 443
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A cluster's API server and how to talk to it.
+    """A cluster's API server and how to be let in.
 
     Attributes:
-        server: https URL without a trailing slash.
-        host: what a registration pins: host and port, and the path where there is one; the host case-folded.
-        ca_pem: the certificates that the server's chain must end in.
-        ca_sha256: over their DER, hexadecimal; of a single certificate it is the fingerprint.
-        token: bearer token.
+        server: https URL; it may carry a path.
+        ca_pem: the certificates that the server's chain must end in, and no others.
+        token: sent as bearer token, and nowhere shown.
     """
 
     server: str
-    host: str
     ca_pem: bytes
-    ca_sha256: str
     token: str = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        """What a registration pins: host and port, and the path where there is one; the host case-folded."""
+        parts = urlsplit(self.server)
+        host = parts.hostname or ""
+        name = f"[{host}]" if ":" in host else host
+        return f"{name}:{parts.port or _HTTPS_PORT}{parts.path.rstrip('/')}"
+
+    @property
+    def ca_sha256(self) -> str:
+        """SHA-256 over the DER of the CA's certificates, hexadecimal; of a single one it is the fingerprint."""
+        blocks = _BLOCK.finditer(self.ca_pem.decode("ascii"))
+        return hashlib.sha256(b"".join(map(_der, blocks))).hexdigest()
 
 
 def parse(text: str) -> Endpoint:
@@ -102,9 +112,8 @@ def parse(text: str) -> Endpoint:
     context = _pick(contexts, document.get("current-context") or _only(contexts), "context")
     cluster = _pick(clusters, context.get("cluster"), "cluster")
     user = _pick(users, context.get("user"), "user")
-    server, host = _server(cluster.get("server"))
-    ca_pem, ca_sha256 = _authority(cluster.get("certificate-authority-data"))
-    return Endpoint(server, host, ca_pem, ca_sha256, _token(user.get("token")))
+    ca_pem = _authority(cluster.get("certificate-authority-data"))
+    return Endpoint(_server(cluster.get("server")), ca_pem, _token(user.get("token")))
 
 
 def _document(text: str) -> Mapping[Any, Any]:
@@ -169,33 +178,35 @@ def _pick(entries: Mapping[str, Mapping[Any, Any]], name: object, kind: str) -> 
     return entries[name]
 
 
-def _server(server: object) -> tuple[str, str]:
-    """The URL, and what of it is pinned."""
+def _server(server: object) -> str:
     if not isinstance(server, str) or not _SERVER.fullmatch(server):
         raise _refused("'server' must be an https URL of host, port and path alone")
     try:
-        parts = urlsplit(server)
-        host, port = parts.hostname or "", parts.port or _HTTPS_PORT
+        _ = urlsplit(server).port
     except ValueError:
         raise _refused("'server' is no URL") from None
-    name = f"[{host}]" if ":" in host else host
-    return server.rstrip("/"), f"{name}:{port}{parts.path.rstrip('/')}"
+    return server.rstrip("/")
 
 
-def _authority(data: object) -> tuple[bytes, str]:
-    """The inline CA as PEM, with nothing but certificates in it, and its fingerprint."""
+def _authority(data: object) -> bytes:
+    """The inline CA as PEM, with nothing but certificates in it."""
     try:
         pem = base64.b64decode(data if isinstance(data, str) else "", validate=True).decode("ascii")
         blocks = list(_BLOCK.finditer(pem))
-        ders = [base64.b64decode("".join(block["body"].split()), validate=True) for block in blocks]
+        for block in blocks:
+            _der(block)
     except (binascii.Error, UnicodeError):
-        blocks, ders = [], []
+        blocks = []
     if not blocks:
         raise _refused("'certificate-authority-data' must be the cluster's CA as PEM in base64")
     if any(block["label"] != "CERTIFICATE" for block in blocks):
         raise _refused("'certificate-authority-data' holds something other than certificates")
     clean = "\n".join(block.group() for block in blocks) + "\n"
-    return clean.encode(), hashlib.sha256(b"".join(ders)).hexdigest()
+    return clean.encode()
+
+
+def _der(block: re.Match[str]) -> bytes:
+    return base64.b64decode("".join(block["body"].split()), validate=True)
 
 
 def _token(token: object) -> str:

@@ -19,6 +19,7 @@ from kubernetes.client.exceptions import ApiException
 
 from sync.bounded_http import connections, read_body, time_limit
 from sync.errors import Invalid, Unreachable
+from sync.kubeconfig import Endpoint  # noqa: TC001  tests and benchmarks take it from here
 from sync.kubernetes_wire import Asked, observed, proves_absence, refusal
 from sync.observed import FIELD_MANAGER, MISSING, Observed
 
@@ -34,21 +35,6 @@ _MERGE_PATCH = "application/merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 _AS_US = {"fieldManager": FIELD_MANAGER}
 _HEADER_SAFE = frozenset(string.ascii_letters + string.digits + string.punctuation)
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a cluster's API server is and how to be let in.
-
-    Attributes:
-        server: https URL; it may carry a path.
-        ca_pem: the only certificates that are trusted.
-        token: sent as bearer token, and nowhere shown.
-    """
-
-    server: str
-    ca_pem: bytes
-    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

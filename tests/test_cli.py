@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 HOSTILE = "[/x] [red]\nnew\x1b[31mline\u202eevil"
 SERVER = certs.server()
+CA = certs.ca()
 
 
 class Enrolling(Targets):
@@ -38,7 +39,7 @@ class Enrolling(Targets):
     def endpoint(self, cluster: str, secret: str) -> Endpoint:
         if secret == "missing":
             raise NotFound(f"the credentials vault has no secret {secret}: store the cluster's kubeconfig there")
-        return Endpoint(f"https://{cluster}:6443", f"{cluster}:6443", b"", "0" * 64, "token")
+        return Endpoint(f"https://{cluster}:6443", CA.pem.encode(), "token")
 
 
 @dataclass
@@ -56,7 +57,8 @@ class Done:
 def fleet():
     made = Fleet()
     made.service = replace(made.service, clusters=Enrolling(made.clusters))
-    made.enrol(registration("edge", site="hamburg"), registration("far", site="oz"))
+    registered = registration("edge", site="hamburg"), registration("far", site="oz")
+    made.enrol(*(replace(each, ca_sha256=CA.sha256) for each in registered))
     return made
 
 

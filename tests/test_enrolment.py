@@ -11,9 +11,10 @@ from sync.findings import Code
 from sync.kubeconfig import Endpoint
 from sync.lists import Delivery, Policy
 from sync.steering import set_paused
+from tests import certs
 from tests.service import Fleet, Targets
 
-CA, OTHER_CA = "a" * 64, "b" * 64
+CA, OTHER_CA = certs.ca(), certs.ca(name="Other CA")
 
 
 @dataclass
@@ -28,8 +29,8 @@ class Credentials(Targets):
         return self.endpoints[secret]
 
 
-def pointing(host: str = "edge:6443", ca: str = CA) -> Endpoint:
-    return Endpoint(f"https://{host}", host, b"", ca, "token")
+def pointing(host: str = "edge:6443", ca: certs.Built = CA) -> Endpoint:
+    return Endpoint(f"https://{host}", ca.pem.encode(), "token")
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_a_registration_pins_the_credential_s_host_and_ca(fleet):
     wish = Wish("edge", "good", ("site=hamburg", "env=prod"), ("trust",), "report")
     made, held = enrol(fleet.service, wish)
     assert held is None
-    assert (made.host, made.ca_sha256, made.mode) == ("edge:6443", CA, Mode.REPORT)
+    assert (made.host, made.ca_sha256, made.mode) == ("edge:6443", CA.sha256, Mode.REPORT)
     assert dict(made.labels) == {"site": "hamburg", "env": "prod"}
     assert registered(fleet) == made
 
@@ -87,7 +88,7 @@ def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet, lists)
     before, _ = enrol(fleet.service, Wish("edge", "good", ("site=hamburg",), lists, "report"))
     fleet.credentials.endpoints["good"] = pointing("elsewhere:6443", OTHER_CA)
     after, _ = enrol(fleet.service, Wish("edge", confirm=True))
-    assert after == replace(before, host="elsewhere:6443", ca_sha256=OTHER_CA) == registered(fleet)
+    assert after == replace(before, host="elsewhere:6443", ca_sha256=OTHER_CA.sha256) == registered(fleet)
 
 
 @pytest.mark.parametrize(

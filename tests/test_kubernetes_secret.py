@@ -17,7 +17,8 @@ from local.serving import Server
 from local.tls import Authority
 from sync.deadline import Deadline
 from sync.errors import Changed, Invalid, NotFound, Temporary, Unreachable
-from sync.kubernetes_secret import Endpoint, KubernetesSecrets
+from sync.kubeconfig import Endpoint
+from sync.kubernetes_secret import KubernetesSecrets
 from sync.kubernetes_wire import Denied
 from sync.observed import MISSING
 

@@ -15,7 +15,8 @@ from local.kubernetes_cluster import AIO_LISTS, AIO_NAMESPACE, Cluster, least_pr
 from local.kubernetes_faults import Fault, Kind
 from local.tls import Authority
 from sync.deadline import Deadline
-from sync.kubernetes_secret import Endpoint, KubernetesSecrets
+from sync.kubeconfig import Endpoint
+from sync.kubernetes_secret import KubernetesSecrets
 from sync.kubernetes_wire import Denied
 from sync.observed import MISSING
 
