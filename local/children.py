@@ -26,13 +26,16 @@ class Child:
     """A running program; it has no standard input, and a session of its own: Ctrl-C is for its owner alone.
 
     Attributes:
-        output: what it writes, line by line, if `output` was a pipe; to be read to its end.
+        output: what it writes, line by line, where `output` was a pipe; to be read to its end.
+        errors: likewise what it writes to standard error, where `errors` was a pipe.
 
     Args:
         command: the program and its arguments.
-        output: where standard output and standard error go: a file, or `subprocess.PIPE`.
+        output: where standard output goes: a file, or `subprocess.PIPE`.
+        errors: where standard error goes; to standard output if nothing is said.
         environment: all its variables; None: those of this process.
         folder: where it starts; None: where this process is.
+        descriptors: open files that it inherits, by their numbers.
     """
 
     def __init__(
@@ -40,8 +43,10 @@ class Child:
         command: Sequence[str | PathLike[str]],
         *,
         output: int | IO[bytes],
+        errors: int | IO[bytes] = subprocess.STDOUT,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        descriptors: Sequence[int] = (),
     ) -> None:
         self._process = subprocess.Popen(
             ["/bin/sh", "-c", _GUARDED, "sh", *command],
@@ -49,11 +54,12 @@ class Child:
             env=environment,
             stdin=subprocess.PIPE,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
+            pass_fds=descriptors,
             start_new_session=True,
             text=True,
         )
-        self.output = self._process.stdout
+        self.output, self.errors = self._process.stdout, self._process.stderr
 
     @property
     def running(self) -> bool:
@@ -64,15 +70,20 @@ class Child:
         """Send it a signal; nothing happens where it has ended."""
         self._process.send_signal(number)
 
-    def end(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """Send that signal and wait for the end; one that has not ended after twenty seconds is killed."""
+    def end(self, how: signal.Signals = signal.SIGKILL) -> int:
+        """Send that signal and wait for the end; one that has not ended after twenty seconds is killed.
+
+        Returns:
+            Its exit status, or the signal's number below zero.
+        """
         self.send(how)
         try:
-            self._process.wait(_PATIENCE)
+            status = self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            status = self._process.wait()
         self._dismiss_guard()
+        return status
 
     def _dismiss_guard(self) -> None:
         assert self._process.stdin is not None

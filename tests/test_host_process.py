@@ -19,6 +19,7 @@ import pytest
 from azure.storage.queue import QueueClient
 
 from local.azurite import Azurite
+from local.children import Child
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "tests" / "apps" / "sample"
@@ -49,25 +50,24 @@ class Running:
 
     def __init__(self, settings, python=sys.executable, lease=600):
         reading, writing = os.pipe()
-        self.process = subprocess.Popen(
+        self.process = Child(
             [python, "-m", "local.host", "--app", SAMPLE, "--port", "0", "--lease", str(lease)],
-            cwd=ROOT,
-            env=os.environ | settings | {"SAMPLE_OUTPUT": str(writing)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=[writing],
-            text=True,
+            output=subprocess.PIPE,
+            errors=subprocess.PIPE,
+            environment=os.environ | settings | {"SAMPLE_OUTPUT": str(writing)},
+            folder=ROOT,
+            descriptors=[writing],
         )
         os.close(writing)
         self.told = queue.SimpleQueue()
         self.log = []
         self.readers = [
             threading.Thread(target=self._read_told, args=[reading]),
-            threading.Thread(target=lambda: self.log.extend(self.process.stderr)),
+            threading.Thread(target=lambda: self.log.extend(self.process.errors)),
         ]
         for reader in self.readers:
             reader.start()
-        self.url = self.process.stdout.readline().strip()
+        self.url = self.process.output.readline().strip()
 
     def _read_told(self, reading):
         with open(reading) as lines:  # noqa: PTH123  a pipe has no path
@@ -78,12 +78,11 @@ class Running:
         return self.told.get(timeout=WAIT)
 
     def end(self, how):
-        self.process.send_signal(how)
-        status = self.process.wait(WAIT)
+        status = self.process.end(how)
         for reader in self.readers:
             reader.join(WAIT)
-        self.process.stdout.close()
-        self.process.stderr.close()
+        self.process.output.close()
+        self.process.errors.close()
         return status
 
 
@@ -93,7 +92,7 @@ def running(settings, **options):
     try:
         yield host
     finally:
-        if host.process.returncode is None:
+        if host.process.running:
             host.end(signal.SIGKILL)
 
 
@@ -213,5 +212,5 @@ def test_the_log_is_a_line_of_json_each_and_holds_no_key_and_no_value(settings, 
 def test_an_app_that_cannot_be_served_ends_with_a_sentence(settings):
     del settings["SAMPLE_STORAGE"]
     host = Running(settings)
-    assert host.end(0) == 1
+    assert host.end(signal.SIGCONT) == 1
     assert host.log == ["function work: the app setting SAMPLE_STORAGE, a storage connection, is missing\n"]

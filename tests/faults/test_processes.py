@@ -6,6 +6,7 @@ asked for by a check whose clock is three minutes ahead; the messages that it he
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 from azure.storage.queue import QueueServiceClient
 
 from local.azurite import Azurite
+from local.children import Child
 from local.stack import RESPONSIVE, ROOT, Stack
 from sync.drift import check_drift
 from sync.enrolment import Wish, enrol
@@ -163,25 +165,23 @@ def test_killed_between_enqueue_and_table_write(running: Processes, gate: str, p
 
 def test_two_hosts_on_the_same_queues(running: Processes, tmp_path: Path) -> None:
     """Two hosts share the queues while versions come in a burst → every list ends with the newest, nothing failed."""
-    log = (tmp_path / "second.log").open("wb")
-    second = subprocess.Popen(
-        [sys.executable, "-m", "local.host", "--app", str(ROOT), "--port", "0"],
-        cwd=ROOT,
-        env={**os.environ, **running.stack.environment, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=log,
-    )
-    try:
-        assert second.stdout
-        assert second.stdout.readline()
-        ders = [running.upload() for _ in range(5)]
-        other = running.upload("oven")
-        running.until_everywhere(ders[-1])
-        running.until_everywhere(other, "oven")
-    finally:
-        second.terminate()
-        second.communicate(timeout=PATIENCE)
-        log.close()
+    with (tmp_path / "second.log").open("wb") as log:
+        second = Child(
+            [sys.executable, "-m", "local.host", "--app", str(ROOT), "--port", "0"],
+            output=subprocess.PIPE,
+            errors=log,
+            environment={**os.environ, **running.stack.environment, "PYTHONUNBUFFERED": "1"},
+            folder=ROOT,
+        )
+    with contextlib.closing(second.output):
+        try:
+            assert second.output.readline()
+            ders = [running.upload() for _ in range(5)]
+            other = running.upload("oven")
+            running.until_everywhere(ders[-1])
+            running.until_everywhere(other, "oven")
+        finally:
+            second.end(signal.SIGTERM)
     assert "poison" not in (tmp_path / "second.log").read_text()
 
 
