@@ -1,17 +1,41 @@
-"""Hypothesis finds the same examples on every run, no slow machine decides a test, and the longest file comes first."""
+"""Hypothesis finds the same examples on every run, no slow machine decides a test, and the longest file comes first.
+
+Also the Kubernetes stand-in, for whoever asks.
+"""
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from local.kubernetes import Fleet
+from local.tls import Authority
 
 settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fixed")
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
 LONGEST = "test_law7_interleavings"
 
 
-def pytest_collection_modifyitems(items: list["pytest.Item"]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONGEST not in item.nodeid)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority.in_folder(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def kubernetes(authority: Authority) -> "Iterator[Fleet]":
+    with Fleet(authority) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(kubernetes: Fleet, request: pytest.FixtureRequest):
+    """One that no other test sees."""
+    return kubernetes.add(f"edge-{abs(hash(request.node.nodeid))}")

@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from local.kubernetes import Fleet
 from local.kubernetes_faults import Fault, Kind
 from local.serving import Server
 from local.tls import Authority
@@ -27,22 +26,6 @@ NAME = "aio-opc-ua-broker-trust-list"
 TOKEN = "planted-token-4711"
 PATIENT = 20.0  # seconds; far more than any of these calls needs
 HURRIED = 0.2
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority.in_folder(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def fleet(authority):
-    with Fleet(authority) as running:
-        yield running
-
-
-@pytest.fixture
-def cluster(fleet, request):
-    return fleet.add(f"edge-{abs(hash(request.node.nodeid))}")
 
 
 @contextmanager
@@ -367,9 +350,9 @@ def test_a_server_may_have_a_path(cluster):
         assert target.observe(NAMESPACE, NAME) == MISSING
 
 
-def test_law_4_a_wrong_path_proves_no_absence(fleet, cluster):
+def test_law_4_a_wrong_path_proves_no_absence(kubernetes, cluster):
     with (
-        opened(f"{fleet.url}/clusters/unknown", cluster.ca_pem, cluster.token) as target,
+        opened(f"{kubernetes.url}/clusters/unknown", cluster.ca_pem, cluster.token) as target,
         pytest.raises(NotFound, match="registered address"),
     ):
         target.observe(NAMESPACE, NAME)

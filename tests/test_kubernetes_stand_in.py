@@ -10,10 +10,9 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from local.kubernetes import Fleet, kubeconfig
+from local.kubernetes import kubeconfig
 from local.kubernetes_cluster import AIO_LISTS, AIO_NAMESPACE, Cluster, least_privilege
 from local.kubernetes_faults import Fault, Kind
-from local.tls import Authority
 from sync.deadline import Deadline
 from sync.kubeconfig import Endpoint
 from sync.kubernetes_secret import KubernetesSecrets
@@ -26,28 +25,12 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority.in_folder(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def fleet(authority):
-    with Fleet(authority) as running:
-        yield running
-
-
 @pytest.fixture
 def http(authority):
     with httpx.Client(
         verify=ssl.create_default_context(cafile=authority.ca_file), trust_env=False, timeout=10
     ) as client:
         yield client
-
-
-@pytest.fixture
-def cluster(fleet, request):
-    return fleet.add(f"edge-{abs(hash(request.node.nodeid))}")
 
 
 @pytest.fixture
@@ -81,8 +64,8 @@ def test_a_rotated_token_is_unknown_from_then_on(cluster, call):
     assert call("GET", f"{SECRETS}/x", token=cluster.admin_token).status_code == 404
 
 
-def test_the_services_own_role_is_enough_for_every_verb(fleet):
-    cluster = fleet.add("least", grant=least_privilege())
+def test_the_services_own_role_is_enough_for_every_verb(kubernetes):
+    cluster = kubernetes.add("least", grant=least_privilege())
     client = KubernetesSecrets(Endpoint(cluster.server, cluster.ca_pem, cluster.token), call_timeout=10)
     with closing(client):
         target = client.within(Deadline.after(30))
@@ -219,8 +202,8 @@ def test_an_answer_may_be_lost_after_or_before_the_work(cluster, call, kind, don
     assert cluster.files(AIO_NAMESPACE, TRUST) == done
 
 
-def test_clusters_do_not_share_anything(fleet, call):
-    other = fleet.add("neighbour")
+def test_clusters_do_not_share_anything(kubernetes, call):
+    other = kubernetes.add("neighbour")
     other.edit(AIO_NAMESPACE, TRUST, {"a": b"1"})
     assert call("GET", f"{SECRETS}/{TRUST}").status_code == 404
     assert call("GET", f"{SECRETS}/{TRUST}", token=other.token).status_code == 401
@@ -251,10 +234,10 @@ def test_threads_lose_no_write():
     assert cluster.get(AIO_NAMESPACE, TRUST).version == 202
 
 
-def test_another_process_drives_a_cluster_through_the_admin_interface(fleet, http, call, cluster):
-    one = f"{fleet.url}/_local/clusters/{cluster.name}"
+def test_another_process_drives_a_cluster_through_the_admin_interface(kubernetes, http, call, cluster):
+    one = f"{kubernetes.url}/_local/clusters/{cluster.name}"
     secret = f"{one}/secrets/{AIO_NAMESPACE}/{TRUST}"
-    assert cluster.name in http.get(f"{fleet.url}/_local/clusters").json()
+    assert cluster.name in http.get(f"{kubernetes.url}/_local/clusters").json()
     assert http.patch(secret, json={"a.der": "MQ==", "b.der": ""}).json() == {"a.der": "MQ==", "b.der": ""}
     assert http.patch(secret, json={"b.der": None}).json() == {"a.der": "MQ=="}
     assert http.post(f"{secret}/sse").status_code == 204
