@@ -15,9 +15,10 @@ from sync.admission import admit
 from sync.catalogue import PROOF_INTERVAL
 from sync.configuration import adopt_configuration
 from sync.errors import Changed, TrustcastError
+from sync.planning import request_pushes
 from sync.ports import RowKind, RowName, Stored, VaultWork, Write
 from sync.removals import WINDOW
-from sync.requests import request_plan, request_push
+from sync.requests import request_plan
 from sync.secret import SecretKey
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ def _ask_for_what_is_due(service: Service) -> None:
     head = service.decisions.head().value
     if head.token and service.work.planned() != head.token:
         request_plan(service, head, "not planned yet")
-    for name in service.work.due(service.clock()):
-        request_push(service, name, "due")
+    request_pushes(service, service.work.due(service.clock()), "due")
 
 
 def _lease(service: Service, host: str) -> Stored[VaultWork] | None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from sync.clusters import Mode
+from sync.errors import TrustcastError
 from sync.ports import PlanMark
 from sync.requests import request_push
 from sync.status import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sync.clusters import Registration
     from sync.desired import Desired, Desires
     from sync.service import Service
     from sync.status import Standing
+
+log = logging.getLogger("trustcast.plan")
 
 
 def plan_fleet(service: Service, *, first_delivery: bool = True) -> None:
@@ -36,10 +41,29 @@ def plan_fleet(service: Service, *, first_delivery: bool = True) -> None:
     snapshot = service.decisions.snapshot()
     desires = service.desires(snapshot)
     standings = service.statuses.standings()
-    for registration in snapshot.clusters.values():
-        if not planned or needs_push(service, registration, desires, standings):
-            request_push(service, registration.name, "plan", regardless=not first_delivery)
+    fleet = snapshot.clusters.values()
+    differing = [each.name for each in fleet if not planned or needs_push(service, each, desires, standings)]
+    request_pushes(service, differing, "plan", regardless=not first_delivery)
     service.work.set_planned(head.token)
+
+
+def request_pushes(service: Service, clusters: Iterable[str], reason: str, *, regardless: bool = False) -> None:
+    """Ask for a push of each, several at a time; one that cannot be asked for stops no other (law 8).
+
+    Raises:
+        TrustcastError: the first that went wrong, once all were tried.
+    """
+
+    def ask(cluster: str) -> TrustcastError | None:
+        try:
+            request_push(service, cluster, reason, regardless=regardless)
+        except TrustcastError as error:
+            log.warning("a push of %s could not be asked for: %s", cluster, error)
+            return error
+        return None
+
+    if failures := [failure for failure in service.each(ask, clusters) if failure]:
+        raise failures[0]
 
 
 def _clear_mark(service: Service) -> None:
@@ -66,6 +90,7 @@ def needs_push(
         desired = desires.of(registration, definition)
         if not waits and (
             differs(standing, desired, held=where in desires.held)
+            or (standing.state is State.DRIFTED and registration.mode is Mode.REPAIR)
             or (standing.applied != desired.digest and _remembers_leaving(service, where, desired))
         ):
             return True

@@ -5,17 +5,27 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sync.desired import Desires
 from sync.ports import Head
 from sync.removals import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sync.lists import Configuration
     from sync.ports import Clusters, Decisions, Queues, Snapshot, Statuses, Vault, Work
+
+T = TypeVar("T")
+
+
+class Each(Protocol):
+    """Does one thing for every name, and gives what came of it, in their order."""
+
+    def __call__(self, action: Callable[[str], T], names: Iterable[str], /) -> Iterable[T]:
+        """Do it; an error of the action is raised when its result is taken."""
+        ...
 
 
 def utc_now() -> datetime:
@@ -60,6 +70,7 @@ class Service:
         vaults: the watched vaults by host.
         push_timeout: seconds that the push of one cluster may take as a whole.
         expiry_warning: how long before its end a certificate is called expiring.
+        each: one after the other by default; the running service does several at a time.
         clock, token: time and randomness, replaced in tests.
     """
 
@@ -74,6 +85,7 @@ class Service:
     rhythm: Rhythm = field(default_factory=Rhythm)
     push_timeout: float = 30.0
     expiry_warning: timedelta = timedelta(days=30)
+    each: Each = map
     clock: Callable[[], datetime] = utc_now
     token: Callable[[], str] = random_token
     _desires: dict[str, Desires] = field(default_factory=dict)

@@ -6,14 +6,23 @@ The SDKs are imported here, inside the function, so that indexing the functions 
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sync.settings import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from sync.service import Service
     from sync.settings import Settings
+
+T = TypeVar("T")
+
+AT_A_TIME = 8
+"""Clusters whose push is asked for at the same time; with a worker's own threads not many more than the 10 connections
+that the storage SDKs keep open."""
 
 _lock = threading.Lock()
 
@@ -31,6 +40,12 @@ def service() -> Service:
 @cache
 def _service() -> Service:
     return connect(settings())
+
+
+def side_by_side(action: Callable[[str], T], names: Iterable[str]) -> Iterable[T]:
+    """Do one thing for every name, several at a time: a plan of 10,000 clusters must end within five minutes."""
+    with ThreadPoolExecutor(AT_A_TIME, "trustcast") as pool:
+        return list(pool.map(action, names))
 
 
 def connect(chosen: Settings) -> Service:
@@ -77,4 +92,5 @@ def connect(chosen: Settings) -> Service:
         ),
         push_timeout=chosen.push_timeout.total_seconds(),
         expiry_warning=chosen.expiry_warning,
+        each=side_by_side,
     )

@@ -1,0 +1,131 @@
+"""Planning: who is asked for, from a few facts of each status, and that one that cannot be asked for stops no other."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from sync.clusters import Mode
+from sync.errors import Unreachable
+from sync.planning import plan_fleet, request_pushes
+from sync.status import State
+from sync.table_stores import Operation
+from sync.wiring import AT_A_TIME, side_by_side
+from tests.certs import ca, server
+from tests.service import Fleet, registration
+
+TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+NAMES = ("edge-1", "edge-2", "edge-3")
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    """Three clusters in sync with one secret."""
+    fleet = Fleet()
+    fleet.enrol(*(registration(name) for name in NAMES))
+    fleet.upload("plc", server().pem, TAGS)
+    fleet.work_off()
+    fleet.clock.move(timedelta(minutes=2))
+    return fleet
+
+
+def planned(fleet: Fleet) -> list[str]:
+    """The clusters that a plan of a new head asks for."""
+    fleet.work.set_planned("another head")
+    plan_fleet(fleet.service)
+    return sorted(name for name in NAMES if f'"{name}"' in "".join(m.text for m in fleet.queues.waiting["push"]))
+
+
+def steps(fleet: Fleet) -> list[str]:
+    """The steps on the table of statuses from now on."""
+    labels: list[str] = []
+    fleet.statuses.table.pause = labels.append
+    return labels
+
+
+def rewrite(fleet: Fleet, name: str, **changes: object) -> None:
+    stored = fleet.statuses.get(name, "trust")
+    fleet.statuses.put(replace(stored.value, **changes), stored.etag)
+
+
+def test_a_fleet_in_sync_is_asked_for_nothing_and_no_list_of_files_is_read(fleet):
+    """Law 5."""
+    labels = steps(fleet)
+    assert planned(fleet) == []
+    assert labels == ["scan status status"]
+
+
+def test_a_file_that_is_ours_beyond_the_desired_is_asked_for_once_it_has_a_proof(fleet):
+    """Law 4: unaccounted files stay; the secret that accounts for one may be known, and deleted, only later."""
+    rewrite(fleet, "edge-2", applied={**fleet.statuses.get("edge-2", "trust").value.applied, "gone.der": "0" * 64})
+    assert planned(fleet) == []
+    version = fleet.upload("gone", ca().pem, TAGS)
+    fleet.work_off()
+    fleet.vault.set_enabled("gone", version, enabled=False)
+    fleet.sweep()
+    rewrite(fleet, "edge-2", applied={**fleet.statuses.get("edge-2", "trust").value.applied, "gone.der": "0" * 64})
+    fleet.clock.move(timedelta(minutes=2))
+    labels = steps(fleet)
+    assert planned(fleet) == ["edge-2"]
+    assert [label for label in labels if label.startswith("read")] == ["read status status edge-2|trust"]
+
+
+def test_a_status_of_before_the_few_facts_is_asked_for(fleet):
+    table = fleet.statuses.table
+    columns = {k: v for k, v in table.get("status", "edge-1|trust").value.items() if k != "brief"}
+    table.write("status", Operation("edge-1|trust", columns, "*"))
+    assert planned(fleet) == ["edge-1"]
+    fleet.work_off()
+    fleet.clock.move(timedelta(minutes=2))
+    assert planned(fleet) == []
+
+
+def test_a_cluster_that_may_be_repaired_now_is_asked_for(fleet):
+    fleet.enrol(replace(registration("edge-3"), mode=Mode.REPORT))
+    rewrite(fleet, "edge-3", state=State.DRIFTED)
+    assert planned(fleet) == []
+    fleet.enrol(registration("edge-3"))
+    assert planned(fleet) == ["edge-3"]
+
+
+@pytest.mark.parametrize("each", [map, side_by_side])
+def test_a_cluster_that_cannot_be_asked_for_stops_no_other_and_the_head_is_not_planned(fleet, each):
+    """Law 8; and law 7: only when all were asked for does the head count as planned."""
+    fleet.upload("other", server(name="other").pem, TAGS)
+    fleet.deliver_event()
+
+    def broken(label: str) -> None:
+        if label == "write work cluster edge-1":
+            raise Unreachable("the storage does not answer")
+
+    fleet.work.table.pause = broken
+    fleet.service = replace(fleet.service, each=each)
+    fleet.work.set_planned("another head")
+    with pytest.raises(Unreachable):
+        plan_fleet(fleet.service)
+    assert {m.text.count("edge-2") + m.text.count("edge-3") for m in fleet.queues.waiting["push"]} == {1}
+    assert len(fleet.queues.waiting["push"]) == 2
+    assert fleet.work.planned() == "another head"
+    fleet.work.table.pause = lambda _: None
+    plan_fleet(fleet.service, first_delivery=False)
+    assert fleet.work.planned() == fleet.decisions.head().value.token
+    assert any("edge-1" in m.text for m in fleet.queues.waiting["push"])
+
+
+def test_several_are_done_at_a_time_and_answers_keep_their_order():
+    together = threading.Barrier(AT_A_TIME, timeout=20)
+
+    def meet(name: str) -> str:
+        together.wait()
+        return name.upper()
+
+    names = [f"c{number:03}" for number in range(3 * AT_A_TIME)]
+    assert list(side_by_side(meet, names)) == [name.upper() for name in names]
+
+
+def test_nobody_is_asked_for_where_nothing_is_due(fleet):
+    request_pushes(fleet.service, (), "due")
+    assert fleet.queues.waiting["push"] == []
