@@ -14,7 +14,7 @@ import pytest
 from sync.access import ClusterAccess
 from sync.deadline import Deadline
 from sync.kubeconfig import parse
-from sync.kubernetes_secret import Endpoint, KubernetesSecrets
+from sync.kubernetes_secret import KubernetesSecrets
 from sync.lists import CONNECTOR_NAMESPACE
 from sync.status import State
 from tests.certs import server
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local.realkube import RealCluster
-    from sync.kubeconfig import Endpoint as Told
+    from sync.kubeconfig import Endpoint
 
 EVERYWHERE = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 MINUTE = timedelta(minutes=1)
@@ -47,8 +47,8 @@ class RealFleet:
             told = parse(cluster.kubeconfig())
             self.fleet.enrol(replace(registration(name), host=told.host, ca_sha256=told.ca_sha256))
 
-    def _open(self, at: Told) -> KubernetesSecrets:
-        self.opened.append(KubernetesSecrets(Endpoint(at.server, at.ca_pem, at.token), call_timeout=CALL_TIMEOUT))
+    def _open(self, at: Endpoint) -> KubernetesSecrets:
+        self.opened.append(KubernetesSecrets(at, call_timeout=CALL_TIMEOUT))
         return self.opened[-1]
 
     def store_credential(self, name: str, token: str | None = None) -> None:

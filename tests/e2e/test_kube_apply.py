@@ -10,7 +10,8 @@ import pytest
 
 from sync.deadline import Deadline
 from sync.errors import Changed
-from sync.kubernetes_secret import Endpoint, KubernetesSecrets
+from sync.kubeconfig import Endpoint
+from sync.kubernetes_secret import KubernetesSecrets
 from sync.observed import MISSING, Observed
 
 if TYPE_CHECKING:

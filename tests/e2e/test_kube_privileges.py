@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sync.deadline import Deadline
-from sync.kubernetes_secret import Endpoint, KubernetesSecrets
+from sync.kubeconfig import Endpoint
+from sync.kubernetes_secret import KubernetesSecrets
 from sync.observed import MISSING
 
 if TYPE_CHECKING:
