@@ -19,6 +19,7 @@ from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 from benchmarks.rig import THREADS
 from sync.bounded_http import read_body, time_limit
 from sync.kubernetes_secret import Endpoint, _client
+from sync.wiring import AT_A_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,10 +120,12 @@ class Bare:
             case _:
                 raise ValueError(call.kind)
 
-    def change(self, calls: list[Call]) -> list[float]:  # noqa: C901  three steps that hand over to each other
+    def change(self, calls: list[Call]) -> list[float]:  # noqa: C901  steps that hand over to each other
         """Replay a change; seconds until each cluster's write was answered."""
         steps = {label: list(_once([call for call in calls if call.label == label])) for label in ("event", "plan")}
         pushes = [call for call in calls if call.label == _first_push(calls)]
+        labels = sorted({call.label for call in calls if call.label.startswith("plan ")})
+        asked = [[call for call in calls if call.label == label] for label in labels]
         began, ended, waiting = time.perf_counter(), [], []
         lock = threading.Lock()
 
@@ -133,12 +136,17 @@ class Bare:
                     with lock:
                         ended.append(time.perf_counter() - began)
 
-        def plan() -> None:
-            left = iter(self.clusters)
-            for call in steps["plan"]:
+        def ask(calls: list[Call], cluster: ApiClient) -> None:
+            for call in calls:
                 self.make(call)
-                if call.kind == "queue send" and (cluster := next(left, None)):
-                    waiting.append(pool.submit(push, cluster))
+            waiting.append(pool.submit(push, cluster))
+
+        def plan() -> None:
+            for call in steps["plan"][:-1]:
+                self.make(call)
+            with ThreadPoolExecutor(AT_A_TIME) as asking:
+                list(asking.map(ask, asked, self.clusters))
+            self.make(steps["plan"][-1])
 
         def event() -> Future[None] | None:
             planned = None

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from benchmarks.world import World
 from local.azurite import Azurite
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
     from sync.events import PlanFleet, PushCluster
     from sync.ports import Queues
-    from sync.service import Service
+    from sync.service import Each, Service
+
+T = TypeVar("T")
 
 THREADS = min(32, (os.cpu_count() or 1) + 4)
 """Of a Functions worker, by default."""
@@ -41,7 +43,7 @@ TRUST_ONLY = '[{"name": "trust", "role": "trust", "object": "aio-opc-ua-broker-t
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 
 doing: ContextVar[str] = ContextVar("doing", default="")
-"""What the current thread works on: `event`, `plan`, `push NAME`."""
+"""What the current thread works on: `event`, `plan`, `plan NAME`, `push NAME`."""
 
 
 def certificate(name: str, renewal: int = 0) -> Built:
@@ -55,6 +57,24 @@ def event(vault: str, name: str, version: str) -> str:
     what = {"Id": f"https://{host}/secrets/{name}/{version}", "ObjectType": "Secret", "ObjectName": name}
     kind = "Microsoft.KeyVault.SecretNewVersionCreated"
     return json.dumps([{"id": version, "subject": name, "eventType": kind, "data": what, "dataVersion": "1"}])
+
+
+def _told_apart(each: Each) -> Each:
+    """What is done for one name is labelled with it too, on whichever thread it is done: `plan c0001`."""
+
+    def labelled(action: Callable[[str], T], names: Iterable[str]) -> Iterable[T]:
+        label = doing.get()
+
+        def act(name: str) -> T:
+            before = doing.set(f"{label} {name}")
+            try:
+                return action(name)
+            finally:
+                doing.reset(before)
+
+        return each(act, names)
+
+    return labelled
 
 
 @dataclass
@@ -156,7 +176,7 @@ class Rig:
         wired = connect(settings())
         self.pool = enter(ThreadPoolExecutor(THREADS))
         self.relay = Relay(wired.queues, self.pool)
-        self.service: Service = replace(wired, queues=self.relay)
+        self.service: Service = replace(wired, queues=self.relay, each=_told_apart(wired.each))
         self.relay.handle = {
             "event": lambda text: handle_event(self.service, text),
             "plan": lambda text: handle_plan(self.service, text, 1),
