@@ -17,7 +17,7 @@ def demo(python, *options):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,  # ends one that hangs; a busy machine is slow
         check=False,
     )
     assert done.stdout, done.stderr
