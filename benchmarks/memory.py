@@ -98,7 +98,7 @@ def run() -> Report:
             "The service runs in an interpreter of its own that imports `function_app` and nothing else of ours.",
             (
                 f"{held.started:.0f} MiB once it is built, before anything is read; {held.planned:.0f} MiB at the peak "
-                f"of a plan; {held.verified:.0f} MiB at that of {VERIFIED} verifications of lists of {SECRETS:,} files, "
+                f"of a plan; {held.verified:.0f} MiB of {VERIFIED} verifications of lists of {SECRETS:,} files, "
                 f"{THREADS} at a time; {held.end:.0f} MiB at the end, with {OPEN_CLIENTS} clients open."
             ),
         ),
