@@ -69,8 +69,11 @@ class StorageQueues:
 
 
 def bounded_retry() -> LinearRetry:
-    """Few and quick retries: callers have time limits and redeliveries of their own."""
-    return LinearRetry(backoff=1, random_jitter_range=1, retry_total=2, retry_connect=1, retry_read=0, retry_status=2)
+    """Few and quick retries: callers have time limits and redeliveries of their own.
+
+    A lost answer is retried once, as servers close idle connections at any moment; a message sent twice does no harm.
+    """
+    return LinearRetry(backoff=1, random_jitter_range=1, retry_total=2, retry_connect=1, retry_read=1, retry_status=2)
 
 
 def _send(queue: QueueClient, text: str, delay: float) -> None:
