@@ -111,7 +111,7 @@ def judge(entry: Entry | None, key: SecretKey, look: Look, assigned: Assigned, c
         since=_since(entry, look.at, candidates),
         looked=look.at,
         proved=_proved(fallback, look, candidates),
-        settled=_settled(look, assignment, readings),
+        settled=_settled(look, assignment, readings, ended.stop),
         held=None,
     )
     return replace(new, former=_former(fallback, new))
@@ -231,10 +231,10 @@ def _proved(entry: Entry, look: Look, candidates: tuple[Candidate, ...]) -> date
     return look.at if candidates[0].version in look.readings else entry.proved
 
 
-def _settled(look: Look, assignment: Assignment, readings: Mapping[str, Reading]) -> bool:
+def _settled(look: Look, assignment: Assignment, readings: Mapping[str, Reading], stop: str | None) -> bool:
     """Whether the vault's listing, which shows the newest version alone, would show every change that matters."""
     newest = look.versions[0].version
-    if look.at - look.versions[0].updated < SECOND_LOOK or assignment.version not in ("", newest):
+    if look.at - look.versions[0].updated < SECOND_LOOK or not {assignment.version, stop or ""} <= {"", newest}:
         return False
     others = [r for version, r in readings.items() if version != newest and isinstance(r, Candidate)]
     return not assignment.lists or (newest in readings and not others)

@@ -261,6 +261,12 @@ def test_what_the_listing_does_not_show_keeps_a_secret_unsettled():
     assert (older_in_force.settled, dropped.settled) == (False, False)
 
 
+def test_law_1_a_disabled_version_behind_a_rejected_one_is_looked_at_until_it_is_enabled():
+    """The listing shows the newest version alone, and enabling an older one raises no event."""
+    stopped, _ = look_at(None, {1: (GOOD, {"enabled": False}), 2: WEAK})
+    assert (stopped.stop, stopped.settled) == (version_name(1), False)
+
+
 def test_known_versions_are_bounded_newest_first():
     found, _ = look_at(None, dict.fromkeys(range(1, KNOWN_VERSIONS + 10), GOOD))
     assert len(found.known) == KNOWN_VERSIONS
