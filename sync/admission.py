@@ -223,7 +223,9 @@ def _guarded(
     held = old.held if old else None
     waits = hold(str(new.key), f"{new.key}: {_cause(old, new)}", lost, now=new.looked, before=held)
     steered = old is not None and old.assignment.clusters != new.assignment.clusters
-    if waits.digest not in snapshot.approvals and must_wait(service, after, lost, now=new.looked, steered=steered):
+    if waits.digest not in snapshot.approvals and must_wait(
+        service, after, lost, now=new.looked, steered=steered, held=held is not None
+    ):
         base = old or Entry(new.key, new.name, None, NOWHERE, new.looked)
         return replace(base, held=waits, looked=new.looked, settled=False), ()
     return settle(new, in_force(after, new)), removal_rows(service, snapshot, waits)

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from sync.service import Service
 
 
-def must_wait(service: Service, after: Desires, lost: tuple[Loss, ...], *, now: datetime, steered: bool) -> bool:
-    """Whether losing these files is more than may happen without a person.
+def must_wait(
+    service: Service, after: Desires, lost: tuple[Loss, ...], *, now: datetime, steered: bool, held: bool
+) -> bool:
+    """Whether losing these files is more than may happen without a person, or was before: time approves nothing.
 
     Args:
         service: for the limits.
@@ -25,7 +27,10 @@ def must_wait(service: Service, after: Desires, lost: tuple[Loss, ...], *, now: 
         lost: what the change takes.
         now: UTC.
         steered: the change is one of selectors, labels or registrations.
+        held: this change waits for a person already.
     """
+    if held and lost:
+        return True
     history = after.snapshot.losses.values()
     return too_much(lost, history, after, now=now, limits=service.limits) or (
         steered and too_wide(lost, after, service.limits)

@@ -90,7 +90,8 @@ def _registration_writes(
     now = service.clock()
     before = waiting.held if waiting else None
     waits = hold(proposed.rest, f"cluster {registration.name} registered anew", lost, now=now, before=before)
-    if waits.digest not in snapshot.approvals and must_wait(service, after, lost, now=now, steered=True):
+    again = waiting is not None and waiting.registration == registration
+    if waits.digest not in snapshot.approvals and must_wait(service, after, lost, now=now, steered=True, held=again):
         return (Write(proposed, Proposal(waits, registration=registration), "*"),), waits
     along = removal_rows(service, snapshot, waits)
     used = (Write(proposed, None, "*"),) if waiting else ()

@@ -134,7 +134,7 @@ class Model:
         if before is None and not versions:
             return
         after = {**self.standings, name: looked(before or Standing(), versions)}
-        if self._may(name, after, self.sites, now):
+        if self._may(name, after, self.sites, now, again=name in self.waiting):
             self.standings = after
 
     def unseen(self, vault: Mapping[str, tuple[Version, ...]]) -> set[str]:
@@ -151,8 +151,9 @@ class Model:
         if self.sites[cluster] == site:
             return
         after = {**self.sites, cluster: site}
+        again = self.proposed.get(cluster) == site
         self.proposed[cluster] = site
-        if self._may(cluster, self.standings, after, now):
+        if self._may(cluster, self.standings, after, now, again=again):
             self.sites = after
             del self.proposed[cluster]
 
@@ -182,11 +183,14 @@ class Model:
                 elif standing.proves(site):
                     there.pop(name, None)
 
-    def _may(self, row: str, standings: dict[str, Standing], sites: dict[str, str], now: datetime) -> bool:
-        """Whether a change takes effect: it takes little, or a person consented to exactly this."""
+    def _may(
+        self, row: str, standings: dict[str, Standing], sites: dict[str, str], now: datetime, *, again: bool
+    ) -> bool:
+        """Whether a change takes effect: it takes little and never took more, or a person consented to exactly this."""
         losses = frozenset(loss for cluster in sites if (loss := self._loss(cluster, standings, sites)))
         consent = row, losses
-        if consent not in self.consents and any(self._too_much(loss, standings, sites, now) for loss in losses):
+        too_much = any(again or self._too_much(loss, standings, sites, now) for loss in losses)
+        if consent not in self.consents and too_much:
             held = self.waiting.get(row)
             self.waiting[row] = held if held and held.losses == losses else Waiting(losses)
             return False
