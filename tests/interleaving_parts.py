@@ -7,22 +7,18 @@ process sees them through the `Remote…` ports, each call of which is one atomi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from local.kubernetes_cluster import Cluster
-from sync import admission
 from sync.errors import TrustcastError
 from sync.events import PlanFleet, PushCluster, encode
-from sync.lists import Configuration
-from sync.secret import SecretKey
-from sync.service import Service
 from sync.table_decisions import HEAD, TableDecisions
 from tests.interleaving_cells import FIRST, spelt
 from tests.memory import MemoryCluster, MemoryTable, MemoryVault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from sync.table_stores import Operation
 
@@ -59,10 +55,8 @@ class TablePart:
 
     def run(self, state: Any, fresh: int, method: str, arguments: tuple[Any, ...]) -> tuple[Any, Any]:
         table = self.table(state, fresh)
-        own = {"rows": _rows, "everything": _everything}
-        result = _outcome(
-            lambda: own[method](table, *arguments) if method in own else getattr(table, method)(*arguments)
-        )
+        step = partial(_rows, table) if method == "rows" else getattr(table, method)
+        result = _outcome(lambda: step(*arguments))
         return self.rows(table), result
 
     def rows(self, table: MemoryTable) -> Any:
@@ -73,46 +67,6 @@ class TablePart:
 
 def _rows(table: MemoryTable, partition: str, prefix: str, due_by: Any) -> list[Any]:
     return list(table.scan(partition, prefix=prefix, due_by=due_by))
-
-
-def _everything(table: MemoryTable, partition: str, first: str) -> Any:
-    """One row, in a tuple, and all of its partition, at one instant."""
-    return (table.get(partition, first),), list(table.scan(partition))
-
-
-@dataclass
-class AdmissionPart:
-    """The vault and the decisions, asked for a whole admission at one instant: the real one, up to its request.
-
-    Its state is that of the decisions; the vault's comes with the arguments. It gives whether the head moved.
-    """
-
-    stages: Sequence[MemoryVault]
-    clock: Callable[[], datetime]
-
-    def run(self, state: Any, fresh: int, method: str, arguments: tuple[Any, ...]) -> tuple[Any, Any]:  # noqa: ARG002
-        host, name, event_version, line = arguments
-        part = TablePart("decisions")
-        table, token = part.table(state, fresh), spelt(fresh + TOKENS_APART)
-        rest: Any = None
-        vaults: Any = {host: self.stages[line]}
-        service = Service(
-            TableDecisions(table),
-            rest,
-            rest,
-            rest,
-            vaults,
-            rest,
-            Configuration((), ()),
-            clock=self.clock,
-            token=lambda: token,
-        )
-        result = _outcome(lambda: admission._catalogue(service, SecretKey(host, name), event_version)[1])
-        return part.rows(table), result
-
-
-TOKENS_APART = 50
-"""A new head's token is told from the ETags of the transaction that writes it; these are fewer."""
 
 
 class ClusterPart:
@@ -163,7 +117,6 @@ class RemoteTable:
     ask: Ask
     snapshotting: bool = False
     _read: Any = None
-    _rows: Any = None
 
     def get(self, partition: str, key: str) -> Any:
         if not (self.snapshotting and key == HEAD):
@@ -173,8 +126,6 @@ class RemoteTable:
         return self._read[0]
 
     def scan(self, partition: str, *, prefix: str = "", due_by: Any = None, only: Sequence[str] = ()) -> Any:  # noqa: ARG002  rows are whole
-        if self.snapshotting and self._rows is not None:
-            return iter(self._rows)
         return iter(self.ask(self.name, "rows", (partition, prefix, due_by)))
 
     def write(self, partition: str, operation: Operation) -> Any:
@@ -185,16 +136,10 @@ class RemoteTable:
 
 
 class RemoteDecisions(TableDecisions):
-    """The real decisions; see `RemoteTable.snapshotting`. `whole`: a snapshot is one step, of the head and the rows."""
-
-    def __init__(self, table: Any, *, whole: bool = False) -> None:
-        super().__init__(table)
-        self._whole = whole
+    """The real decisions; see `RemoteTable.snapshotting`."""
 
     def snapshot(self, *, fresh: bool = False) -> Any:
-        self._table.snapshotting, self._table._read, self._table._rows = True, None, None
-        if self._whole:
-            self._table._read, self._table._rows = self._table.ask(self._table.name, "everything", ("decisions", HEAD))
+        self._table.snapshotting, self._table._read = True, None
         try:
             return super().snapshot(fresh=fresh)
         finally:
@@ -266,8 +211,6 @@ def touched(part: str, method: str, arguments: tuple[Any, ...], clusters: Sequen
         return set(), set()
     if part == "vault":
         return {"vault"}, set()
-    if part == "admission":
-        return {"vault", "decisions"}, {"decisions"}
     if part.startswith("cluster "):
         return ({part}, set()) if method == "observe" else ({part}, {part})
     if part == "decisions":

@@ -10,13 +10,13 @@ import pytest
 
 from sync import admission, desired, planning, push, requests
 from tests.interleaving import explore
-from tests.interleaving_cases import LOOK, SMALL, VERIFICATION, a_secret_each, letters, rebuilt
+from tests.interleaving_cases import LOOK, SMALL, SWEEP, VERIFICATION, a_secret_each, letters, rebuilt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sync.service import Service
-    from tests.interleaving import Case
+    from tests.interleaving_case import Case
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -211,7 +211,7 @@ def row_and_head_apart(_) -> Callable[[Service], Service]:
 WRONG = [
     (vault_first, lambda: letters("AB", running=(LOOK,))),
     (row_without_etag, lambda: letters("ABC")),
-    (planned_first, lambda: letters("AB", crashes=1, mortal="plan")),
+    (planned_first, lambda: letters("AB", crashes=1)),
     (plan_mark_cleared_last, lambda: letters("ABC")),
     (plan_mark_cleared_after_the_reading, a_secret_each),
     (push_mark_cleared_last, lambda: letters("ABC")),
@@ -220,6 +220,7 @@ WRONG = [
     (redelivery_obeys_marks, lambda: letters("AB", crashes=1)),
     (nothing_new_asks_for_nothing, lambda: letters("AB", crashes=1)),
     (row_and_head_apart, lambda: letters("ABC")),
+    (row_without_etag, lambda: letters("AB", running=(SWEEP,), workers=1)),
 ]
 
 
