@@ -19,10 +19,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 KUBE ?= stand-in
 
-.PHONY: help setup other demo local test check e2e kube bench soak format clean
+.PHONY: help setup other demo local test check interleavings e2e kube bench soak format clean
 
 help:  ## what there is
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): requirements.txt requirements-dev.txt
 	@test -n "$(VERSION)" || { echo "No Python 3.13, 3.12 or 3.11 was found. Install one, or say PYTHON=/path/to/python." >&2; exit 1; }
@@ -48,6 +48,9 @@ check: setup  ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+interleavings: setup  ## law 7 beside crashes and sweeps: the real steps in every interleaving, millions of states
+	@$(BIN)/python -m tests.interleaving --all
 
 kube: setup  ## build etcd, kube-apiserver and kubectl from pinned Go modules (once)
 	@$(BIN)/python -m local.realkube build
