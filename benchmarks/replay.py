@@ -9,6 +9,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 from azure.core.exceptions import ResourceExistsError
 from azure.data.tables import TableServiceClient, TransactionOperation, UpdateMode
@@ -96,7 +97,9 @@ class Bare:
                 self._tables_by_name[table].get_entity(partition, key)
             case "table scan":
                 table, words = call.what
-                list(self._tables_by_name[table].query_entities(words.removeprefix("$filter=").partition("&")[0]))
+                asked = parse_qs(words)
+                select = asked["$select"][0].split(",") if "$select" in asked else None
+                list(self._tables_by_name[table].query_entities(asked["$filter"][0], select=select))
             case "table write":
                 self._scratch.upsert_entity(_entity(call, "row"), mode=UpdateMode.REPLACE)
             case "table transaction":
