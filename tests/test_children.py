@@ -33,7 +33,8 @@ def test_a_child_that_was_stopped_ends_with_its_owner_too():
     assert left_behind(f"{TWO}children[0].send(signal.SIGSTOP)", at_least=4) == []
 
 
-def test_host_and_storage_of_a_stack_end_with_a_stack_that_is_killed():
+def test_host_and_storage_of_a_stack_end_with_a_stack_that_is_killed(monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # it cannot clear up after itself
     assert left_behind("from local.stack import Stack; a = Stack(()).__enter__()", at_least=4) == []
 
 
