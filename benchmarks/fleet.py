@@ -48,7 +48,7 @@ def push() -> Report:
         (
             f"The push of 1,000 clusters made {asked.get('get', 0)} GET and {asked.get('apply', 0)} applies.",
             (
-                f"It asked the credentials vault {credentials} times, the tables {storage / CLUSTERS:.1f} times a cluster: "
+                f"It asked the credentials vault {credentials} times, the tables {storage / CLUSTERS:.1f} times each: "
                 "eight are the push's, one the plan's look at its mark."
             ),
             "Every cluster's client was opened anew, in the floor too: 256 are kept open, and 1,000 take turns.",
