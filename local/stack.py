@@ -9,7 +9,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from local.keyvault import Vault
 from local.kubernetes import Fleet
 from local.kubernetes_cluster import least_privilege
 from local.plants import NAMESPACE, Plant, StandIn
+from local.ports import free_ports
 from local.serving import Server
 from local.tls import Authority
 
@@ -111,7 +111,7 @@ class Stack:
         self.credentials = enter(Vault("kv-clusters", authority=self.authority, identity=self.identity))
         self.fleet = enter(Fleet(self.authority))
         self.plants: dict[str, Plant] = {plant.name: plant for plant in map(self._plant, self._plants)}
-        self.host_url = f"http://127.0.0.1:{_free_port()}"
+        self.host_url = f"http://127.0.0.1:{free_ports(1)[0]}"
         self.environment = self._environment(metadata.url)
         self.start_host()
         self._open.callback(self.stop_host)
@@ -212,12 +212,6 @@ class Stack:
     def exports(self) -> str:
         """Shell lines that point the command line at this stack."""
         return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in self.environment.items())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 _MASTER = {"x-functions-key": MASTER_KEY}
