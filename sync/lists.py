@@ -93,6 +93,11 @@ class ListDefinition:
     delivery: Delivery = Delivery.SECRET
     policy: Policy = Policy()
 
+    @property
+    def place(self) -> str:
+        """Namespace and name of its object."""
+        return f"{self.namespace}/{self.object}"
+
 
 @dataclass(frozen=True, slots=True)
 class Default:

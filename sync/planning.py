@@ -90,6 +90,7 @@ def needs_push(
         desired = desires.of(registration, definition)
         if not waits and (
             differs(standing, desired, held=where in desires.held)
+            or standing.place != definition.place
             or (standing.state is State.DRIFTED and registration.mode is Mode.REPAIR)
             or (standing.applied != desired.digest and _remembers_leaving(service, where, desired))
         ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -58,13 +58,14 @@ class Standing:
     """The few facts of a status that planning compares: as small for a list of 1,000 files as for one of none.
 
     Attributes:
-        state, digest, due: as of the status; by default those of a list that must be looked at.
+        state, place, digest, due: as of the status; by default those of a list that must be looked at.
         applied: digest of what is ours there: that of the desired content where the list holds exactly this.
     """
 
     state: State = State.PENDING
     digest: str = ""
     applied: str = ""
+    place: str = ""
     due: datetime | None = None
 
 
@@ -75,6 +76,7 @@ class ListStatus:
     Attributes:
         cluster, list: which.
         state, detail: the state, and a safe sentence with what is particular to it.
+        place: namespace and name of the object that all of this is of; empty before the first attempt.
         digest: of the desired content that was last decided upon; empty before the first success.
         head: the head that decided it.
         applied: file name to SHA-256 of the bytes that are ours there, as last applied or confirmed.
@@ -95,6 +97,7 @@ class ListStatus:
     list: str
     state: State = State.PENDING
     detail: str = ""
+    place: str = ""
     digest: str = ""
     head: str = ""
     applied: dict[str, str] = field(default_factory=dict)
@@ -112,7 +115,13 @@ class ListStatus:
     @property
     def standing(self) -> Standing:
         """What planning compares."""
-        return Standing(self.state, self.digest, content_digest(self.applied), self.due)
+        return Standing(self.state, self.digest, content_digest(self.applied), self.place, self.due)
+
+    def at(self, place: str) -> ListStatus:
+        """The status for an attempt at this object; of another than before, nothing is ours yet."""
+        if self.place in ("", place):
+            return replace(self, place=place)
+        return replace(self, place=place, applied={})
 
     def overdue(self, now: datetime, bound: timedelta) -> bool:
         """Whether its last verification is older than the stated bound, or never was (law 10)."""

@@ -15,7 +15,7 @@ from sync.status import State
 from sync.table_stores import Operation
 from sync.wiring import AT_A_TIME, side_by_side
 from tests.certs import ca, server
-from tests.service import Fleet, registration
+from tests.service import CONFIGURATION, TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 NAMES = ("edge-1", "edge-2", "edge-3")
@@ -49,6 +49,26 @@ def steps(fleet: Fleet) -> list[str]:
 def rewrite(fleet: Fleet, name: str, **changes: object) -> None:
     stored = fleet.statuses.get(name, "trust")
     fleet.statuses.put(replace(stored.value, **changes), stored.etag)
+
+
+def test_a_list_that_moves_to_another_object_is_there_with_the_next_minute(fleet):
+    fleet.sweep()
+    moved = replace(TRUST, object="other-list")
+    fleet.service = replace(fleet.service, configured=replace(CONFIGURATION, lists=(moved,)))
+    before = fleet.files("edge-1")
+    fleet.sweep()
+    assert fleet.files("edge-1", moved) == before == fleet.files("edge-1", TRUST) != {}
+    assert fleet.statuses.get("edge-1", "trust").value.state is State.IN_SYNC
+
+
+def test_a_file_of_anothers_in_the_object_that_a_list_moves_to_is_not_ours_because_the_old_one_was(fleet):
+    moved = replace(TRUST, object="other-list")
+    (name, data), *_ = fleet.files("edge-1").items()
+    fleet.clusters["edge-1"].state.edit(moved.namespace, moved.object, {name: data})
+    fleet.vault.delete("plc")
+    fleet.service = replace(fleet.service, configured=replace(CONFIGURATION, lists=(moved,)))
+    fleet.sweep()
+    assert fleet.files("edge-1", moved) == {name: data}
 
 
 def test_a_fleet_in_sync_is_asked_for_nothing_and_no_list_of_files_is_read(fleet):
