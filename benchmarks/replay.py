@@ -19,7 +19,8 @@ from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
 from benchmarks.rig import THREADS
 from sync.bounded_http import read_body, time_limit
-from sync.kubernetes_secret import Endpoint, _client
+from sync.kubeconfig import Endpoint
+from sync.kubernetes_secret import _client
 from sync.wiring import AT_A_TIME
 
 if TYPE_CHECKING:

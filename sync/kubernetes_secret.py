@@ -19,7 +19,6 @@ from kubernetes.client.exceptions import ApiException
 
 from sync.bounded_http import connections, read_body, time_limit
 from sync.errors import Invalid, Unreachable
-from sync.kubeconfig import Endpoint  # noqa: TC001  tests and benchmarks take it from here
 from sync.kubernetes_wire import Asked, observed, proves_absence, refusal
 from sync.observed import FIELD_MANAGER, MISSING, Observed
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from sync.deadline import Deadline
+    from sync.kubeconfig import Endpoint
 
 _SECRETS = "/api/v1/namespaces/{namespace}/secrets"
 _SECRET = "/api/v1/namespaces/{namespace}/secrets/{name}"  # noqa: S105  a path

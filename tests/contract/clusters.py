@@ -23,7 +23,8 @@ import httpx
 from local.kubernetes import Fleet
 from local.kubernetes_cluster import Cluster
 from sync.deadline import Deadline
-from sync.kubernetes_secret import Endpoint, KubernetesSecrets
+from sync.kubeconfig import Endpoint
+from sync.kubernetes_secret import KubernetesSecrets
 from tests.memory import MemoryCluster
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from sync.access import ClusterAccess
 from sync.drift import check_drift
 from sync.handlers import handle_push
 from sync.kubeconfig import parse
-from sync.kubernetes_secret import Endpoint, KubernetesSecrets
+from sync.kubernetes_secret import KubernetesSecrets
 from sync.status import State
 from tests.faults.world import EVERYWHERE, certificate
 from tests.memory import MemoryVault
@@ -22,7 +22,7 @@ from tests.service import TRUST, Fleet, registration
 if TYPE_CHECKING:
     from local.kubernetes import Fleet as KubernetesStandIn
     from local.kubernetes_cluster import Cluster
-    from sync.kubeconfig import Endpoint as Told
+    from sync.kubeconfig import Endpoint
     from sync.service import Service
 
 CLUSTERS = 1_000
@@ -31,8 +31,8 @@ PORTION = 90
 MINUTE = timedelta(minutes=1)
 
 
-def opened(at: Told) -> KubernetesSecrets:
-    return KubernetesSecrets(Endpoint(at.server, at.ca_pem, at.token), call_timeout=30)
+def opened(at: Endpoint) -> KubernetesSecrets:
+    return KubernetesSecrets(at, call_timeout=30)
 
 
 def push_all(fleet: Fleet) -> int:

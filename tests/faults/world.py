@@ -11,7 +11,7 @@ from local.kubernetes import kubeconfig
 from sync.access import ClusterAccess
 from sync.clusters import Access, AccessKind, Registration
 from sync.kubeconfig import parse
-from sync.kubernetes_secret import Endpoint, KubernetesSecrets
+from sync.kubernetes_secret import KubernetesSecrets
 from sync.lists import Configuration, WatchedVault
 from sync.vault import KeyVault
 from tests.certs import server
@@ -90,7 +90,7 @@ class World(Fleet):
 
     def _open_client(self, at: Any) -> KubernetesSecrets:
         call_timeout = self.call_timeouts.get(at.server, PATIENT)
-        client = KubernetesSecrets(Endpoint(at.server, at.ca_pem, at.token), call_timeout=call_timeout)
+        client = KubernetesSecrets(at, call_timeout=call_timeout)
         self._open.enter_context(_closing(client))
         return client
 

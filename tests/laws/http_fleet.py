@@ -16,7 +16,7 @@ from local.kubernetes import Fleet as Clusters
 from local.kubernetes_cluster import Cluster, kubeconfig, least_privilege
 from sync.access import ClusterAccess
 from sync.enrolment import Wish, enrol
-from sync.kubernetes_secret import Endpoint, KubernetesSecrets
+from sync.kubernetes_secret import KubernetesSecrets
 from sync.lists import DEFAULT_LISTS, Configuration, WatchedVault
 from sync.vault import KeyVault
 from tests.contract.vaults import IssuedCredential
@@ -129,7 +129,7 @@ class HttpFleet(Fleet):
             plant.requests.clear()
 
     def _open(self, at: Any) -> KubernetesSecrets:
-        client = KubernetesSecrets(Endpoint(at.server, at.ca_pem, at.token), call_timeout=self._call_timeout)
+        client = KubernetesSecrets(at, call_timeout=self._call_timeout)
         self._closes.callback(client.close)
         return client
 
