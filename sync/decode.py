@@ -11,7 +11,7 @@ number of times, and there are at most `MAX_LAYERS` of them.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -124,7 +124,7 @@ def _binary(text: str) -> tuple[str, bytes]:
     except ValueError:
         pass
     try:
-        return "base64", base64.b64decode(joined.translate({45: "+", 95: "/"}), validate=True)
+        return "base64", binascii.a2b_base64(joined.translate({45: "+", 95: "/"}), strict_mode=True)
     except ValueError:
         return "base64", b""
 
@@ -168,18 +168,18 @@ def _from_pem(text: str) -> Iterator[Item]:
 
 def _body(text: str) -> bytes:
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        return binascii.a2b_base64("".join(text.split()), strict_mode=True)
     except ValueError as error:
         raise _RefusedError(Code.NOT_A_CERTIFICATE, "a PEM block that is not base64") from error
 
 
 def _item(der: bytes, kinds: tuple[Kind, ...]) -> Item:
-    _refuse_key_file(der)
     for kind in kinds:
         try:
             return parse(kind, der)
         except NotParsable:
             continue
+    _refuse_key_file(der)
     raise _RefusedError(Code.NOT_A_CERTIFICATE, f"{len(der):,} bytes that are no {' or '.join(kinds)}")
 
 

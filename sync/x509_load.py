@@ -5,7 +5,6 @@ The library reads lazily and fails late, with many kinds of error, and warns abo
 
 from __future__ import annotations
 
-import threading
 import warnings
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,7 +22,8 @@ Signed = x509.Certificate | x509.CertificateRevocationList
 
 _Read = TypeVar("_Read")
 
-_WARNINGS = threading.Lock()
+_SILENCED = ("ignore", None, CryptographyDeprecationWarning, None, 0)
+"""As the list of filters has it."""
 
 
 class NotParsable(ValueError):
@@ -33,22 +33,30 @@ class NotParsable(ValueError):
 def guarded(read: Callable[[], _Read]) -> _Read:
     """Whatever reading makes `cryptography` raise becomes `NotParsable`; its messages are not shown.
 
-    Its warnings are silenced meanwhile: serial number 0, which some public roots have, warns at every look, and a
-    caller may make warnings errors.
+    Its warnings are silenced, for the whole process: serial number 0, which some public roots have, warns at every
+    look, and a caller may make warnings errors.
 
     Raises:
         NotParsable: with the cause chained.
     """
     try:
-        with _WARNINGS, warnings.catch_warnings():
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            return read()
+        _silence()
+        return read()
     except Exception as error:
         raise NotParsable("these bytes cannot be read") from error
     except BaseException as error:
         if type(error).__name__ == "PanicException":  # pyo3's, which derives from BaseException
             raise NotParsable("these bytes cannot be read") from error
         raise
+
+
+def _silence() -> None:
+    """Once, and again where somebody set filters of their own.
+
+    `catch_warnings` around each reading would be dear, and is for one thread at a time.
+    """
+    if next(iter(warnings.filters), None) != _SILENCED:
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
 
 
 def verifies(ca: x509.Certificate, signed: Signed) -> bool:
