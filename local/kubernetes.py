@@ -19,11 +19,11 @@ from local.kubernetes_admin import admin
 from local.kubernetes_cluster import ADMIN, AIO_NAMESPACE, Cluster, Grant, kubeconfig
 from local.kubernetes_faults import Kind, break_off, instead, spoiled
 from local.kubernetes_status import Refused, bad_request, unknown_path
+from local.running import Running
 from local.serving import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from types import TracebackType
 
     from starlette.types import Receive, Scope, Send
 
@@ -43,7 +43,7 @@ _PLAIN: dict[str, Response] = {
 }
 
 
-class Fleet:
+class Fleet(Running):
     """Clusters on one port of the loopback, served between `start` and `stop` or inside a `with` block."""
 
     def __init__(self, authority: Authority, *, port: int = 0) -> None:
@@ -76,14 +76,6 @@ class Fleet:
     def stop(self) -> None:
         """Stop, and free the port."""
         self._server.stop()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The fleet as an ASGI application."""

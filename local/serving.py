@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Self
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from local.running import Running
 
+if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from local.tls import Authority
@@ -44,7 +44,7 @@ class _Uvicorn(uvicorn.Server):
                 connection.transport.abort()
 
 
-class Server:
+class Server(Running):
     """One application on one port of the loopback, over HTTPS where an authority is given.
 
     The port is taken when the object is made (so that `url` can be handed out before the application runs);
@@ -96,14 +96,6 @@ class Server:
             self._server.run(sockets=[self._socket])
         finally:
             self._server.settled.set()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def _is_idle(connection: H11Protocol) -> bool:

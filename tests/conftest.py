@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from local.identity import Identity
 from local.kubernetes import Fleet
 from local.tls import Authority
 
@@ -27,6 +28,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority.in_folder(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def identity() -> Identity:
+    return Identity()
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,8 @@ from azure.core.rest import HttpRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.identity import Identity
 from local.keyvault import Vault
 from local.keyvault_faults import Fault
-from local.tls import Authority
 from sync.errors import (
     Changed,
     Invalid,
@@ -36,16 +34,6 @@ CALLS = {
     "listing": lambda vault: vault.listing(),
     "update": lambda vault: vault.update("a", "0" * 32, tags={"a": "b"}),
 }
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority.in_folder(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def identity():
-    return Identity()
 
 
 @pytest.fixture(scope="module")

@@ -26,16 +26,6 @@ from tests.contract.vaults import IssuedCredential
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority.in_folder(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def identity():
-    return Identity()
-
-
-@pytest.fixture(scope="module")
 def shared(authority, identity):
     with Vault("kv1", authority=authority, identity=identity, clock=lambda: 1_700_000_000.75) as opened:
         yield opened

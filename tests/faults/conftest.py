@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.identity import Identity
 from local.keyvault import Vault
-from local.kubernetes import Fleet
-from local.tls import Authority
 from tests.certs import NOW
 from tests.faults.world import Site, world_of
 from tests.service import Clock
@@ -18,25 +15,12 @@ from tests.service import Clock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from local.identity import Identity
+    from local.kubernetes import Fleet
+    from local.tls import Authority
     from tests.faults.world import World
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority.in_folder(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="session")
-def identity() -> Identity:
-    return Identity()
-
-
-@pytest.fixture(scope="session")
-def kubernetes(authority: Authority) -> Iterator[Fleet]:
-    with Fleet(authority) as fleet:
-        yield fleet
 
 
 @pytest.fixture(scope="session")

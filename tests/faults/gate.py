@@ -11,11 +11,10 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
+from local.running import Running
 from local.serving import Server
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from starlette.types import Receive, Scope, Send
 
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding"}
@@ -42,7 +41,7 @@ class Hold:
         )
 
 
-class Gate:
+class Gate(Running):
     """Stands before one service of a storage account, inside its `with` block."""
 
     def __init__(self, target: str) -> None:
@@ -91,13 +90,11 @@ class Gate:
         kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}
         return Response(answer.content, answer.status_code, kept)
 
-    def __enter__(self) -> Self:
+    def start(self) -> Self:
         self._server.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
         self._server.stop()
 
 
