@@ -49,6 +49,12 @@ CASES = {
         want(a__der=b"a"),
         Verb.RESTORE,
     ),
+    "co-owned as it was written is replaced": (
+        seen(both={"a.der": b"x"}),
+        {"a.der": sha256(b"x")},
+        want(a__der=b"a"),
+        Verb.REPLACE,
+    ),
     "another's with the same bytes is adopted": (seen(theirs={"a.der": b"a"}), {}, want(a__der=b"a"), Verb.ADOPT),
     "law 6: another's with other bytes is a conflict": (
         seen(theirs={"a.der": b"x"}),
@@ -142,6 +148,11 @@ def waiting(observed, desired):
 def test_law8_the_newest_additions_wait_where_the_object_is_full():
     desired = want(**big("old.der", HALF, 3), **big("new.der", HALF, 1), **big("mid.der", HALF, 2))
     assert waiting(seen(), desired) == ("new.der",)
+
+
+def test_law8_what_is_there_is_renewed_before_the_oldest_addition():
+    full = seen(ours={"there.der": b"x" * 10})
+    assert waiting(full, want(**big("there.der", HALF + 1, 1), **big("old.der", HALF, 3))) == ("old.der",)
 
 
 def test_a_smaller_newer_one_may_still_fit():

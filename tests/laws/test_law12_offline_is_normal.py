@@ -1,5 +1,6 @@
 """Law 12: a cluster that cannot be reached waits in its row, fills no queue, and catches up by itself."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,8 +9,9 @@ from sync.errors import Unreachable
 from sync.push import push_cluster
 from sync.status import State
 from tests import certs
+from tests.catalogues import ISSUER
 from tests.laws.failing import Failing
-from tests.service import TRUST, Fleet, registration
+from tests.service import CONFIGURATION, TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -67,6 +69,32 @@ def test_law12_the_earlier_due_time_holds_where_another_push_ended_meanwhile(fle
     push_cluster(fleet.service, FAR)
     assert status(fleet).state is State.OFFLINE
     assert fleet.work.cluster(FAR).value.due == status(fleet).due
+
+
+def test_law12_a_push_that_ends_well_leaves_the_due_time_of_one_that_met_the_dead_link(fleet):
+    begun = []
+
+    def well(*_):
+        if not begun:
+            begun.append("the push during which another one finds the link dead")
+            fleet.clusters[FAR] = Failing(fleet.real, Unreachable("no connection"))
+            push_cluster(fleet.service, FAR)
+            fleet.clusters[FAR] = fleet.real
+        return False
+
+    fleet.clusters[FAR] = Failing(fleet.real, Unreachable("no connection"), well)
+    push_cluster(fleet.service, FAR)
+    assert fleet.work.cluster(FAR).value.due == fleet.clock() + timedelta(seconds=30)
+
+
+def test_law12_a_cluster_is_due_when_the_first_of_its_lists_is(fleet):
+    fleet.service = replace(fleet.service, configured=replace(CONFIGURATION, lists=(TRUST, ISSUER)))
+    fleet.clusters[FAR] = Failing(
+        fleet.real, Unreachable("no connection"), lambda _, *where: where[1:2] == (ISSUER.object,)
+    )
+    fleet.sweep()
+    dues = [fleet.statuses.get(FAR, name).value.due for name in (TRUST.name, ISSUER.name)]
+    assert fleet.work.cluster(FAR).value.due == dues[1] < dues[0]
 
 
 def test_law12_attempts_back_off_to_an_hour_and_never_end(fleet):
