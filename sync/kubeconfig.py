@@ -162,7 +162,7 @@ def _entries(document: Mapping[Any, Any], kind: str) -> dict[str, Mapping[Any, A
 
 def _check_fields(mapping: Mapping[Any, Any], allowed: set[str], where: str) -> None:
     for name in mapping:
-        if isinstance(name, str) and name in _REFUSED and name not in allowed:
+        if name in _REFUSED:
             raise _refused(f"'{name}' in {where} is not accepted: {_REFUSED[name]}")
         if name not in allowed:
             raise _refused(f"{where} has a field that trustcast does not know")

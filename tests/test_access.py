@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 
 from sync.access import CREDENTIAL_TAG, OPEN_CLIENTS, ClusterAccess
 from sync.clusters import Access, AccessKind, Registration
 from sync.deadline import Deadline
-from sync.errors import Permanent
+from sync.errors import Invalid, NotFound, Permanent, Temporary, Unauthorized
 from tests.certs import ca
+from tests.laws.failing import Failing
 from tests.memory import MemoryVault
+from tests.service import Clock
 
 CA = ca().pem.encode()
 
@@ -45,8 +48,13 @@ class Opened:
 
 
 @pytest.fixture
-def vault():
-    vault = MemoryVault()
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def vault(clock):
+    vault = MemoryVault(clock=clock)
     for number in range(OPEN_CLIENTS + 1):
         name = f"c{number}"
         vault.set(name, kubeconfig(name, "token-1"), tags={CREDENTIAL_TAG: name})
@@ -103,3 +111,49 @@ def test_a_credential_that_could_not_be_read_is_asked_for_again(access, vault):
         connect(access, 0)
     vault.recover("c0")
     assert connect(access, 0).token == "token-1"
+
+
+def test_without_a_credentials_vault_the_setting_is_named():
+    with pytest.raises(Invalid, match="set TRUSTCAST_CREDENTIALS_VAULT"):
+        ClusterAccess(None, Opened).endpoint("c0", "c0")
+
+
+def test_a_vault_that_does_not_answer_is_for_later_and_says_which_vault(vault):
+    failing = Failing(vault, Temporary("no answer", retry_after=7.0))
+    with pytest.raises(Temporary, match="the credentials vault: no answer") as caught:
+        ClusterAccess(failing, Opened).endpoint("c0", "c0")
+    assert caught.value.retry_after == 7.0
+
+
+def test_a_vault_that_refuses_us_is_no_cluster_that_does(vault):
+    failing = Failing(vault, Unauthorized("403"))
+    with pytest.raises(Permanent, match="the credentials vault: 403") as caught:
+        ClusterAccess(failing, Opened).endpoint("c0", "c0")
+    assert not isinstance(caught.value, Unauthorized)
+
+
+def test_a_credential_that_is_not_there_is_told(access):
+    with pytest.raises(NotFound, match="no secret nobody"):
+        access.endpoint("c0", "nobody")
+
+
+def test_only_the_newest_version_of_a_credential_counts(access, vault, clock):
+    vault.set("c0", "of another cluster, once", tags={CREDENTIAL_TAG: "c1"})
+    clock.move(timedelta(seconds=1))
+    vault.set("c0", kubeconfig("c0", "token-2"), tags={CREDENTIAL_TAG: "c0"})
+    assert connect(access, 0).token == "token-2"
+
+
+def test_of_two_versions_of_one_second_both_must_name_the_cluster_law_13(access, vault):
+    vault.set("c0", kubeconfig("c0", "token-2"), tags={CREDENTIAL_TAG: "c1"})
+    with pytest.raises(Invalid, match="tag it trustcast-credential=c0"):
+        connect(access, 0)
+    assert vault.reads == []
+
+
+def test_a_disabled_credential_is_told_and_no_older_one_read(access, vault, clock):
+    clock.move(timedelta(seconds=1))
+    vault.set("c0", kubeconfig("c0", "token-2"), tags={CREDENTIAL_TAG: "c0"}, enabled=False)
+    with pytest.raises(Invalid, match="is disabled"):
+        connect(access, 0)
+    assert vault.reads == []
