@@ -102,6 +102,13 @@ def test_no_failed_look_reads_as_absence(stand_in, vault, status, code, expected
     assert type(raised.value) is expected
 
 
+@pytest.mark.parametrize("version", ["", "..", "1/../2", "1?x", "1\n", "a" * 65])
+def test_what_names_no_version_is_asked_of_nobody_law_13(stand_in, vault, version):
+    with pytest.raises(Invalid, match="not the identifier of a version"):
+        vault.read("a", version)
+    assert stand_in.faults.counts() == {}
+
+
 def test_key_vaults_own_word_for_absence_is_believed(stand_in, vault):
     stand_in.faults.add(Fault(kind="versions", status=404, code="SecretNotFound"))
     assert vault.versions("a").items == ()

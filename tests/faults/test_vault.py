@@ -201,6 +201,19 @@ def test_the_newest_of_one_second_disabled(plant: World) -> None:
         assert plant.on("plant") == (steady | newest if enabled else steady)
 
 
+def test_the_newest_of_one_second_without_tags(plant: World) -> None:
+    """Two versions within one second, the newer one without tags → it is the one in force, whichever of their names
+    sorts first, on the lists of the other.
+    """
+    names = [f"tie{number}-der" for number in range(6)]
+    for name in names:
+        plant.upload(name, certificate(name).pem)
+        plant.upload(name, certificate(name, "renewed").pem, None)
+    plant.work_off()
+    newest = {f"tie{number}.der": certificate(name, "renewed").der for number, name in enumerate(names)}
+    assert plant.on("plant") == {"plc1.der": certificate("plc1").der} | newest
+
+
 def test_the_tags_of_one_second_once_a_newer_version_came(plant: World) -> None:
     """Two versions within one second, the newer one unassigned, then a version without tags → the catalogue remembers
     which of the two was current, which the vault can no longer tell: the secret stays off every list.
