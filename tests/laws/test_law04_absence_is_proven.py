@@ -1,0 +1,89 @@
+"""Law 4: too large a removal waits for a person, told by its cause; what several workers remove is counted together."""
+
+from datetime import timedelta
+
+import pytest
+
+from sync.admission import admit
+from sync.secret import SecretKey
+from tests import certs
+from tests.service import HOST, Fleet, registration
+
+TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+NAMES = ("plc1", "plc2", "plc3", "plc4")
+
+
+def test_law4_two_workers_together_remove_no_more_than_one_may():
+    fleet = Fleet()
+    fleet.enrol(registration("plant"))
+    for name in NAMES:
+        fleet.upload(name, certs.server(name=name).pem, TAGS)
+    fleet.work_off()
+    for name in NAMES[:2]:
+        fleet.vault.delete(name)
+    fleet.sweep()
+    assert set(fleet.files("plant")) == {"plc3.der", "plc4.der"}
+
+    for name in NAMES[2:]:
+        fleet.vault.delete(name)
+    others = [SecretKey.of(HOST, "plc4")]
+
+    def meanwhile(label):
+        if label.startswith("transact") and others:
+            admit(fleet.service, others.pop())
+
+    fleet.decisions.table.pause = meanwhile
+    admit(fleet.service, SecretKey.of(HOST, "plc3"))
+    fleet.work_off()
+    fleet.clock.move(timedelta(minutes=1))
+    fleet.work_off()
+    assert others == []
+    assert set(fleet.files("plant")) == {"plc3.der"}
+    entries = fleet.decisions.snapshot(fresh=True).entries
+    assert entries[SecretKey.of(HOST, "plc3")].held is not None
+    assert entries[SecretKey.of(HOST, "plc4")].gone
+
+
+def held(fleet, name):
+    return fleet.decisions.snapshot(fresh=True).entries[SecretKey.of(HOST, name)].held
+
+
+def test_law4_a_secret_of_many_clusters_may_be_deleted_and_not_be_steered_away_from_them():
+    fleet = Fleet()
+    fleet.enrol(*(registration(f"plant-{n}", row=str(n // 6)) for n in range(12)))
+    for name in NAMES[:2]:
+        fleet.upload(name, certs.server(name=name).pem, TAGS)
+    fleet.work_off()
+    fleet.vault.delete("plc1")
+    current = fleet.vault.versions("plc2").items[0].version
+    fleet.vault.update("plc2", current, tags=TAGS | {"trustcast-clusters": "row=0"})
+    fleet.sweep()
+    assert (held(fleet, "plc1"), held(fleet, "plc2").cause) == (None, f"{HOST}/plc2: it is assigned elsewhere")
+    assert all(set(fleet.files(f"plant-{n}")) == {"plc2.der"} for n in range(12))
+
+
+CAUSES = {
+    "the secret was deleted": lambda vault, _: vault.delete("line"),
+    "it was unassigned": lambda vault, version: vault.update("line", version, tags=TAGS | {"trustcast-lists": "none"}),
+    "it is assigned elsewhere": lambda vault, version: vault.update(
+        "line", version, tags=TAGS | {"trustcast-clusters": "site=elsewhere"}
+    ),
+    "its version in force was disabled": lambda vault, version: vault.set_enabled("line", version, False),
+    "a newer version takes the place of the one in force": lambda vault, _: vault.set("line", LINE[0].pem),
+}
+LINE = tuple(certs.server(name=f"press-{n}") for n in range(5))
+
+
+@pytest.mark.parametrize(("cause", "act"), CAUSES.items(), ids=CAUSES)
+def test_law4_what_is_held_says_what_would_take_the_files(cause, act):
+    fleet = Fleet()
+    fleet.enrol(registration("plant"))
+    version = fleet.upload("line", "".join(each.pem for each in LINE), TAGS)
+    fleet.work_off()
+    before = fleet.files("plant")
+    fleet.clock.move(timedelta(seconds=1))
+    act(fleet.vault, version)
+    fleet.sweep()
+    assert held(fleet, "line").cause == f"{HOST}/line: {cause}"
+    assert fleet.files("plant") == before
+    assert len(before) == len(LINE)
