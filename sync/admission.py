@@ -18,13 +18,13 @@ from sync.desired import Desires
 from sync.errors import Changed, NotFound, Temporary, Unauthorized
 from sync.examine import examine, refuse_managed
 from sync.findings import Code, Finding
-from sync.holding import must_wait, removal_rows
+from sync.holding import must_wait, refusal_rows, removal_rows
 from sync.judge import Look, judge, proof_is_due, settle, walk
 from sync.lists import Configuration
 from sync.ports import RowKind, RowName, Write
 from sync.removals import hold, losses, may_lose
 from sync.requests import request_plan
-from sync.revocation import remember_revoked
+from sync.revocation import ended_refusals, remembering
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -217,7 +217,6 @@ def _guarded(
     """The entry as it may be written, held where it would take too much; and the rows that go with a removal."""
     snapshot = service.decisions.snapshot()
     before = Desires(with_entry(snapshot, new.key, old), configuration)
-    new = remember_revoked(before, old, new)
     after = Desires(with_entry(snapshot, new.key, new), configuration)
     lost = losses(before, after)
     held = old.held if old else None
@@ -228,7 +227,10 @@ def _guarded(
     ):
         base = old or Entry(new.key, new.name, None, NOWHERE, new.looked)
         return replace(base, held=waits, looked=new.looked, settled=False), ()
-    return settle(new, in_force(after, new)), removal_rows(service, snapshot, waits)
+    ended = ended_refusals(before, after)
+    new = remembering(settle(new, in_force(after, new)), ended.get(new.key, ()))
+    others = {key: refusals for key, refusals in ended.items() if key != new.key}
+    return new, (*removal_rows(service, snapshot, waits), *refusal_rows(service, others))
 
 
 def with_entry(snapshot: Snapshot, key: SecretKey, entry: Entry | None) -> Snapshot:

@@ -112,6 +112,21 @@ class Held:
     refused: bool = False
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Refusal:
+    """A certificate that a CRL in force refused on a list of the clusters that the CRL then reached.
+
+    Attributes:
+        list: the list's name.
+        clusters: the selector that the CRL's secret had.
+        sha256: of the certificate.
+    """
+
+    list: str
+    clusters: str
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One secret as last looked at.
@@ -129,8 +144,7 @@ class Entry:
         stop: the version at which a rebuild stopped (law 1); None otherwise.
         gone: a fresh look found no such secret in the vault.
         since: when it first came into force; the earlier keeps a contested file name.
-        refused: SHA-256 of certificates that this secret's CRLs ever revoked here; outlives the CRL.
-        cleared: SHA-256 of own certificates whose lasting revocation an operator cleared.
+        refused: what this secret's CRLs refused while they were in force and refuse no more by themselves.
         looked: when it was last looked at (UTC).
         proved: when the value in force was last read.
         settled: no second look is owed.
@@ -150,8 +164,7 @@ class Entry:
     stop: str | None = None
     gone: bool = False
     since: datetime | None = None
-    refused: tuple[str, ...] = ()
-    cleared: tuple[str, ...] = ()
+    refused: tuple[Refusal, ...] = ()
     proved: datetime | None = None
     settled: bool = True
     held: Held | None = None
@@ -170,5 +183,5 @@ class Entry:
 def _decisive(entry: Entry) -> tuple[object, ...]:
     return (
         *(entry.name, entry.assignment, entry.candidates, entry.former, entry.gone),
-        *(entry.since, entry.refused, entry.cleared, entry.held),
+        *(entry.since, entry.refused, entry.held),
     )

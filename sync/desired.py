@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
-    from sync.catalogue import Candidate, Entry
+    from sync.catalogue import Candidate, Entry, Refusal
     from sync.clusters import Registration
     from sync.lists import Configuration, ListDefinition
     from sync.ports import Snapshot
@@ -76,6 +76,7 @@ class Desired:
         gone: names with a proof that they must not stay, wherever they are ours.
         chosen: the version in force by secret, disabled ones included.
         findings: what the rules about the set say, by secret.
+        revoked: SHA-256 of the certificates that CRLs in force refuse here, by the CRL's secret.
         digest: over names and bytes of `files`.
     """
 
@@ -83,6 +84,7 @@ class Desired:
     gone: Mapping[str, Proof]
     chosen: Mapping[SecretKey, str]
     findings: Mapping[SecretKey, tuple[Finding, ...]]
+    revoked: Mapping[SecretKey, frozenset[str]]
     digest: str
 
 
@@ -187,32 +189,37 @@ def crl_issuer(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]]) -> Refu
 
 def already_revoked(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]], lasting: frozenset[str]) -> Refusals:
     """4. A newer version that is revoked before it ever came into force gives way to the one in force."""
-    revoked = revoked_certificates(chosen) | lasting
+    revoked = _union(revoked_certificates(chosen)) | lasting
     return {
         key: Finding(Code.REVOKED, f"serial {certificate.serial:x}, {certificate.subject}")
         for key, offer in chosen.items()
         if offer.has_older
         for certificate in offer.certificates()
-        if certificate.sha256 in revoked and certificate.sha256 not in offer.entry.cleared
+        if certificate.sha256 in revoked
     }
 
 
-def revoked_certificates(chosen: Mapping[SecretKey, Offer]) -> frozenset[str]:
-    """SHA-256 of the chosen certificates that a chosen, enabled CRL of their own issuer revokes."""
+def revoked_certificates(chosen: Mapping[SecretKey, Offer]) -> dict[SecretKey, frozenset[str]]:
+    """SHA-256 of the chosen certificates that chosen, enabled CRLs of their own issuer revoke, by the CRLs' secrets."""
     by_issuer: dict[bytes, list[Certificate]] = defaultdict(list)
     by_subject: dict[bytes, list[Certificate]] = defaultdict(list)
     for certificate in (c for offer in chosen.values() for c in offer.certificates()):
         by_issuer[certificate.issuer_name].append(certificate)
         by_subject[certificate.subject_name].append(certificate)
-    return frozenset(
-        certificate.sha256
-        for offer in chosen.values()
-        if offer.candidate.enabled
-        for crl in offer.crls()
-        for certificate in by_issuer[crl.issuer_name]
-        if certificate.serial in crl.revoked
-        and any(issued(ca, crl) and issued(ca, certificate) for ca in by_subject[crl.issuer_name])
-    )
+    revoked: dict[SecretKey, set[str]] = defaultdict(set)
+    for key, offer in chosen.items():
+        for crl in offer.crls() if offer.candidate.enabled else ():
+            revoked[key] |= {
+                certificate.sha256
+                for certificate in by_issuer[crl.issuer_name]
+                if certificate.serial in crl.revoked
+                and any(issued(ca, crl) and issued(ca, certificate) for ca in by_subject[crl.issuer_name])
+            }
+    return {key: frozenset(found) for key, found in revoked.items() if found}
+
+
+def _union(revoked: Mapping[SecretKey, frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*revoked.values())
 
 
 def _next_older(offer: Offer, available: tuple[Offer, ...]) -> Offer | None:
@@ -275,7 +282,8 @@ class Desires:
 
     @cached_property
     def _selectors(self) -> frozenset[tuple[str, str]]:
-        return frozenset((e.key.vault, e.assignment.clusters) for e in self.snapshot.entries.values() if e.assigned)
+        assigned = ((e.key.vault, e.assignment.clusters) for e in self.snapshot.entries.values() if e.assigned)
+        return frozenset((*assigned, *((host, refusal.clusters) for host, refusal in self._refusals)))
 
     @cached_property
     def _owners(self) -> Mapping[str, tuple[Entry, ...]]:
@@ -286,8 +294,10 @@ class Desires:
         return {name: tuple(entries) for name, entries in owners.items()}
 
     @cached_property
-    def _lasting(self) -> frozenset[str]:
-        return frozenset(sha for entry in self.snapshot.entries.values() for sha in entry.refused)
+    def _refusals(self) -> tuple[tuple[str, Refusal], ...]:
+        return tuple(
+            (entry.key.vault, refusal) for entry in self.snapshot.entries.values() for refusal in entry.refused
+        )
 
     @property
     def accounted(self) -> Collection[str]:
@@ -321,13 +331,19 @@ class Desires:
     def _evaluate(self, definition: ListDefinition, where: frozenset[tuple[str, str]]) -> Desired:
         entries = [e for e in self.snapshot.entries.values() if self.reaches(e, definition, where)]
         available = {entry.key: offers(entry, definition) for entry in entries}
-        chosen, said = choose(available, self._lasting)
-        revoked = revoked_certificates(chosen) | self._lasting
+        lasting = frozenset(
+            refusal.sha256
+            for host, refusal in self._refusals
+            if refusal.list == definition.name and (host, refusal.clusters) in where
+        )
+        chosen, said = choose(available, lasting)
+        by_crl = revoked_certificates(chosen)
+        revoked = _union(by_crl) | lasting
         files: dict[str, WantedFile] = {}
         left: dict[str, Proof] = {}
         for key, offer in chosen.items():
             for name, item in offer.files:
-                if item.sha256 in revoked and item.sha256 not in offer.entry.cleared:
+                if item.sha256 in revoked:
                     left[name] = Proof.REVOKED
                     said[key].append(Finding(Code.REVOKED, f"{name}: {item.sha256[:16]}", file=name))
                 elif not offer.candidate.enabled:
@@ -337,7 +353,7 @@ class Desires:
         versions = {key: offer.candidate.version for key, offer in chosen.items()}
         gone = self._gone(files, left, chosen, set(available))
         findings = {key: tuple(found) for key, found in said.items()}
-        return Desired(files, gone, versions, findings, digest_of(files))
+        return Desired(files, gone, versions, findings, by_crl, digest_of(files))
 
     def _gone(
         self,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from sync.catalogue import Entry
+from sync.errors import Changed
 from sync.ports import Losses, RowKind, RowName, Write
 from sync.removals import too_much, too_wide
+from sync.revocation import remembering
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from sync.catalogue import Held, Loss
+    from sync.catalogue import Held, Loss, Refusal
     from sync.desired import Desires
     from sync.ports import Snapshot
+    from sync.secret import SecretKey
     from sync.service import Service
 
 
@@ -46,3 +52,21 @@ def removal_rows(service: Service, snapshot: Snapshot, what: Held) -> tuple[Writ
     memory = Write(name, Losses(now, what.losses), None)
     used = Write(RowName(RowKind.APPROVAL, what.digest), None, "*")
     return (memory, used) if what.digest in snapshot.approvals else (memory,)
+
+
+def refusal_rows(service: Service, ended: Mapping[SecretKey, tuple[Refusal, ...]]) -> tuple[Write, ...]:
+    """The rows of other CRLs that remember what they refuse no more by themselves once a change is made."""
+    return tuple(amended(service, key, partial(remembering, ended=refusals)) for key, refusals in ended.items())
+
+
+def amended(service: Service, key: SecretKey, change: Callable[[Entry], Entry]) -> Write:
+    """The write that changes a secret's row as it is now, on its ETag.
+
+    Raises:
+        Changed: the row is gone.
+    """
+    name = RowName.secret(key)
+    stored = service.decisions.row(name)
+    if stored is None or not isinstance(stored.value, Entry):
+        raise Changed(f"the row of {key} is gone")
+    return Write(name, change(stored.value), stored.etag)

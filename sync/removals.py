@@ -51,12 +51,12 @@ def may_lose(old: Entry | None, new: Entry) -> bool:
     """Whether the change of one secret can take any file from any list; False is certain, True is not.
 
     A certificate added, or put in the place of another under the same names, takes nothing away. CRLs can revoke, and
-    so can the arrival of a certificate for which a CRL waited.
+    so can the arrival of a certificate for which a CRL waited; where a CA goes, what its CRL refused is remembered.
     """
     if any(stored.kind is Kind.CRL for candidate in new.candidates for stored in candidate.items):
         return True
     changed = old is None or old.candidates != new.candidates
-    if changed and any(map(may_sign_crls, _certificates(new))):
+    if changed and any(may_sign_crls(each) for entry in (old, new) if entry for each in _certificates(entry)):
         return True
     if old is None or not old.candidates:
         return False

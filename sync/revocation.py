@@ -1,52 +1,49 @@
-"""A refusal as `revoked` outlives the CRL: a CRL's entry remembers which certificates it ever refused here.
+"""A refusal as `revoked` outlives the CRL: a CRL's entry remembers which certificates it refused, and where.
 
-Dropping a CRL from the vault must not bring a revoked certificate back by itself; `assign --clear-revoked` does.
+Dropping a CRL from the vault, or its CA, must not bring a revoked certificate back by itself; `assign --clear-revoked`
+does. While a CRL is in force it refuses by itself and nothing needs to be remembered: what it refuses before a change
+and refuses no more after it is remembered with that change.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sync.chain import issued
-from sync.x509_items import Certificate, Kind, RevocationList
+from sync.catalogue import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from sync.catalogue import Entry
     from sync.desired import Desires
+    from sync.secret import SecretKey
 
 REMEMBERED = 2000
-"""Certificates that one CRL secret remembers; far more than a vault's CRL of 25 kB can list."""
+"""Refusals that one CRL secret remembers; far more than a vault's CRL of 25 kB can list."""
 
 
-def remember_revoked(before: Desires, old: Entry | None, new: Entry) -> Entry:
-    """Add what the secret's CRLs, as they were in force, refuse among the catalogue's certificates."""
-    if old is None:
-        return new
-    certificates = list(_certificates(before))
-    refused = {
-        certificate.sha256
-        for crl in _crls(old)
-        for certificate in certificates
-        if certificate.serial in crl.revoked
-        and certificate.issuer_name == crl.issuer_name
-        and any(issued(ca, crl) and issued(ca, certificate) for ca in certificates)
+def ended_refusals(before: Desires, after: Desires) -> Mapping[SecretKey, tuple[Refusal, ...]]:
+    """What CRLs in force refuse before a change and no more after it, by the CRL's secret."""
+    ended: dict[SecretKey, list[Refusal]] = defaultdict(list)
+    for key, refusal in sorted(refusals(before) - refusals(after)):
+        ended[key].append(refusal)
+    return {key: tuple(found) for key, found in ended.items()}
+
+
+def refusals(desires: Desires) -> set[tuple[SecretKey, Refusal]]:
+    """What CRLs in force refuse, on any list of any cluster, with the CRL's secret."""
+    entries = desires.snapshot.entries
+    return {
+        (key, Refusal(definition.name, entries[key].assignment.clusters, sha256))
+        for registration in desires.snapshot.clusters.values()
+        for definition in registration.definitions(desires.configuration)
+        for key, revoked in desires.of(registration, definition).revoked.items()
+        for sha256 in revoked
     }
-    return replace(new, refused=tuple(sorted({*new.refused, *refused})[:REMEMBERED])) if refused else new
 
 
-def _crls(entry: Entry) -> Iterator[RevocationList]:
-    for candidate in entry.candidates:
-        for stored in candidate.items:
-            if stored.kind is Kind.CRL and isinstance(item := stored.item, RevocationList):
-                yield item
-
-
-def _certificates(desires: Desires) -> Iterator[Certificate]:
-    for entry in desires.snapshot.entries.values():
-        for candidate in entry.candidates:
-            for stored in candidate.items:
-                if isinstance(item := stored.item, Certificate):
-                    yield item
+def remembering(entry: Entry, ended: tuple[Refusal, ...]) -> Entry:
+    """The entry with these refusals remembered."""
+    return replace(entry, refused=tuple(sorted({*entry.refused, *ended})[:REMEMBERED]))

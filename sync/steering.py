@@ -7,6 +7,7 @@ Every command that changes what decides goes through one transaction with a new 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sync.admission import admit
@@ -14,7 +15,7 @@ from sync.catalogue import Entry, Held
 from sync.configuration import PROPOSED, adopt_configuration
 from sync.desired import Desires
 from sync.errors import Changed, Invalid, NotFound, Temporary
-from sync.holding import must_wait, removal_rows
+from sync.holding import amended, must_wait, removal_rows
 from sync.ports import Approval, Proposal, RowKind, RowName, Write
 from sync.removals import hold, losses
 from sync.requests import request_plan
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from sync.service import Service
 
 TRIES = 6
+
+MOST_CLEARED = 90
+"""CRLs whose refusals one command forgets: as many as one transaction takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,17 +221,17 @@ def clear_revoked(service: Service, key: SecretKey) -> int:
     cleared: list[int] = []
 
     def step(snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
-        stored = service.decisions.row(RowName.secret(key))
-        if stored is None or not isinstance(stored.value, Entry):
+        entry = snapshot.entries.get(key)
+        if entry is None:
             raise NotFound(f"the catalogue knows no secret {key}")
-        entry = stored.value
-        lasting = {sha for e in snapshot.entries.values() for sha in e.refused} - set(entry.cleared)
         own = {s.item.sha256 for c in entry.candidates for s in c.items if s.kind is Kind.CERTIFICATE}
-        cleared.append(len(own & lasting))
-        if not own & lasting:
-            return (), False
-        new = replace(entry, cleared=tuple(sorted({*entry.cleared, *(own & lasting)})))
-        return (Write(RowName.secret(key), new, stored.etag),), False
+        refusing = [e for e in snapshot.entries.values() if any(r.sha256 in own for r in e.refused)][:MOST_CLEARED]
+        cleared.append(len(own & {refusal.sha256 for e in refusing for refusal in e.refused}))
+        return tuple(amended(service, e.key, partial(_without, own=own)) for e in refusing), False
 
     _decide(service, step)
     return cleared[-1]
+
+
+def _without(entry: Entry, own: set[str]) -> Entry:
+    return replace(entry, refused=tuple(refusal for refusal in entry.refused if refusal.sha256 not in own))

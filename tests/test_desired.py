@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync.catalogue import Refusal
 from sync.desired import Desires, Proof
 from sync.findings import Code
 from sync.lists import Delivery, Policy
@@ -246,14 +247,14 @@ def test_a_renewal_ends_the_refusal():
     assert found.files["leaf.der"].sha256 == sha256(RENEWED.der)
 
 
-REFUSED_ONCE = entry("crl", gone=True, former=("crl.crl",), refused=(LEAF.sha256,))
+REFUSED_ONCE = entry("crl", gone=True, former=("crl.crl",), refused=(Refusal("trust", "*", LEAF.sha256),))
 
 
-def test_a_refusal_as_revoked_outlives_the_crl_until_it_is_cleared():
+def test_a_refusal_as_revoked_outlives_the_crl_where_the_crl_was():
     found = desired(LEAF_SECRET, ROOT_SECRET, REFUSED_ONCE)
     assert (set(found.files), found.gone["leaf.der"]) == ({"root.der"}, Proof.REVOKED)
-    cleared = replace(LEAF_SECRET, cleared=(LEAF.sha256,))
-    assert "leaf.der" in desired(cleared, ROOT_SECRET, REFUSED_ONCE).files
+    for elsewhere in (Refusal("issuer", "*", LEAF.sha256), Refusal("trust", "site=elsewhere", LEAF.sha256)):
+        assert "leaf.der" in desired(LEAF_SECRET, ROOT_SECRET, replace(REFUSED_ONCE, refused=(elsewhere,))).files
 
 
 # --- Proofs (law 4) --------------------------------------------------------------------------------------
@@ -346,7 +347,7 @@ SECRETS = st.builds(
     st.booleans(),
     st.integers(0, 2),
     st.sampled_from([None, "x.der"]),
-    st.sampled_from([{}, {"refused": (LEAF.sha256,)}, {"cleared": (LEAF.sha256,)}, {"former": ("x.der", "old.der")}]),
+    st.sampled_from([{}, {"refused": (Refusal("trust", "*", LEAF.sha256),)}, {"former": ("x.der", "old.der")}]),
 )
 CATALOGUES = st.lists(SECRETS, max_size=5, unique_by=lambda each: each.key)
 
@@ -375,7 +376,7 @@ def test_only_versions_that_pass_alone_and_crls_with_their_ca_are_in_force(entri
     assert sha256(WEAK.der) not in wanted
     if {sha256(EMPTY_CRL.der), sha256(CRL_ON_LEAF.der)} & wanted:
         assert sha256(ROOT.der) in wanted
-    if sha256(CRL_ON_LEAF.der) in wanted and not any(each.cleared for each in entries):
+    if sha256(CRL_ON_LEAF.der) in wanted:
         assert sha256(LEAF.der) not in wanted
 
 

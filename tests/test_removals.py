@@ -242,3 +242,7 @@ def test_law4_a_ca_may_wake_a_crl_that_waited_for_it(before):
     taken = losses(desires(*waiting, *([before] if before else [])), desires(*waiting, ca))
     assert [loss.files for loss in taken] == [("leaf.der",)]
     assert may_lose(before, ca)
+
+
+def test_a_ca_that_another_certificate_replaces_may_end_what_its_crl_refused():
+    assert may_lose(entry("root", candidate(1, ROOT)), entry("root", candidate(2, CERTIFICATE)))
