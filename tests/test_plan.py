@@ -25,7 +25,7 @@ def want(*, gone=(), **files):
     """What the list should hold; dots of names are written as two underscores."""
     given_files = {name.replace("__", "."): value for name, value in files.items()}
     found = {n: v if isinstance(v, WantedFile) else wanted(n, v) for n, v in given_files.items()}
-    return Desired(found, dict.fromkeys(gone, Proof.DELETED), {}, {}, digest_of(found))
+    return Desired(found, dict.fromkeys(gone, Proof.DELETED), {}, {}, {}, digest_of(found))
 
 
 def seen(ours=None, theirs=None, both=None, edited=None):
