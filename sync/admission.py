@@ -196,9 +196,15 @@ def _write(
     head: Stored[Head],
     configuration: Configuration,
 ) -> tuple[Entry, bool]:
-    """Write the row, with a new head where it decides anything; the row as written, and whether the head moved."""
+    """Write the row, with a new head where it decides anything; the row as written, and whether the head moved.
+
+    What was compared must still be so when it is written: another's change may lose nothing alone and much with this.
+    """
     along: tuple[Write, ...] = ()
+    on_head: str | None = None
     if may_lose(old, new) or len(new.candidates) > 1:
+        head = service.decisions.head()
+        on_head = head.etag
         new, along = _guarded(service, configuration, old, new)
     row = Write(RowName.secret(new.key), new, stored.etag if stored else None)
     _tell(old, new)
@@ -206,7 +212,6 @@ def _write(
         if new != old:
             service.decisions.commit([row], head=None)
         return new, False
-    on_head = head.etag if along else None
     service.decisions.commit([row, *along], head=service.next_head(head.value), on_head=on_head)
     return new, True
 

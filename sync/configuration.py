@@ -58,4 +58,4 @@ def _adopt(service: Service, old: Configuration | None, stored: Stored[Row] | No
         return
     along = (*removal_rows(service, snapshot, waits), *([Write(PROPOSED, None, "*")] if proposed else []))
     log.info("VAULTS and LISTS in force: %s", service.configured.digest[:12])
-    service.decisions.commit([row, *along], head=service.next_head(head.value), on_head=head.etag if lost else None)
+    service.decisions.commit([row, *along], head=service.next_head(head.value), on_head=head.etag)

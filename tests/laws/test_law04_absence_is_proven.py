@@ -44,6 +44,31 @@ def test_law4_two_workers_together_remove_no_more_than_one_may():
     assert entries[SecretKey.of(HOST, "plc4")].gone
 
 
+def test_law4_a_ca_and_its_crl_that_come_together_are_held_as_if_they_came_one_by_one():
+    """Each alone takes nothing: the CA finds no CRL, and the CRL no CA."""
+    fleet = Fleet()
+    fleet.enrol(registration("plant"))
+    root = certs.ca()
+    leaves = [certs.server(name=f"leaf{n}", issuer=root) for n in range(10)]
+    for number, leaf in enumerate(leaves):
+        fleet.upload(f"leaf{number}", leaf.pem, TAGS)
+    fleet.work_off()
+    fleet.vault.set("root", root.pem, tags=TAGS)
+    fleet.vault.set("crl", certs.crl(root, revoked=leaves).pem, tags=TAGS)
+    others = [SecretKey.of(HOST, "crl")]
+
+    def meanwhile(label):
+        if label.startswith("transact") and others:
+            admit(fleet.service, others.pop())
+
+    fleet.decisions.table.pause = meanwhile
+    admit(fleet.service, SecretKey.of(HOST, "root"))
+    fleet.work_off()
+    assert others == []
+    assert {f"leaf{n}.der" for n in range(10)} <= fleet.files("plant").keys()
+    assert [held(fleet, "root") is None, held(fleet, "crl") is None].count(False) == 1
+
+
 def held(fleet, name):
     return fleet.decisions.snapshot(fresh=True).entries[SecretKey.of(HOST, name)].held
 
