@@ -106,7 +106,10 @@ def _credential(vault: Vault, cluster: str, secret: str) -> str:
     `created` has whole seconds: where versions tie for the newest, the vault is asked for the current one, and each
     of them must name the cluster.
     """
-    versions = vault.versions(secret).items
+    found = vault.versions(secret)
+    if not found.complete:
+        raise Invalid(f"{secret} has too many versions to tell the newest: store the kubeconfig under a new name")
+    versions = found.items
     newest = [v for v in versions if v.created == versions[0].created]
     if not newest:
         raise NotFound(f"the credentials vault has no secret {secret}: store the cluster's kubeconfig there")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sync.assignment import LISTS_TAG, NOWHERE, assign
+from sync.assignment import NOWHERE, assign
 from sync.catalogue import Entry
 from sync.desired import Desires
 from sync.errors import Changed, NotFound, Temporary, Unauthorized
@@ -25,6 +25,7 @@ from sync.ports import RowKind, RowName, Write
 from sync.removals import hold, losses, may_lose
 from sync.requests import request_plan
 from sync.revocation import ended_refusals, remembering
+from sync.versions import newest_first
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -122,7 +123,7 @@ def _judged(
     service: Service, old: Entry | None, source: Source, watched: WatchedVault, configuration: Configuration
 ) -> Entry:
     """Look at the secret, reading the value of a version only if it is new, assigned and may decide."""
-    look = Look(service.clock(), _in_known_order(vault_versions(source.vault, source.key), old), {})
+    look = Look(service.clock(), newest_first(source.vault, source.key, old), {})
     assigned = assign(look.versions, watched, configuration)
     assignment = assigned.assignment or (old.assignment if old else None)
     if assignment is not None and assignment.lists:
@@ -150,42 +151,6 @@ def _unreadable(old: Entry | None, key: SecretKey, look: Look, assigned: Assigne
     return replace(
         entry, newest=look.versions[0], notes=(*assigned.findings, finding), looked=look.at, settled=False, gone=False
     )
-
-
-def vault_versions(vault: Vault, key: SecretKey) -> tuple[VersionProperties, ...]:
-    """The secret's versions, newest first.
-
-    `created` has whole seconds: where the newest tie, a read by name tells which is current; if it is refused, one that
-    is disabled is. A secret with more versions than are paged is known by the vault's listing and, only if that says
-    assigned, a read by name.
-    """
-    found = vault.versions(key.name)
-    versions = found.items
-    tied = [v for v in versions if v.created == versions[0].created]
-    if found.complete and len(tied) <= 1:
-        return versions
-    if not found.complete:
-        listed = next((s for s in vault.listing() if s.name.casefold() == key.name), None)
-        if listed is None or listed.managed or LISTS_TAG not in listed.tags or not listed.enabled:
-            return versions
-    elif not any(LISTS_TAG in v.tags for v in versions) or not any(v.enabled for v in tied) or versions[0].managed:
-        return versions
-    try:
-        current = vault.read(key.name, None).properties
-    except NotFound:
-        return versions
-    except Changed:
-        if not found.complete or all(v.enabled for v in tied):
-            raise
-        return (*sorted(tied, key=lambda v: v.enabled), *versions[len(tied) :])
-    return (current, *(v for v in versions if v.version != current.version))
-
-
-def _in_known_order(versions: tuple[VersionProperties, ...], old: Entry | None) -> tuple[VersionProperties, ...]:
-    """Behind the newest, versions of one second in the order that was found while one of them was the newest."""
-    known = {version: at for at, version in enumerate(old.known)} if old else {}
-    older = sorted(versions[1:], key=lambda v: (-v.created.timestamp(), known.get(v.version, -1)))
-    return (*versions[:1], *older)
 
 
 def _write(

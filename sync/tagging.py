@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sync.admission import admit, vault_versions
+from sync.admission import admit
 from sync.assignment import ACCEPT_TAG, CLUSTERS_TAG, FILE_TAG, LISTS_TAG, assign
 from sync.errors import Invalid, NotFound
 from sync.findings import Severity
 from sync.lists import NO_LIST
+from sync.versions import newest_first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,7 @@ def assign_secret(service: Service, key: SecretKey, tags: Tags) -> Entry | None:
     watched = configuration.vault(key.vault)
     if vault is None or watched is None:
         raise NotFound(f"{key.vault} is no watched vault; see the setting TRUSTCAST_VAULTS")
-    versions = vault_versions(vault, key)
+    versions = newest_first(vault, key, service.decisions.snapshot().entries.get(key))
     if not versions:
         raise NotFound(f"{key.vault} has no secret {key.name}")
     bearing = next((v.tags for v in versions if LISTS_TAG in v.tags), {})

@@ -18,6 +18,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.keyvault.secrets import SecretClient
 
 from sync.azure_errors import code, translate
+from sync.deadline import Deadline
 from sync.errors import Changed, Invalid, Temporary, TrustcastError
 from sync.findings import printable
 from sync.secret import ListedSecret, SecretValue, VersionProperties
@@ -36,7 +37,15 @@ T = TypeVar("T")
 _NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 _VERSION = re.compile(r"[0-9A-Za-z]{1,64}")
 _ABSENT = "SecretNotFound"  # a proxy's 404 proves nothing about a secret
-_MOST_LISTED_PAGES = 4_000  # a full page has 25 secrets; more is a listing that does not end
+
+MOST_VERSIONS = 2_500
+"""Versions of one secret that are looked through; Key Vault lists them in no order, 25 a page."""
+
+LOOKING = 8.0
+"""Seconds after which no further page of a secret's versions is asked for, so that an admission ends within 15 s."""
+
+LISTING = 90.0
+"""Seconds after which a vault's listing is given up: it must end within the lease of who lists it (`drift.LEASE`)."""
 
 
 class Disabled(Changed):
@@ -48,7 +57,7 @@ class Versions:
     """A secret's versions, newest first by when they were created; equal times are in no true order.
 
     Attributes:
-        complete: False where there were more than were asked for, so that the newest may be missing.
+        complete: False where there were more, or more pages, than were looked through: then any may be missing.
     """
 
     items: tuple[VersionProperties, ...]
@@ -63,6 +72,7 @@ class KeyVault:
         credential: gives tokens; its own time-outs are its maker's affair.
         call_timeout: seconds to connect, and seconds between two bytes of an answer. Nothing is retried here.
         reads_per_second: requests of any kind that go out a second; a wait is never over `call_timeout`.
+        looking, listing: seconds for all pages of a secret's versions, and of a listing.
         client_options: for `SecretClient` (`connection_verify`, `api_version`).
     """
 
@@ -73,9 +83,12 @@ class KeyVault:
         *,
         call_timeout: float,
         reads_per_second: float = 300,
+        looking: float = LOOKING,
+        listing: float = LISTING,
         **client_options: Any,
     ) -> None:
         self._host = urlsplit(url).netloc
+        self._looking, self._listing = looking, listing
         budget = ReadBudget(reads_per_second, longest_wait=call_timeout)
         self._client = SecretClient(
             url,
@@ -89,13 +102,12 @@ class KeyVault:
             **client_options,
         )
 
-    def versions(self, name: str, *, at_most: int = 1000) -> Versions:
+    def versions(self, name: str, *, at_most: int = MOST_VERSIONS) -> Versions:
         """The properties of a secret's versions; none, and complete, where there is no such secret."""
-        most_pages = 4 + at_most // 5  # full pages have 25: four of five may be empty
         with self._asking("looking at", name):
             listed = self._client.list_properties_of_secret_versions(_name(name), raw_response_hook=_must_be_page)
             try:
-                found, complete = _gather(listed, most_pages, at_most)
+                found, complete = _gather(listed, Deadline.after(self._looking), at_most)
             except HttpResponseError as error:
                 if code(error) != _ABSENT:
                     raise
@@ -120,9 +132,9 @@ class KeyVault:
         """Every secret of the vault by its newest version's properties: all pages, or an error."""
         with self._asking("listing"):
             listed = self._client.list_properties_of_secrets(raw_response_hook=_must_be_page)
-            found, complete = _gather(listed, _MOST_LISTED_PAGES)
+            found, complete = _gather(listed, Deadline.after(self._listing))
             if not complete:
-                raise Temporary(f"the listing of {self._host} does not end")
+                raise Temporary(f"the listing of {self._host} takes longer than {self._listing:.0f} s")
             return tuple(map(_listed, found))
 
     def update(self, name: str, version: str, *, tags: Mapping[str, str]) -> VersionProperties:
@@ -159,19 +171,15 @@ def _refusal(error: HttpResponseError, what: str) -> TrustcastError:
 
 
 def _gather(
-    listed: ItemPaged[SecretProperties], most_pages: int, at_most: int | None = None
+    listed: ItemPaged[SecretProperties], deadline: Deadline, at_most: int | None = None
 ) -> tuple[list[SecretProperties], bool]:
-    """The items of that many pages at most, and whether those are all."""
-    pages = listed.by_page()
+    """The items of all pages, and whether those are all; pages may be empty, and may never end."""
     found: list[SecretProperties] = []
-    for _ in range(most_pages):
-        page = next(pages, None)
-        if page is None:
-            return found, True
+    for page in listed.by_page():
         found.extend(page)
-        if at_most is not None and len(found) > at_most:
-            break
-    return found[:at_most], False
+        if (at_most is not None and len(found) > at_most) or not deadline.left():
+            return found[:at_most], False
+    return found, True
 
 
 def _must_be_page(response: PipelineResponse[Any, Any]) -> None:

@@ -251,7 +251,12 @@ class MemoryVault:
         clock: what the vault's times are taken from.
         pause: called before every call of the port.
         seed: decides the versions' identifiers.
+
+    Attributes:
+        most_versions: how many of a secret's versions are looked through.
     """
+
+    most_versions = 2500
 
     def __init__(self, *, clock: Callable[[], datetime] | None = None, pause: Pause = go_on, seed: object = 0) -> None:
         self.pause = pause
@@ -273,12 +278,13 @@ class MemoryVault:
     def recover(self, name: str) -> None:
         self.secrets.recover(name)
 
-    def versions(self, name: str, *, at_most: int = 1000) -> Versions:
+    def versions(self, name: str, *, at_most: int | None = None) -> Versions:
         self.pause(f"versions {name}")
         _in_vault(_check_name, name)
-        found = [_properties(version) for version in self.secrets.versions(name)]
-        found.sort(key=lambda v: (v.created, v.version), reverse=True)
-        return Versions(tuple(found[:at_most]), len(found) <= at_most)
+        most = self.most_versions if at_most is None else at_most
+        every = [_properties(version) for version in self.secrets.versions(name)]
+        found = sorted(every[:most], key=lambda v: (v.created, v.version), reverse=True)
+        return Versions(tuple(found), len(every) <= most)
 
     def read(self, name: str, version: str | None) -> SecretValue:
         self.pause(f"value {name}")
