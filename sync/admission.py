@@ -192,9 +192,7 @@ def _guarded(
     held = old.held if old else None
     waits = hold(str(new.key), f"{new.key}: {_cause(old, new)}", lost, now=new.looked, before=held)
     steered = old is not None and old.assignment.clusters != new.assignment.clusters
-    if waits.digest not in snapshot.approvals and must_wait(
-        service, after, lost, now=new.looked, steered=steered, held=held is not None
-    ):
+    if must_wait(service, after, waits, now=new.looked, steered=steered, held=held is not None):
         base = old or Entry(new.key, new.name, None, NOWHERE, new.looked)
         return replace(base, held=waits, looked=new.looked, settled=False), ()
     ended = ended_refusals(before, after)

@@ -51,7 +51,7 @@ def _adopt(service: Service, old: Configuration | None, stored: Stored[Row] | No
     proposed = snapshot.proposals.get(PROPOSED.rest)
     waits = hold(PROPOSED.rest, "VAULTS or LISTS changed", lost, now=now, before=proposed.held if proposed else None)
     again = proposed is not None and proposed.configuration == service.configured
-    if waits.digest not in snapshot.approvals and must_wait(service, after, lost, now=now, steered=True, held=again):
+    if must_wait(service, after, waits, now=now, steered=True, held=again):
         if proposed is None or proposed.held != waits:
             proposal = Write(PROPOSED, Proposal(waits, configuration=service.configured), "*")
             service.decisions.commit([proposal], head=service.next_head(head.value), on_head=head.etag)

@@ -15,6 +15,7 @@ from sync.admission import admit
 from sync.catalogue import PROOF_INTERVAL
 from sync.configuration import adopt_configuration
 from sync.errors import Changed, TrustcastError
+from sync.holding import is_past
 from sync.planning import request_pushes
 from sync.ports import RowKind, RowName, Stored, VaultWork, Write
 from sync.removals import WINDOW
@@ -48,7 +49,7 @@ def check_drift(service: Service) -> None:
         lease = _lease(service, host)
         if lease is not None:
             _sweep(service, host, lease)
-    _forget_old_losses(service)
+    _forget_what_is_past(service)
 
 
 def _ask_for_what_is_due(service: Service) -> None:
@@ -145,19 +146,20 @@ def _admit_quietly(service: Service, key: SecretKey) -> None:
         log.warning("%s could not be looked at; it is tried again: %s", key, error)
 
 
-def _forget_old_losses(service: Service) -> None:
-    """Losses count for 24 hours; dropping their rows decides nothing, so the head stays."""
+def _forget_what_is_past(service: Service) -> None:
+    """Losses count for 24 hours, approvals for one; dropping their rows decides nothing, so the head stays."""
     now = service.clock()
-    if not _old_losses(service.decisions.snapshot(), now):
+    if not _past(service.decisions.snapshot(), now):
         return
-    old = _old_losses(service.decisions.snapshot(fresh=True), now)
-    writes = [Write(RowName(RowKind.LOSSES, name), None, "*") for name in old[:90]]
+    writes = [Write(name, None, "*") for name in _past(service.decisions.snapshot(fresh=True), now)[:90]]
     try:
         if writes:
             service.decisions.commit(writes, head=None)
     except Changed:
-        log.debug("another worker forgets the same losses")
+        log.debug("another worker forgets the same rows")
 
 
-def _old_losses(snapshot: Snapshot, now: datetime) -> list[str]:
-    return [name for name, row in snapshot.losses.items() if now - row.at > WINDOW]
+def _past(snapshot: Snapshot, now: datetime) -> list[RowName]:
+    losses = [RowName(RowKind.LOSSES, name) for name, row in snapshot.losses.items() if now - row.at > WINDOW]
+    approvals = [RowName(RowKind.APPROVAL, name) for name, row in snapshot.approvals.items() if is_past(row, now)]
+    return losses + approvals

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from sync.access import pinned
 from sync.clusters import parse_labels, parse_list, parse_registration
-from sync.errors import Invalid
+from sync.errors import Changed, Invalid
 from sync.steering import register
 
 if TYPE_CHECKING:
     from sync.catalogue import Held
     from sync.clusters import Registration
+    from sync.ports import Snapshot
     from sync.service import Service
 
 
@@ -47,18 +48,23 @@ def enrol(service: Service, wish: Wish) -> tuple[Registration, Held | None]:
         Permanent: the credential is not acceptable, or points elsewhere than pinned and `confirm` is not set.
         Invalid: the registration is not acceptable; the message names every problem.
     """
-    snapshot = service.decisions.snapshot(fresh=True)
-    before = snapshot.clusters.get(wish.name)
+    before = service.decisions.snapshot(fresh=True).clusters.get(wish.name)
     credential = wish.credential or (before.access.secret if before else None)
     if credential is None:
         raise Invalid(f"{wish.name} is not registered yet: say which secret holds its kubeconfig, --credential SECRET")
     endpoint = service.clusters.endpoint(wish.name, credential)
-    if before is not None and not wish.confirm:
-        pinned(endpoint, before)
-    given = {"name": wish.name, **_kept(before), **_asked(wish), "access": {"secret": credential}}
-    configuration = service.in_force(snapshot)
-    registration = parse_registration(given, configuration, host=endpoint.host, ca_sha256=endpoint.ca_sha256)
-    return registration, register(service, registration)
+
+    def asked(snapshot: Snapshot) -> Registration:
+        before = snapshot.clusters.get(wish.name)
+        if wish.credential is None and (before is None or before.access.secret != credential):
+            raise Changed(f"{wish.name} got another credential while this one was read")
+        if before is not None and not wish.confirm:
+            pinned(endpoint, before)
+        given = {"name": wish.name, **_kept(before), **_asked(wish), "access": {"secret": credential}}
+        configuration = service.in_force(snapshot)
+        return parse_registration(given, configuration, host=endpoint.host, ca_sha256=endpoint.ca_sha256)
+
+    return register(service, asked)
 
 
 def _kept(before: Registration | None) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,32 +16,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from sync.catalogue import Held, Loss, Refusal
+    from sync.catalogue import Held, Refusal
     from sync.desired import Desires
-    from sync.ports import Snapshot
+    from sync.ports import Approval, Snapshot
     from sync.secret import SecretKey
     from sync.service import Service
 
 
-def must_wait(
-    service: Service, after: Desires, lost: tuple[Loss, ...], *, now: datetime, steered: bool, held: bool
-) -> bool:
+CONSENT = timedelta(hours=1)
+"""How long an approval counts that was not used: what it was for may end by itself, and come again by mistake."""
+
+
+def must_wait(service: Service, after: Desires, what: Held, *, now: datetime, steered: bool, held: bool) -> bool:
     """Whether losing these files is more than may happen without a person, or was before: time approves nothing.
 
     Args:
         service: for the limits.
-        after: the lists as the change would make them, with the losses of the last 24 hours in its snapshot.
-        lost: what the change takes.
+        after: the lists as the change would make them, with approvals and the losses of 24 hours in its snapshot.
+        what: the change and what it takes.
         now: UTC.
         steered: the change is one of selectors, labels or registrations.
         held: this change waits for a person already.
     """
-    if held and lost:
+    approval = after.snapshot.approvals.get(what.digest)
+    if approval is not None and not is_past(approval, now):
+        return False
+    if held and what.losses:
         return True
     history = after.snapshot.losses.values()
-    return too_much(lost, history, after, now=now, limits=service.limits) or (
-        steered and too_wide(lost, after, service.limits)
+    return too_much(what.losses, history, after, now=now, limits=service.limits) or (
+        steered and too_wide(what.losses, after, service.limits)
     )
+
+
+def is_past(approval: Approval, now: datetime) -> bool:
+    """Whether the approval counts no more."""
+    return now - approval.at > CONSENT
 
 
 def removal_rows(service: Service, snapshot: Snapshot, what: Held) -> tuple[Write, ...]:

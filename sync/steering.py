@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sync.admission import admit
 from sync.catalogue import Entry, Held
+from sync.clusters import Registration
 from sync.configuration import PROPOSED, adopt_configuration
 from sync.desired import Desires
 from sync.errors import Changed, Invalid, NotFound, Temporary
@@ -24,7 +25,6 @@ from sync.x509_items import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sync.clusters import Registration
     from sync.ports import Snapshot
     from sync.secret import SecretKey
     from sync.service import Service
@@ -44,16 +44,22 @@ class HeldRemoval:
     proposal: str | None = None
 
 
-def _decide(service: Service, step: Callable[[Snapshot], tuple[tuple[Write, ...], bool]]) -> None:
-    """Run one read-decide-write step until nothing changed under it; `step` gives writes and whether files leave."""
+def _decide(service: Service, step: Callable[[Snapshot], tuple[Write, ...]], *, on_head: bool = True) -> None:
+    """Run one read-decide-write step until nothing changed under it.
+
+    Args:
+        service: ports and settings.
+        step: the writes, from all that decides.
+        on_head: they are refused where anything at all changed; False: only where the rows did that they name.
+    """
     for _ in range(TRIES):
         head = service.decisions.head()
         snapshot = service.decisions.snapshot(fresh=True)
         new = service.next_head(head.value)
         try:
-            writes, removal = step(snapshot)
+            writes = step(snapshot)
             if writes:
-                service.decisions.commit(writes, head=new, on_head=head.etag if removal else None)
+                service.decisions.commit(writes, head=new, on_head=head.etag if on_head else None)
                 request_plan(service, new, "steered")
         except Changed:
             continue
@@ -61,19 +67,24 @@ def _decide(service: Service, step: Callable[[Snapshot], tuple[tuple[Write, ...]
     raise Temporary("others change the same rows at the same time; run the command again")
 
 
-def register(service: Service, registration: Registration) -> Held | None:
+def register(service: Service, asked: Callable[[Snapshot], Registration]) -> tuple[Registration, Held | None]:
     """Add a cluster or change its registration.
 
-    Returns:
-        None: it is in force. Otherwise the removal that it would cause, which waits for approval; until then the
-        registration stays as it was.
-    """
-    answer: list[Held | None] = []
+    Args:
+        service: ports and settings.
+        asked: the registration as it is to be, from all that decides; asked anew where that changed meanwhile.
 
-    def step(snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
+    Returns:
+        The registration. With None it is in force; otherwise with the removal that it would cause, which waits for
+        approval: until then the registration stays as it was.
+    """
+    answer: list[tuple[Registration, Held | None]] = []
+
+    def step(snapshot: Snapshot) -> tuple[Write, ...]:
+        registration = asked(snapshot)
         writes, held = _registration_writes(service, snapshot, registration)
-        answer.append(held)
-        return writes, True
+        answer.append((registration, held))
+        return writes
 
     _decide(service, step)
     return answer[-1]
@@ -83,7 +94,7 @@ def _registration_writes(
     service: Service, snapshot: Snapshot, registration: Registration
 ) -> tuple[tuple[Write, ...], Held | None]:
     row = RowName(RowKind.CLUSTER, registration.name)
-    proposed = RowName(RowKind.PROPOSAL, f"{RowKind.CLUSTER}|{registration.name}")
+    proposed = _proposed(registration.name)
     waiting = snapshot.proposals.get(proposed.rest)
     if snapshot.clusters.get(registration.name) == registration:
         return (), None
@@ -95,24 +106,29 @@ def _registration_writes(
     before = waiting.held if waiting else None
     waits = hold(proposed.rest, f"cluster {registration.name} registered anew", lost, now=now, before=before)
     again = waiting is not None and waiting.registration == registration
-    if waits.digest not in snapshot.approvals and must_wait(service, after, lost, now=now, steered=True, held=again):
+    if must_wait(service, after, waits, now=now, steered=True, held=again):
         return (Write(proposed, Proposal(waits, registration=registration), "*"),), waits
     along = removal_rows(service, snapshot, waits)
     used = (Write(proposed, None, "*"),) if waiting else ()
     return (Write(row, registration, "*"), *along, *used), None
 
 
+def _proposed(cluster: str) -> RowName:
+    return RowName(RowKind.PROPOSAL, f"{RowKind.CLUSTER}|{cluster}")
+
+
 def unregister(service: Service, name: str) -> None:
-    """Forget a cluster; its lists stay as they are.
+    """Forget a cluster, and a change of it that waits; its lists stay as they are.
 
     Raises:
         NotFound: no such cluster is registered.
     """
 
-    def step(snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
-        if name not in snapshot.clusters:
-            raise NotFound(f"no cluster {name} is registered; see `trustcast clusters list`")
-        return (Write(RowName(RowKind.CLUSTER, name), None, "*"),), False
+    def step(snapshot: Snapshot) -> tuple[Write, ...]:
+        _registered(snapshot, name)
+        waiting = _proposed(name)
+        dropped = (Write(waiting, None, "*"),) if waiting.rest in snapshot.proposals else ()
+        return (Write(RowName(RowKind.CLUSTER, name), None, "*"), *dropped)
 
     _decide(service, step)
     service.work.forget_cluster(name)
@@ -125,16 +141,27 @@ def set_paused(service: Service, name: str, paused: bool) -> None:
     Raises:
         NotFound: no such cluster is registered.
     """
+    row = RowName(RowKind.CLUSTER, name)
 
-    def step(snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
-        registration = snapshot.clusters.get(name)
-        if registration is None:
-            raise NotFound(f"no cluster {name} is registered; see `trustcast clusters list`")
-        if registration.paused == paused:
-            return (), False
-        return (Write(RowName(RowKind.CLUSTER, name), replace(registration, paused=paused), "*"),), False
+    def step(_: Snapshot) -> tuple[Write, ...]:
+        stored = service.decisions.row(row)
+        if stored is None or not isinstance(stored.value, Registration):
+            raise NotFound(_UNKNOWN.format(name))
+        if stored.value.paused == paused:
+            return ()
+        return (Write(row, replace(stored.value, paused=paused), stored.etag),)
 
-    _decide(service, step)
+    _decide(service, step, on_head=False)
+
+
+_UNKNOWN = "no cluster {} is registered; see `trustcast clusters list`"
+
+
+def _registered(snapshot: Snapshot, name: str) -> Registration:
+    registration = snapshot.clusters.get(name)
+    if registration is None:
+        raise NotFound(_UNKNOWN.format(name))
+    return registration
 
 
 def held_removals(snapshot: Snapshot) -> tuple[HeldRemoval, ...]:
@@ -165,10 +192,10 @@ def approve(service: Service, digest: str) -> HeldRemoval:
     removal = find_held(service.decisions.snapshot(fresh=True), digest)
     approval = Approval(removal.held.digest, service.clock())
 
-    def step(_snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
-        return (Write(RowName(RowKind.APPROVAL, approval.digest), approval, "*"),), False
+    def step(_snapshot: Snapshot) -> tuple[Write, ...]:
+        return (Write(RowName(RowKind.APPROVAL, approval.digest), approval, "*"),)
 
-    _decide(service, step)
+    _decide(service, step, on_head=False)
     _carry_out(service, removal)
     return removal
 
@@ -179,9 +206,19 @@ def _carry_out(service: Service, removal: HeldRemoval) -> None:
     elif removal.proposal == PROPOSED.rest:
         adopt_configuration(service)
     elif removal.proposal is not None:
-        proposal = service.decisions.snapshot().proposals[removal.proposal]
-        if proposal.registration is not None:
-            register(service, proposal.registration)
+        proposal = service.decisions.snapshot().proposals.get(removal.proposal)
+        if proposal is None or proposal.registration is None:
+            raise NotFound("what waited is gone since; see `trustcast removals list`")
+        register(service, partial(_as_proposed, proposed=proposal.registration))
+
+
+def _as_proposed(snapshot: Snapshot, proposed: Registration) -> Registration:
+    """The registration that waited; whether the cluster is paused is as it is now.
+
+    Raises:
+        NotFound: the cluster was removed meanwhile.
+    """
+    return replace(proposed, paused=_registered(snapshot, proposed.name).paused)
 
 
 def reject(service: Service, digest: str) -> HeldRemoval:
@@ -192,7 +229,7 @@ def reject(service: Service, digest: str) -> HeldRemoval:
     """
     removal = find_held(service.decisions.snapshot(fresh=True), digest)
 
-    def step(snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
+    def step(snapshot: Snapshot) -> tuple[Write, ...]:
         now = find_held(snapshot, removal.held.digest)
         refused = replace(now.held, refused=True)
         if now.key is not None:
@@ -200,11 +237,11 @@ def reject(service: Service, digest: str) -> HeldRemoval:
             stored = service.decisions.row(row)
             if stored is None or not isinstance(stored.value, Entry) or stored.value.held != now.held:
                 raise Changed("the removal changed while it was rejected")
-            return (Write(row, replace(stored.value, held=refused), stored.etag),), False
+            return (Write(row, replace(stored.value, held=refused), stored.etag),)
         name = RowName(RowKind.PROPOSAL, now.proposal or "")
         if now.proposal == PROPOSED.rest:
-            return (Write(name, replace(snapshot.proposals[name.rest], held=refused), "*"),), False
-        return (Write(name, None, "*"),), False
+            return (Write(name, replace(snapshot.proposals[name.rest], held=refused), "*"),)
+        return (Write(name, None, "*"),)
 
     _decide(service, step)
     return removal
@@ -220,16 +257,16 @@ def clear_revoked(service: Service, key: SecretKey) -> int:
     """
     cleared: list[int] = []
 
-    def step(snapshot: Snapshot) -> tuple[tuple[Write, ...], bool]:
+    def step(snapshot: Snapshot) -> tuple[Write, ...]:
         entry = snapshot.entries.get(key)
         if entry is None:
             raise NotFound(f"the catalogue knows no secret {key}")
         own = {s.item.sha256 for c in entry.candidates for s in c.items if s.kind is Kind.CERTIFICATE}
         refusing = [e for e in snapshot.entries.values() if any(r.sha256 in own for r in e.refused)][:MOST_CLEARED]
         cleared.append(len(own & {refusal.sha256 for e in refusing for refusal in e.refused}))
-        return tuple(amended(service, e.key, partial(_without, own=own)) for e in refusing), False
+        return tuple(amended(service, e.key, partial(_without, own=own)) for e in refusing)
 
-    _decide(service, step)
+    _decide(service, step, on_head=False)
     return cleared[-1]
 
 

@@ -247,7 +247,7 @@ class Owners(RuleBasedStateMachine):
     def relabel(self, cluster, site, names, refused):
         """The more files go to where the cluster was, the more it loses."""
         self._all(names, "tag", self.model.sites[cluster])
-        register(self.fleet.service, registration(cluster, site=site))
+        register(self.fleet.service, lambda _: registration(cluster, site=site))
         self.model.register(cluster, site, self.fleet.clock.now)
         for each in self._waiting():
             if refused and _row(each) == cluster:

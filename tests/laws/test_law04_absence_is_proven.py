@@ -1,12 +1,16 @@
 """Law 4: too large a removal waits for a person, told by its cause; what several workers remove is counted together."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from sync.admission import admit
+from sync.errors import Unreachable
 from sync.secret import SecretKey
+from sync.steering import approve
 from tests import certs
+from tests.laws.failing import Failing
 from tests.service import HOST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
@@ -112,3 +116,39 @@ def test_law4_what_is_held_says_what_would_take_the_files(cause, act):
     assert held(fleet, "line").cause == f"{HOST}/line: {cause}"
     assert fleet.files("plant") == before
     assert len(before) == len(LINE)
+
+
+def test_law4_an_approval_that_was_not_used_ends_within_the_hour():
+    """What it was for ended by itself; the same change half a year later is asked for anew."""
+    fleet = Fleet()
+    fleet.enrol(registration("plant"))
+    version = fleet.upload("line", "".join(each.pem for each in LINE), TAGS)
+    fleet.work_off()
+    fleet.clock.move(timedelta(seconds=1))
+    fleet.vault.set_enabled("line", version, False)
+    fleet.sweep()
+    fleet.vault.set_enabled("line", version, True)
+    approve(fleet.service, held(fleet, "line").digest)
+    fleet.work_off()
+    assert set(fleet.decisions.snapshot(fresh=True).approvals) != set()
+    fleet.sweep(timedelta(days=180))
+    assert fleet.decisions.snapshot(fresh=True).approvals == {}
+    fleet.vault.set_enabled("line", version, False)
+    fleet.sweep()
+    assert (held(fleet, "line") is not None, len(fleet.files("plant"))) == (True, len(LINE))
+
+
+def test_law4_an_approval_counts_while_the_vault_is_away_for_some_minutes():
+    fleet = Fleet()
+    fleet.enrol(registration("plant"))
+    fleet.upload("line", "".join(each.pem for each in LINE), TAGS)
+    fleet.work_off()
+    fleet.vault.delete("line")
+    fleet.sweep()
+    vaults = fleet.service.vaults
+    fleet.service = replace(fleet.service, vaults={HOST: Failing(fleet.vault, Unreachable("no answer"))})
+    with pytest.raises(Unreachable):
+        approve(fleet.service, held(fleet, "line").digest)
+    fleet.service = replace(fleet.service, vaults=vaults)
+    fleet.sweep(timedelta(minutes=30))
+    assert fleet.files("plant") == {}
