@@ -120,6 +120,10 @@ class Registration:
         known = ((override, configuration.definition(override.name)) for override in self.lists)
         return tuple(override.applied(definition) for override, definition in known if definition is not None)
 
+    def place(self, definition: ListDefinition) -> str:
+        """Which object a list is, of all there ever were under the cluster's name: that of a machine, by its pins."""
+        return f"{self.host} {self.ca_sha256} {definition.namespace}/{definition.object}"
+
 
 class _AccessInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secret: str

@@ -93,11 +93,6 @@ class ListDefinition:
     delivery: Delivery = Delivery.SECRET
     policy: Policy = Policy()
 
-    @property
-    def place(self) -> str:
-        """Namespace and name of its object."""
-        return f"{self.namespace}/{self.object}"
-
 
 @dataclass(frozen=True, slots=True)
 class Default:

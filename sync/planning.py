@@ -80,7 +80,7 @@ def needs_push(
     for definition in registration.definitions(desires.configuration):
         where = (registration.name, definition.name)
         standing = standings.get(where)
-        if standing is None:
+        if standing is None or standing.place != registration.place(definition):
             return True
         if registration.paused:
             if standing.state is not State.PAUSED:
@@ -90,7 +90,6 @@ def needs_push(
         desired = desires.of(registration, definition)
         if not waits and (
             differs(standing, desired, held=where in desires.held)
-            or standing.place != definition.place
             or (standing.state is State.DRIFTED and registration.mode is Mode.REPAIR)
             or (standing.applied != desired.digest and _remembers_leaving(service, where, desired))
         ):

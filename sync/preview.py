@@ -54,7 +54,7 @@ def preview_cluster(service: Service, name: str) -> tuple[Preview, ...]:
 
 def _preview(service: Service, desires: Desires, registration: Registration, definition: ListDefinition) -> Preview:
     stored = service.statuses.get(registration.name, definition.name)
-    remembered = stored.value.applied if stored else {}
+    remembered = stored.value.at(registration.place(definition)).applied if stored else {}
     try:
         target = service.clusters.connect(registration, Deadline.after(service.push_timeout))
         observed = target.observe(definition.namespace, definition.object)

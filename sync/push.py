@@ -155,7 +155,7 @@ def _attempt(service: Service, task: Task, previous: ListStatus, before: Snapsho
     """
     now = service.clock()
     registration, definition = _task_of(service, before, task)
-    previous = previous.at(definition.place)
+    previous = previous.at(registration.place(definition))
     if registration.paused:
         latest = service.decisions.snapshot()
         if _task_of(service, latest, task)[0].paused:

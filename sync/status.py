@@ -76,7 +76,7 @@ class ListStatus:
     Attributes:
         cluster, list: which.
         state, detail: the state, and a safe sentence with what is particular to it.
-        place: namespace and name of the object that all of this is of; empty before the first attempt.
+        place: the object that all of this is of, as `Registration.place` has it; empty before the first attempt.
         digest: of the desired content that was last decided upon; empty before the first success.
         head: the head that decided it.
         applied: file name to SHA-256 of the bytes that are ours there, as last applied or confirmed.
@@ -118,10 +118,10 @@ class ListStatus:
         return Standing(self.state, self.digest, content_digest(self.applied), self.place, self.due)
 
     def at(self, place: str) -> ListStatus:
-        """The status for an attempt at this object; of another than before, nothing is ours yet."""
+        """The status for an attempt at this object; of another than before, nothing is known and nothing ours yet."""
         if self.place in ("", place):
             return replace(self, place=place)
-        return replace(self, place=place, applied={})
+        return ListStatus(self.cluster, self.list, place=place)
 
     def overdue(self, now: datetime, bound: timedelta) -> bool:
         """Whether its last verification is older than the stated bound, or never was (law 10)."""

@@ -5,20 +5,34 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sync.clusters import Mode
 from sync.errors import Unreachable
 from sync.planning import plan_fleet, request_pushes
+from sync.ports import ClusterWork
+from sync.preview import preview_cluster
 from sync.status import State
 from sync.table_stores import Operation
 from sync.wiring import AT_A_TIME, side_by_side
 from tests.certs import ca, server
+from tests.memory import MemoryCluster
 from tests.service import CONFIGURATION, TRUST, Fleet, registration
+
+if TYPE_CHECKING:
+    from sync.observed import Observed
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 NAMES = ("edge-1", "edge-2", "edge-3")
+
+
+class Unanswering(MemoryCluster):
+    """Reached by no request."""
+
+    def observe(self, namespace: str, name: str) -> Observed:
+        raise Unreachable(f"no answer for {namespace}/{name}")
 
 
 @pytest.fixture
@@ -69,6 +83,43 @@ def test_a_file_of_anothers_in_the_object_that_a_list_moves_to_is_not_ours_becau
     fleet.service = replace(fleet.service, configured=replace(CONFIGURATION, lists=(moved,)))
     fleet.sweep()
     assert fleet.files("edge-1", moved) == {name: data}
+
+
+@pytest.mark.parametrize("anew", [{"host": "rebuilt:6443"}, {"ca_sha256": "2" * 64}], ids=["host", "CA"])
+def test_a_file_of_anothers_on_another_machine_of_the_name_is_not_ours_because_the_old_one_was(fleet, anew):
+    """Law 6: what a push remembers is of one machine; a plan that is only shown says the same."""
+    fleet.upload("other", server(name="other").pem, TAGS)
+    fleet.sweep()
+    theirs = dict.fromkeys(fleet.files("edge-1"), b"theirs")
+    rebuilt = fleet.clusters["edge-1"] = MemoryCluster()
+    rebuilt.state.edit(TRUST.namespace, TRUST.object, theirs)
+    fleet.enrol(replace(registration("edge-1"), **anew))
+    fleet.vault.delete("other")
+    (preview,) = preview_cluster(fleet.service, "edge-1")
+    fleet.sweep()
+    assert fleet.files("edge-1") == theirs != {}
+    assert not preview.plan.writes
+    assert fleet.statuses.get("edge-1", "trust").value.state is State.CONFLICT
+
+
+def test_nothing_is_told_of_another_machine_of_the_name_because_the_old_one_was_seen(fleet):
+    """Law 10: not when it was verified, nor what it holds; and what it waited for does not keep the new one waiting."""
+    fleet.clusters["edge-1"] = Unanswering()
+    fleet.service.work.set_cluster("edge-1", ClusterWork(None, fleet.clock.now), "*")
+    fleet.sweep()
+    before = fleet.statuses.get("edge-1", "trust").value
+    assert (before.state, len(before.thumbprints)) == (State.OFFLINE, 1)
+    fleet.enrol(replace(registration("edge-1"), host="rebuilt:6443"))
+    assert planned(fleet) == ["edge-1"]
+    fleet.work_off()
+    after = fleet.statuses.get("edge-1", "trust").value
+    assert (after.state, after.verified, after.applied, after.thumbprints) == (State.OFFLINE, None, {}, {})
+
+
+def test_a_cluster_that_is_registered_anew_for_the_same_machine_is_not_asked_for(fleet):
+    """Law 5."""
+    fleet.enrol(registration("edge-1", site="hamburg"))
+    assert planned(fleet) == []
 
 
 def test_a_fleet_in_sync_is_asked_for_nothing_and_no_list_of_files_is_read(fleet):
