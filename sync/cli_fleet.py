@@ -169,7 +169,7 @@ def _status_row(status: ListStatus, freshness: Freshness) -> tuple[str, ...]:
         status.list,
         status.state.value,
         str(len(status.applied)),
-        str(len(status.unmanaged)),
+        str(len(status.unmanaged) + status.unlisted),
         ago(status.verified, freshness.now) + (" STALE" if freshness.stale(status) else ""),
         ago(status.changed, freshness.now),
         "; ".join(_details(status, freshness)),
@@ -181,6 +181,8 @@ def _details(status: ListStatus, freshness: Freshness) -> Iterable[str]:
         yield status.detail
     if status.unaccounted:
         yield f"unaccounted: {few(status.unaccounted)}"
+    if status.unlisted:
+        yield f"{status.unlisted} more files of others are not listed"
     if status.failures and status.due is not None:
         yield f"next attempt in {max(0, int((status.due - freshness.now).total_seconds()))} s"
 
@@ -194,6 +196,7 @@ def _status(status: ListStatus, freshness: Freshness) -> dict[str, Any]:
         "remedy": status.state.sentence,
         "files": status.applied,
         "unmanaged": status.unmanaged,
+        "unlisted": status.unlisted,
         "unaccounted": status.unaccounted,
         "conflicts": status.conflicts,
         "waiting": status.waiting,
@@ -231,6 +234,8 @@ def show_where(statuses: Sequence[ListStatus], thumbprint: str, now: datetime, *
         table(headings, rows)
     else:
         say("No list holds it, as last observed.")
+    if (beyond := [f"{s.cluster}/{s.list}" for s in statuses if s.unlisted]) and not as_json:
+        say(f"Of very many files of others the last by name were not looked into: {few(beyond)}")
     return bool(found)
 
 

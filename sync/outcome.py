@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from sync.errors import Permanent, Temporary, Unauthorized, Unreachable
 from sync.findings import printable
@@ -14,12 +17,17 @@ from sync.status import ListStatus, State
 from sync.thumbprints import thumbprints
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from sync.errors import TrustcastError
     from sync.observed import Observed
     from sync.plan import Plan
     from sync.service import Rhythm
+
+OTHERS_BYTES = 128 * 1024
+"""Of JSON that a status has for others' keys: about 500, or 1,300 that hold no certificate. Its row has room for them
+beside the hashes of 1 MiB of our own files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,9 @@ def pushed(previous: ListStatus, facts: Pushed, rhythm: Rhythm) -> ListStatus:
     """The status of a list that was reached."""
     state, detail = _state(facts)
     plan = facts.plan
+    prints = _thumbprints(facts.observed)
+    others = {c.file: c.before for c in plan.changes if c.verb is Verb.UNMANAGED}
+    listed = _listed(others, prints)
     as_it_should_be = state in {State.IN_SYNC, State.REMOVAL_HELD}
     return replace(
         previous,
@@ -56,8 +67,9 @@ def pushed(previous: ListStatus, facts: Pushed, rhythm: Rhythm) -> ListStatus:
         digest=facts.digest,
         head=facts.head,
         applied=dict(plan.ours) if not plan.writes else dict(_still_ours(previous, plan)),
-        thumbprints=_thumbprints(facts.observed),
-        unmanaged={c.file: c.before for c in plan.changes if c.verb is Verb.UNMANAGED},
+        thumbprints={name: prints[name] for name in prints if name in listed or name not in others},
+        unmanaged=listed,
+        unlisted=len(others) - len(listed),
         unaccounted=plan.named(Verb.UNACCOUNTED),
         conflicts=plan.named(Verb.CONFLICT),
         waiting=plan.named(Verb.WAIT),
@@ -78,6 +90,13 @@ def _still_ours(previous: ListStatus, plan: Plan) -> dict[str, str]:
 def _thumbprints(observed: Observed) -> dict[str, tuple[str, ...]]:
     found = {name: thumbprints(data) for name, data in observed.data.items()}
     return {name: prints for name, prints in found.items() if prints}
+
+
+def _listed(others: Mapping[str, str], prints: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """The first of others' keys by name: a cluster may hold more than a row does, and law 8 wants one all the same."""
+    sizes = (len(msgspec.json.encode((name, sha, name, prints.get(name)))) for name, sha in sorted(others.items()))
+    fitting = takewhile(lambda size: size <= OTHERS_BYTES, accumulate(sizes))
+    return {name: others[name] for name, _ in zip(sorted(others), fitting, strict=False)}
 
 
 def _state(facts: Pushed) -> tuple[State, str]:

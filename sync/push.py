@@ -7,12 +7,12 @@ after that, as the very last act, in sync or not. Any other order was shown to l
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sync.clusters import Mode
 from sync.deadline import Deadline
-from sync.errors import Changed, TrustcastError, Unauthorized
+from sync.errors import Changed, Invalid, TrustcastError, Unauthorized
 from sync.outcome import Pushed, failed, paused, pushed, unsettled
 from sync.plan import Plan, make_plan
 from sync.ports import ClusterWork
@@ -126,13 +126,25 @@ def push_list(service: Service, task: Task, known: Snapshot) -> tuple[ListStatus
         try:
             new = _attempt(service, task, status, known)
             if new != status:
-                service.statuses.put(new, stored.etag if stored else None)
+                new = _recorded(service, status, new, stored.etag if stored else None)
         except Changed:
             known = service.decisions.snapshot()
             continue
         _tell(status, new)
         return new, new.head
     return _given_up(service, task), service.decisions.head().value.token
+
+
+def _recorded(service: Service, before: ListStatus, status: ListStatus, etag: str | None) -> ListStatus:
+    """The status as written; where the storage refuses it, as it was before and saying so, and no other list waits."""
+    try:
+        service.statuses.put(status, etag)
+    except Invalid as error:
+        known = replace(before.at(status.place), changed=status.changed)
+        reason = Invalid(f"{error}: what the object holds cannot be remembered; remove keys from it on the cluster")
+        status = failed(known, reason, service.clock(), service.rhythm, status.head)
+        service.statuses.put(status, etag)
+    return status
 
 
 def _given_up(service: Service, task: Task) -> ListStatus:

@@ -82,7 +82,8 @@ class ListStatus:
         applied: file name to SHA-256 of the bytes that are ours there, as last applied or confirmed.
         thumbprints: file name to the SHA-256 and SHA-1 of the certificates (DER) in it, whoever wrote it; OPC UA names
             certificates by SHA-1 (OPC 10000-4 §7.2).
-        unmanaged: other writers' keys, name to SHA-256 of their bytes.
+        unmanaged: other writers' keys, name to SHA-256 of their bytes; of very many, the first by name.
+        unlisted: how many more of them there are; they have no thumbprints here either.
         unaccounted: ours, but no catalogue row accounts for them; they stay.
         conflicts: wanted names that another writer holds with other bytes.
         waiting: wanted names that do not fit into the object.
@@ -103,6 +104,7 @@ class ListStatus:
     applied: dict[str, str] = field(default_factory=dict)
     thumbprints: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unmanaged: dict[str, str] = field(default_factory=dict)
+    unlisted: int = 0
     unaccounted: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()

@@ -432,6 +432,18 @@ def test_a_thumbprint_is_found_ours_unmanaged_and_offline(run, filled, monkeypat
     assert run("status", "--thumbprint", "0" * 64).code == 1
 
 
+def test_others_files_that_are_not_listed_are_counted_and_told(run, filled):
+    stored = filled.statuses.get("edge", "trust")
+    filled.statuses.put(replace(stored.value, unmanaged={"a.txt": "0" * 64}, unlisted=29_999), stored.etag)
+    shown = " ".join(run("status", "edge").out.split())
+    assert "30000" in shown
+    assert "29999 more files of others are not listed" in shown
+    assert run("status", "edge", "--json").json["lists"][0]["unlisted"] == 29_999
+    nowhere = run("status", "--thumbprint", "0" * 64)
+    assert nowhere.code == 1
+    assert "not looked into: edge/trust" in " ".join(nowhere.out.split())
+
+
 # removals
 
 

@@ -1,5 +1,6 @@
 """What came of one attempt: which state wins, what is remembered, when the list is looked at again."""
 
+import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync import outcome
+from sync.desired import OBJECT_LIMIT
 from sync.errors import Changed, Invalid, NotFound, Permanent, Temporary, Unauthorized, Unreachable
 from sync.observed import MISSING, Observed
 from sync.outcome import Pushed, backoff, failed, paused, pushed, verify_in
 from sync.plan import Change, Plan, Verb
 from sync.service import Rhythm
 from sync.status import ListStatus, State
+from sync.table_rows import JsonRows
 from tests import certs
 from tests.certs import NOW
 
@@ -97,6 +101,45 @@ def test_thumbprints_tell_every_certificate_whoever_wrote_it():
     found = pushed(BEFORE, facts(observed=observed), RHYTHM).thumbprints
     assert set(found) == {"a.der", "theirs.crt"}
     assert all(built.sha256 in prints for prints in found.values())
+
+
+def crowd(count, name):
+    """As many keys of another writer's, each with a certificate in it, and the changes that a plan makes of them."""
+    keys = {name(number): b"%d" % number for number in range(count)}
+    changes = tuple(Change(Verb.UNMANAGED, each, "7" * 64, "7" * 64) for each in sorted(keys))
+    return replace(THERE, data={**THERE.data, **keys}), changes
+
+
+@pytest.fixture
+def a_certificate_in_each(monkeypatch):
+    monkeypatch.setattr(outcome, "thumbprints", lambda data: tuple(noise(data, size) for size in (32, 20)))
+
+
+def noise(seed, size):
+    return random.Random(seed).randbytes(size).hex()
+
+
+@pytest.mark.usefixtures("a_certificate_in_each")
+@pytest.mark.parametrize("name", [lambda n: f"{n:05}", lambda n: f"{n:05}" + "\x07" * 300], ids=["short", "hostile"])
+def test_the_first_of_others_keys_are_listed_with_their_thumbprints_and_the_rest_is_counted(name):
+    observed, changes = crowd(30_000, name)
+    new = pushed(BEFORE, facts(*changes, observed=observed), RHYTHM)
+    assert 0 < len(new.unmanaged) < 1000
+    assert list(new.unmanaged) == [name(number) for number in range(len(new.unmanaged))]
+    assert new.thumbprints.keys() == {"a.der"} | new.unmanaged.keys()
+    assert len(new.unmanaged) + new.unlisted == 30_000
+
+
+@pytest.mark.usefixtures("a_certificate_in_each")
+def test_a_status_of_a_full_list_fits_its_row_whatever_keys_others_add():
+    """A MiB of certificates of 300 bytes, under names without order."""
+    ours = {noise(number, 32): noise(-number, 32) for number in range(OBJECT_LIMIT // 300)}
+    observed, changes = crowd(30_000, lambda number: noise(f"theirs {number}", 100))
+    observed = replace(observed, data={**observed.data, **{name: name.encode() for name in ours}})
+    found = facts(*changes, observed=observed)
+    new = pushed(BEFORE, replace(found, plan=replace(found.plan, ours=ours)), RHYTHM)
+    assert (len(new.applied), new.applied.keys() - new.thumbprints.keys()) == (OBJECT_LIMIT // 300, set())
+    assert JsonRows().decode(JsonRows().encode(new), ListStatus, "x") == new
 
 
 # --- Failures --------------------------------------------------------------------------------------------

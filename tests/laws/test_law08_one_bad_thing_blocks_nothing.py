@@ -1,12 +1,14 @@
 """Law 8: one bad secret, list, cluster, vault, row or event blocks nothing else."""
 
 import json
+import random
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from sync.errors import Changed, Permanent, Temporary, Unauthorized, Unreachable
+from sync.observed import Observed
 from sync.ports import RowKind
 from sync.status import State
 from tests import certs
@@ -185,6 +187,45 @@ def test_law8_a_list_that_fails_keeps_not_the_next_list_of_its_cluster(fleet):
     fleet.upload("root", ROOT.pem, BOTH)
     fleet.work_off()
     assert (state(fleet, "bad"), state(fleet, "bad", ISSUER)) == (State.OFFLINE, State.IN_SYNC)
+
+
+def crowded(monkeypatch, cluster, *, ours):
+    """The trust list as a hostile cluster shows it: more keys than a row can hold, said to be ours or others'."""
+    keys = {f"{number:x}": random.Random(number).randbytes(32) for number in range(30_000)}
+    real, owned = cluster.observe, frozenset(keys if ours else ())
+
+    def observe(*where):
+        seen = real(*where)
+        return Observed("uid", "1", {**seen.data, **keys}, seen.owned | owned) if TRUST.object in where else seen
+
+    monkeypatch.setattr(cluster, "observe", observe)
+    return keys
+
+
+def test_law8_others_keys_without_end_are_counted_and_keep_not_the_next_list_of_the_cluster(fleet, monkeypatch):
+    keys = crowded(monkeypatch, fleet.clusters["bad"], ours=False)
+    fleet.upload("root", ROOT.pem, {**TAGS, "trustcast-lists": "issuer"})
+    fleet.work_off()
+    assert fleet.files("bad", ISSUER) == {"root.der": ROOT.der}
+    assert state(fleet, "bad") is State.IN_SYNC
+    told = fleet.statuses.get("bad", TRUST.name).value
+    assert sorted(keys)[: len(told.unmanaged)] == list(told.unmanaged)
+    assert 500 < len(told.unmanaged) == len(keys) - told.unlisted
+
+
+def test_law8_a_status_that_the_storage_refuses_is_told_and_keeps_not_the_next_list_of_the_cluster(fleet, monkeypatch):
+    fleet.upload("good", GOOD.pem, TAGS)
+    fleet.work_off()
+    before = fleet.statuses.get("bad", TRUST.name).value
+    crowded(monkeypatch, fleet.clusters["bad"], ours=True)
+    fleet.upload("root", ROOT.pem, {**TAGS, "trustcast-lists": "issuer"})
+    fleet.work_off()
+    fleet.sweep(timedelta(hours=1))
+    told = fleet.statuses.get("bad", TRUST.name).value
+    assert fleet.files("bad", ISSUER) == {"root.der": ROOT.der}
+    assert (told.state, told.applied) == (State.BLOCKED, before.applied)
+    assert "too large for a row" in told.detail
+    assert "remove keys from it on the cluster" in told.detail
 
 
 # --- Rows ------------------------------------------------------------------------------------------------
