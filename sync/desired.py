@@ -160,15 +160,21 @@ def file_name_taken(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]]) ->
 
 
 def crl_rollback(chosen: Chosen, available: Mapping[SecretKey, tuple[Offer, ...]]) -> Refusals:
-    """2. A newer version's CRL is older than the one in force (RFC 5280 §5.2.3: numbers only grow)."""
+    """2. A newer version's CRL is older than the one in force of the same CA (RFC 5280 §5.2.3: numbers only grow)."""
     refused: Refusals = {}
     for key, offer in chosen.items():
         before = _next_older(offer, available[key])
         for crl in offer.crls() if before else ():
             for old in before.crls() if before else ():
-                if crl.issuer_name == old.issuer_name and _age(crl) < _age(old):
+                if _age(crl) < _age(old) and _of_one_ca(chosen, crl, old):
                     refused[key] = Finding(Code.CRL_ROLLBACK, f"{_said(crl)} is older than {_said(old)}")
     return refused
+
+
+def _of_one_ca(chosen: Chosen, crl: RevocationList, old: RevocationList) -> bool:
+    """Whether one CA issued both; one with a new key is another, under the same name, and begins to count anew."""
+    enabled = (offer for offer in chosen.values() if offer.candidate.enabled)
+    return any(issued(ca, crl) and issued(ca, old) for offer in enabled for ca in offer.certificates())
 
 
 def crl_issuer(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]]) -> Refusals:

@@ -201,6 +201,29 @@ def test_law3_an_older_crl_never_replaces_the_one_in_force(before, after, refuse
     assert codes(found, "crl") == ([Code.CRL_ROLLBACK] if refused else [])
 
 
+LAST_OF_OLD_KEY = certs.crl(ROOT, number=57)
+OF_NEW_KEY = certs.server(name="leaf", issuer=OTHER_ROOT)
+FIRST_OF_NEW_KEY = certs.crl(OTHER_ROOT, number=1, revoked=[OF_NEW_KEY])
+NEW_KEYS = {
+    "in the place of the old": (entry("root", candidate(2, OTHER_ROOT), candidate(1, ROOT)),),
+    "beside the old": (ROOT_SECRET, entry("rekeyed", candidate(1, OTHER_ROOT))),
+}
+
+
+@pytest.mark.parametrize("roots", NEW_KEYS.values(), ids=NEW_KEYS)
+def test_the_numbers_of_crls_begin_anew_with_a_new_key_of_the_ca(roots):
+    crl = entry("crl", candidate(2, FIRST_OF_NEW_KEY), candidate(1, LAST_OF_OLD_KEY))
+    found = desired(crl, entry("leaf", candidate(1, OF_NEW_KEY)), *roots)
+    assert (in_force(found)["crl"], codes(found, "crl")) == (2, [])
+    assert found.gone["leaf.der"] is Proof.REVOKED
+
+
+def test_law3_a_ca_that_is_renewed_with_its_key_goes_on_counting_its_crls():
+    renewed = entry("root", candidate(2, certs.ca(serial=9)), candidate(1, ROOT))
+    found = desired(entry("crl", candidate(2, EMPTY_CRL), candidate(1, LAST_OF_OLD_KEY)), renewed)
+    assert (in_force(found)["crl"], codes(found, "crl")) == (1, [Code.CRL_ROLLBACK])
+
+
 def test_law3_a_crl_without_issuer_leaves_the_crl_before_it_in_force():
     lost = certs.crl(certs.ca(name="Other Root"), number=9)
     found = desired(entry("crl", candidate(2, lost), candidate(1, EMPTY_CRL)), ROOT_SECRET)
