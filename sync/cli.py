@@ -186,8 +186,8 @@ def assign(
     from sync.steering import clear_revoked as clear
     from sync.tagging import Tags, assign_secret
 
-    if lists is None and not clear_revoked:
-        raise typer.BadParameter("say which lists: --lists trust,issuer")
+    if lists is None and (not clear_revoked or (clusters_, file, accept) != (None, None, None)):
+        raise typer.BadParameter("say which lists: --lists trust,issuer (--clear-revoked alone needs none)")
     service = _service()
     key = _key(service, secret)
     cleared = clear(service, key) if clear_revoked else None
