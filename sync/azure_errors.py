@@ -49,6 +49,9 @@ KINDS: dict[int, type[TrustcastError]] = {
 
 OTHER_REFUSALS = range(300, 500)
 
+LONGEST_WAIT = 3600.0
+"""Seconds: no server makes us stay away for longer."""
+
 NO_ANSWER = (ServiceRequestError, ServiceResponseError, IncompleteReadError)
 """The connection, TLS or a time-out failed before a whole answer was there."""
 
@@ -92,15 +95,15 @@ def code(error: AzureError) -> str:
     """Azure's code for the error (`EntityNotFound`, `SecretDisabled`), the innermost; empty if none."""
     found = getattr(error, "error_code", None)
     if found is None and isinstance(error, HttpResponseError) and error.error is not None:
-        inner = error.error.innererror or {}
-        found = inner.get("code") or error.error.code
+        inner = error.error.innererror
+        found = (inner.get("code") if isinstance(inner, dict) else None) or error.error.code
     return printable(str(getattr(found, "value", found) or ""))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the answer asks us to wait; None if it does not. Azure sends no dates here."""
+    """Seconds that the answer asks us to wait, at most an hour; None if it asks for none. Azure sends no dates here."""
     for name, unit in (("retry-after-ms", 1000), ("x-ms-retry-after-ms", 1000), ("Retry-After", 1)):
         value = headers.get(name, "")
         if value.isascii() and value.isdigit():
-            return int(value) / unit
+            return min(float(value) / unit, LONGEST_WAIT)
     return None

@@ -7,6 +7,7 @@ edited tags, dropped events, clusters that are back, lists that somebody changed
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -93,11 +94,9 @@ def _sweep(service: Service, host: str, lease: Stored[VaultWork]) -> None:
     """List the vault and admit what the catalogue does not know; one that fails stops no other (law 8)."""
     now = service.clock()
     snapshot = service.decisions.snapshot(fresh=True)
-    try:
+    listing = None
+    with _quietly(f"the listing of {host} failed and proves nothing"):
         listing = service.vaults[host].listing()
-    except TrustcastError as error:
-        log.warning("the listing of %s failed and proves nothing: %s", host, error)
-        listing = None
     try:
         for key in owed(snapshot, host, listing, now) if listing is not None else ():
             _admit_quietly(service, key)
@@ -140,10 +139,19 @@ def _proof_due(entry: Entry, now: datetime) -> bool:
 
 
 def _admit_quietly(service: Service, key: SecretKey) -> None:
-    try:
+    with _quietly(f"{key} could not be looked at; it is tried again"):
         admit(service, key)
+
+
+@contextmanager
+def _quietly(failed: str) -> Iterator[None]:
+    """Log what goes wrong within; of what nobody foresaw its type alone, as its text may quote content (law 9)."""
+    try:
+        yield
     except TrustcastError as error:
-        log.warning("%s could not be looked at; it is tried again: %s", key, error)
+        log.warning("%s: %s", failed, error)
+    except Exception as error:  # noqa: BLE001  one secret or vault ends the check of no other (law 8)
+        log.error("%s: %s", failed, type(error).__name__)  # noqa: TRY400
 
 
 def _forget_what_is_past(service: Service) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -126,7 +127,7 @@ class KeyVault:
             raise Invalid(f"not the identifier of a version: {printable(version)}")
         with self._asking("reading", name):
             secret = self._client.get_secret(_name(name), version)
-            return SecretValue(_version(secret.properties), _given(secret.value), secret.properties.key_id)
+            return SecretValue(_version(secret.properties), _text(secret.value), secret.properties.key_id)
 
     def listing(self) -> tuple[ListedSecret, ...]:
         """Every secret of the vault by its newest version's properties: all pages, or an error."""
@@ -148,18 +149,26 @@ class KeyVault:
 
     @contextmanager
     def _asking(self, doing: str, name: str = "") -> Iterator[None]:
-        """Raise what goes wrong within as ours. What quotes the answer's body is not chained (law 9)."""
+        """Raise what goes wrong within as ours, whatever an answer does to its reader: JSON nested without end, say."""
         what = f"{doing} {printable(name)} in {self._host}" if name else f"{doing} {self._host}"
         try:
-            yield
-        except HttpResponseError as error:
-            raise _refusal(error, what) from None
-        except AzureError as cause:
-            raise translate(cause, what) from cause
+            with _translated(what):
+                yield
         except TrustcastError:
             raise
-        except (ValueError, TypeError, AttributeError, LookupError):
+        except Exception:  # noqa: BLE001  one that passed would end the work on every other secret
             raise Temporary(f"{what}: the answer is not one of a Key Vault") from None
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Raise Azure's errors within as ours. What quotes the answer's body is not chained (law 9)."""
+    try:
+        yield
+    except HttpResponseError as error:
+        raise _refusal(error, what) from None
+    except AzureError as cause:
+        raise translate(cause, what) from cause
 
 
 def _refusal(error: HttpResponseError, what: str) -> TrustcastError:
@@ -191,32 +200,47 @@ def _must_be_page(response: PipelineResponse[Any, Any]) -> None:
 
 def _version(properties: SecretProperties) -> VersionProperties:
     return VersionProperties(
-        _given(properties.name),
-        _given(properties.version),
-        created=_given(properties.created_on),
-        updated=_given(properties.updated_on),
-        enabled=_given(properties.enabled),
-        content_type=properties.content_type,
-        tags=MappingProxyType(dict(properties.tags or {})),
+        _text(properties.name),
+        _text(properties.version),
+        created=_given(properties.created_on, datetime),
+        updated=_given(properties.updated_on, datetime),
+        enabled=_given(properties.enabled, bool),
+        content_type=_content_type(properties),
+        tags=_tags(properties),
         managed=bool(properties.managed),
     )
 
 
 def _listed(properties: SecretProperties) -> ListedSecret:
     return ListedSecret(
-        _given(properties.name),
-        _given(properties.updated_on),
-        _given(properties.enabled),
-        properties.content_type,
-        MappingProxyType(dict(properties.tags or {})),
+        _text(properties.name),
+        _given(properties.updated_on, datetime),
+        _given(properties.enabled, bool),
+        _content_type(properties),
+        _tags(properties),
         bool(properties.managed),
     )
 
 
-def _given(value: T | None) -> T:
+def _content_type(properties: SecretProperties) -> str | None:
+    return None if properties.content_type is None else _text(properties.content_type)
+
+
+def _tags(properties: SecretProperties) -> Mapping[str, str]:
+    return MappingProxyType({_text(name): _text(value) for name, value in dict(properties.tags or {}).items()})
+
+
+def _text(value: object) -> str:
+    """Text that can be stored and sent on: JSON can write down halves of characters, which cannot."""
+    text = _given(value, str)
+    text.encode()
+    return text
+
+
+def _given(value: object, kind: type[T]) -> T:
     """What every answer of a Key Vault bears."""
-    if value is None:
-        raise ValueError("a field is missing")
+    if not isinstance(value, kind):
+        raise TypeError("a field is missing, or is something else")
     return value
 
 

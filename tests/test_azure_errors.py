@@ -89,6 +89,13 @@ def test_the_innermost_code_is_named():
     assert str(found) == "reading x: status 403 SecretDisabled"
 
 
+@pytest.mark.parametrize("inner", ['"x"', '["x"]', "7"])
+def test_an_inner_error_of_another_shape_leaves_the_outer_code(inner):
+    body = f'{{"error": {{"code": "Forbidden", "innererror": {inner}}}}}'
+    found = translate(azure.HttpResponseError(response=Response(403, body=body)), "reading x")
+    assert str(found) == "reading x: status 403 Forbidden"
+
+
 def test_a_code_of_another_server_is_escaped_and_capped():
     body = '{"error": {"code": "\\u001b[31m' + "x" * 1000 + '"}}'
     found = str(translate(azure.HttpResponseError(response=Response(403, body=body)), "reading x"))
@@ -113,6 +120,9 @@ def test_what_is_raised_within_is_ours_and_keeps_its_cause():
         ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
         ({"Retry-After": "-3"}, None),
         ({"Retry-After": "²"}, None),
+        ({"Retry-After": "86400"}, 3600.0),
+        ({"retry-after-ms": "9" * 400}, 3600.0),
+        ({"Retry-After": "9" * 5000}, 3600.0),
     ],
 )
 def test_the_wait_that_is_asked_for_is_in_seconds(headers, seconds):

@@ -1,5 +1,6 @@
 """The vault adapter against a vault in trouble: every failure is told apart, and none looks like absence."""
 
+import json
 import logging
 import socket
 import traceback
@@ -114,6 +115,14 @@ def test_key_vaults_own_word_for_absence_is_believed(stand_in, vault):
     assert vault.versions("a").items == ()
 
 
+ITEM = {"id": f"https://kv1/secrets/a/{'0' * 32}", "attributes": {"enabled": True, "created": 1, "updated": 1}}
+
+
+def page(**fields):
+    """A page with one item, some of whose fields are others."""
+    return json.dumps({"value": [ITEM | fields]})
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -134,6 +143,15 @@ def test_key_vaults_own_word_for_absence_is_believed(stand_in, vault):
         '{"value": [{"id": "https://kv1/secrets/a/1", "attributes": {"created": 1, "updated": 1}}]}',
         '{"value": [{"id": "https://kv1/secrets", "attributes": {"created": 1, "updated": 1, "enabled": true}}]}',
         '{"value": ',
+        "[" * 100_000,
+        '{"value": ' + "[" * 100_000,
+        page(tags={"trustcast-lists": None}),
+        page(tags=["trustcast-lists"]),
+        page(tags={"note": "\ud800"}),
+        page(tags={"\ud800": "note"}),
+        page(contentType="\ud800"),
+        page(id=f"https://kv1/secrets/\ud800/{'0' * 32}"),
+        page(attributes=ITEM["attributes"] | {"created": 1e300, "updated": 1e300}),
     ],
 )
 @pytest.mark.parametrize("call", ["versions", "listing", "value"])
@@ -142,6 +160,38 @@ def test_an_answer_that_is_not_key_vaults_is_no_answer(stand_in, vault, call, bo
     stand_in.faults.add(Fault(kind=call, status=200, body=body))
     with pytest.raises(Temporary):
         CALLS[call](vault)
+
+
+ODD_REFUSALS = {
+    "a wait of 400 digits": Fault(status=429, headers={"Retry-After": "9" * 400}),
+    "a wait of 5,000 digits": Fault(status=503, headers={"Retry-After": "9" * 5000}),
+    "nested without end": Fault(status=500, body='{"error": ' + "[" * 100_000),
+    "an inner error that is text": Fault(status=400, body='{"error": {"code": 7, "innererror": "x"}}'),
+    "an inner error that is a list": Fault(status=404, body='{"error": {"code": "a", "innererror": ["x"]}}'),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", ODD_REFUSALS.values(), ids=ODD_REFUSALS)
+def test_an_odd_refusal_is_an_error_of_ours_laws_8_and_13(stand_in, vault, call, fault):
+    """An error of another kind would end the work on every other secret."""
+    stand_in.faults.add(fault)
+    with pytest.raises(TrustcastError) as raised:
+        CALLS[call](vault)
+    assert not isinstance(raised.value, NotFound)
+
+
+def test_a_page_of_the_right_shape_is_read(stand_in, vault):
+    stand_in.faults.add(Fault(kind="versions", status=200, body=page(tags={"note": "é"}, contentType="text/plain")))
+    (found,) = vault.versions("a").items
+    assert (found.tags, found.content_type) == ({"note": "é"}, "text/plain")
+
+
+def test_a_value_that_is_no_text_is_no_answer(stand_in, vault):
+    body = json.dumps(ITEM | {"value": "\ud800"})
+    stand_in.faults.add(Fault(kind="value", status=200, body=body))
+    with pytest.raises(Temporary):
+        vault.read("a", None)
 
 
 def test_a_listing_is_whole_or_an_error(stand_in, vault):

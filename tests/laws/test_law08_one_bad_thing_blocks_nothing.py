@@ -49,7 +49,10 @@ def test_law8_a_bad_secret_keeps_no_other_from_its_lists(fleet, value):
     assert fleet.files("good") == {"good.der": GOOD.der}
 
 
-@pytest.mark.parametrize("error", [Temporary("500"), Permanent("400"), Unauthorized("403")], ids=repr)
+UNFORESEEN = RecursionError("planted: of a kind that no adapter should let pass")
+
+
+@pytest.mark.parametrize("error", [Temporary("500"), Permanent("400"), Unauthorized("403"), UNFORESEEN], ids=repr)
 def test_law8_a_secret_that_cannot_be_looked_at_stops_no_sweep(fleet, error):
     for name in ("a-bad", "good", "z-good"):
         fleet.upload(name, GOOD.pem, TAGS)
@@ -61,6 +64,17 @@ def test_law8_a_secret_that_cannot_be_looked_at_stops_no_sweep(fleet, error):
     fleet.service = replace(fleet.service, vaults={HOST: fleet.vault})
     fleet.sweep(MINUTE)
     assert set(fleet.files("good")) == {"a-bad.der", "good.der", "z-good.der"}
+
+
+def test_laws_8_and_9_of_an_error_that_nobody_foresaw_only_its_kind_is_told(fleet, caplog):
+    fleet.vault.set("bad", GOOD.pem, tags=TAGS)
+    fleet.service = replace(
+        fleet.service,
+        vaults={HOST: Failing(fleet.vault, ValueError("PLANTED"), lambda called, *_: called == "versions")},
+    )
+    fleet.sweep(MINUTE)
+    assert "ValueError" in caplog.text
+    assert "PLANTED" not in caplog.text
 
 
 def test_law8_one_bad_event_of_a_delivery_keeps_the_others(fleet):
@@ -75,13 +89,14 @@ def test_law8_one_bad_event_of_a_delivery_keeps_the_others(fleet):
 # --- Vaults ----------------------------------------------------------------------------------------------
 
 
-def test_law8_a_vault_that_fails_keeps_no_other_from_being_listed():
+@pytest.mark.parametrize("error", [Unreachable("time-out"), UNFORESEEN], ids=repr)
+def test_law8_a_vault_that_fails_keeps_no_other_from_being_listed(error):
     hosts = ["a-bad.vault.azure.net", HOST, "z-good.vault.azure.net"]
     vaults = tuple(replace(CONFIGURATION.vaults[0], url=f"https://{host}") for host in hosts)
     fleet = Fleet(configured=replace(CONFIGURATION, vaults=vaults))
     fleet.enrol(registration("plant"))
     last = MemoryVault(clock=fleet.clock, seed="other")
-    bad = Failing(MemoryVault(clock=fleet.clock), Unreachable("time-out"))
+    bad = Failing(MemoryVault(clock=fleet.clock), error)
     fleet.service = replace(fleet.service, vaults=dict(zip(hosts, (bad, fleet.vault, last), strict=True)))
     fleet.vault.set("one", GOOD.pem, tags=TAGS)
     last.set("two", GOOD.pem, tags=TAGS)
