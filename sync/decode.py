@@ -14,6 +14,7 @@ from __future__ import annotations
 import binascii
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from sync.findings import Code, Finding, printable
@@ -180,7 +181,31 @@ def _item(der: bytes, kinds: tuple[Kind, ...]) -> Item:
         except NotParsable:
             continue
     _refuse_key_file(der)
+    if (meant := _meant(der)) and meant in kinds:
+        detail = f"a {meant} of {len(der):,} bytes with a part that cannot be read, such as a name or an extension"
+        raise _RefusedError(Code.NOT_A_CERTIFICATE, detail)
     raise _RefusedError(Code.NOT_A_CERTIFICATE, f"{len(der):,} bytes that are no {' or '.join(kinds)}")
+
+
+def _meant(der: bytes) -> Kind | None:
+    """What DER that cannot be read is meant to be, by the first members of what is signed (RFC 5280 §4.1, §5.1).
+
+    After version, serial number, algorithm and issuer a certificate has its validity, a CRL (no serial) its date.
+    """
+    signed = der[_header_size(der) :]
+    if _element_size(der) != len(der) or {der[:1], signed[:1]} != {bytes([_SEQUENCE])}:
+        return None
+    tags = bytes(islice(_tags(signed[_header_size(signed) : _element_size(signed)]), 5))
+    if tags.removeprefix(b"\xa0").startswith(b"\x02\x30\x30\x30"):
+        return Kind.CERTIFICATE
+    return Kind.CRL if tags.removeprefix(b"\x02").startswith((b"\x30\x30\x17", b"\x30\x30\x18")) else None
+
+
+def _tags(content: bytes) -> Iterator[int]:
+    """The tags of DER elements, one after the other."""
+    while content:
+        yield content[0]
+        content = content[_element_size(content) :]
 
 
 # Private keys. Headers are enough to know them by, so a truncated key is known too.

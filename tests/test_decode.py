@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from sync.decode import MAX_LENGTH, Decoded, decode
 from sync.findings import Code, Severity
 from sync.x509_items import Kind
-from tests.certs import NOW, ca, crl, private_key, server
+from tests.certs import NOW, build, ca, crl, private_key, server
 
 ROOT = ca()
 LEAF = server(issuer=ROOT)
@@ -306,6 +306,32 @@ deep = LEAF.der
 for _ in range(6):
     deep = base64.b64encode(deep)
 REFUSED["layers without end"] = (deep.decode(), "neither PEM nor DER")
+
+
+NAMED = server(subject="CN=pXc,O=Ex", application_uri="urn:pXc:server").der
+OLD_NAMED = build(name="pXc", version=1).der
+CRL_NAMED = crl(ca(name="pXc")).der
+NOT_READABLE = {
+    "a TeletexString with an umlaut": ("certificate", NAMED.replace(b"\x0c\x03pXc", b"\x14\x03p\xfcc")),
+    "a PrintableString with an underscore": ("certificate", NAMED.replace(b"\x0c\x03pXc", b"\x13\x03p_c")),
+    "an alternative name with an umlaut": ("certificate", NAMED.replace(b"urn:pXc", b"urn:p\xfcc")),
+    "version 2": ("certificate", LEAF.der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01", 1)),
+    "the name in version 1": ("certificate", OLD_NAMED.replace(b"\x0c\x03pXc", b"\x14\x03p\xfcc")),
+    "a CRL's issuer": ("crl", CRL_NAMED.replace(b"\x0c\x03pXc", b"\x13\x03p_c")),
+}
+
+
+@pytest.mark.parametrize("case", NOT_READABLE)
+def test_a_certificate_of_which_a_part_cannot_be_read_is_still_called_one(case):
+    kind, der = NOT_READABLE[case]
+    decoded = read(der.hex())
+    detail = f"a {kind} of {len(der):,} bytes with a part that cannot be read, such as a name or an extension"
+    assert [(each.code, each.detail) for each in decoded.findings] == [(Code.NOT_A_CERTIFICATE, detail)]
+
+
+def test_a_request_is_called_no_certificate_with_a_part_that_cannot_be_read():
+    der = REQUEST.sign(LEAF.key, LEAF.certificate.signature_hash_algorithm).public_bytes(Encoding.DER)
+    assert [each.detail for each in read(der.hex()).findings] == [f"{len(der):,} bytes that are no certificate or crl"]
 
 
 @pytest.mark.parametrize("case", REFUSED)
