@@ -16,12 +16,14 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from sync import cli_output as output
 from sync.errors import Invalid, NotFound, Temporary, TrustcastError
@@ -85,7 +87,19 @@ def _service() -> Service:
     return service()
 
 
-@app.command()
+class Once(TyperCommand):
+    """A command that refuses an option of one value if it is given twice: only the last would count."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments that are left."""
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        for option, times in Counter(each for each in given if isinstance(each, TyperOption)).items():
+            if times > 1 and not (option.multiple or option.is_flag):
+                raise typer.BadParameter(f"{option.opts[0]} is given twice", ctx=ctx)
+        return super().parse_args(ctx, args)
+
+
+@app.command(cls=Once)
 def check(
     files: Annotated[list[Path], typer.Argument(help="Certificates or CRLs: PEM, DER, hex or base64.")],
     role: Annotated[Role, typer.Option("--role", help="The kind of list that they are meant for.")] = Role.TRUST,
@@ -109,7 +123,7 @@ def _bytes(path: Path) -> bytes:
         raise NotFound(f"{path} cannot be read: {error.strerror}") from error
 
 
-@clusters.command("add")
+@clusters.command("add", cls=Once)
 def clusters_add(
     name: Cluster,
     credential: Annotated[
@@ -170,7 +184,7 @@ def clusters_resume(name: Cluster, as_json: AsJson = False) -> None:
     _done(f"{name} is resumed; it is pushed within a minute.", {"cluster": name, "paused": False}, as_json)
 
 
-@app.command()
+@app.command(cls=Once)
 def assign(
     secret: SecretName,
     lists: Annotated[str | None, typer.Option(help="Lists, separated by commas: trust, issuer, …")] = None,
@@ -242,7 +256,7 @@ def sync_now(names: Names = None, as_json: AsJson = False) -> None:
     _show_statuses(service, chosen, as_json)
 
 
-@app.command()
+@app.command(cls=Once)
 def status(
     names: Names = None,
     thumbprint: Annotated[

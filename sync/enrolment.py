@@ -49,9 +49,9 @@ def enrol(service: Service, wish: Wish) -> tuple[Registration, Held | None]:
         Invalid: the registration is not acceptable; the message names every problem.
     """
     before = service.decisions.snapshot(fresh=True).clusters.get(wish.name)
-    credential = wish.credential or (before.access.secret if before else None)
-    if credential is None:
-        raise Invalid(f"{wish.name} is not registered yet: say which secret holds its kubeconfig, --credential SECRET")
+    credential = before.access.secret if wish.credential is None and before else wish.credential
+    if not credential:
+        raise Invalid(f"say which secret holds the kubeconfig of {wish.name}: --credential SECRET")
     endpoint = service.clusters.endpoint(wish.name, credential)
 
     def asked(snapshot: Snapshot) -> Registration:
