@@ -194,7 +194,7 @@ def _guarded(
     steered = old is not None and old.assignment.clusters != new.assignment.clusters
     if must_wait(service, after, waits, now=new.looked, steered=steered, held=held is not None):
         base = old or Entry(new.key, new.name, None, NOWHERE, new.looked)
-        return replace(base, held=waits, looked=new.looked, settled=False), ()
+        return replace(base, held=waits, looked=new.looked, settled=False, waiting=new.candidates), ()
     ended = ended_refusals(before, after)
     new = remembering(settle(new, in_force(after, new)), ended.get(new.key, ()))
     others = {key: refusals for key, refusals in ended.items() if key != new.key}

@@ -16,7 +16,11 @@ from sync.secret import SecretKey, VersionProperties
 from sync.x509_items import Item, Kind, parse
 
 KNOWN_VERSIONS = 64
-"""How many version names an entry remembers, so that late events about them cost no call (law 11)."""
+"""How many version names an entry remembers, so that late events about them cost no call (law 11). No older version is
+looked at: one that passes only behind so many newer ones is not found again once the catalogue was lost."""
+
+FORMER_NAMES = 256
+"""How many names of former files an entry remembers, the last that left first; those that leave together all are."""
 
 SECOND_LOOK = timedelta(seconds=2)
 """`updated` has whole seconds: what was read this soon after it may have changed again within them."""
@@ -140,7 +144,7 @@ class Entry:
         passed: versions that were read and can no longer come into force: only their findings, newest first.
         notes: findings about the secret itself (tags dropped, assignment refused, unassigned).
         known: names of versions already looked at, newest first, bounded.
-        former: names of files it once had and has no more.
+        former: names of files it once had and has no more, the last that left first, bounded.
         stop: the version at which a rebuild stopped (law 1); None otherwise.
         gone: a fresh look found no such secret in the vault.
         since: when it first came into force; the earlier keeps a contested file name.
@@ -149,6 +153,7 @@ class Entry:
         proved: when the value in force was last read.
         settled: no second look is owed.
         held: a removal that waits for approval; all else above is then as before it.
+        waiting: versions that were read and would come into force with it, so that none is read twice (law 11).
     """
 
     key: SecretKey
@@ -169,6 +174,7 @@ class Entry:
     settled: bool = True
     held: Held | None = None
     passed: tuple[Rejected, ...] = ()
+    waiting: tuple[Candidate, ...] = ()
 
     @property
     def assigned(self) -> bool:

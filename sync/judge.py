@@ -15,7 +15,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sync.assignment import NOWHERE
-from sync.catalogue import KNOWN_VERSIONS, PROOF_INTERVAL, SECOND_LOOK, Candidate, Entry, Reading, Rejected
+from sync.catalogue import (
+    FORMER_NAMES,
+    KNOWN_VERSIONS,
+    PROOF_INTERVAL,
+    SECOND_LOOK,
+    Candidate,
+    Entry,
+    Reading,
+    Rejected,
+)
 from sync.desired import names_of
 from sync.findings import Code, Finding, Severity
 from sync.rules import TIME_ALONE, verdict
@@ -53,11 +62,11 @@ class Walk:
 
 
 def walk(entry: Entry | None, look: Look, assignment: Assignment, configuration: Configuration) -> Walk:
-    """Go from the newest version to the oldest, as far as the module's table says."""
+    """Go from the newest version to the oldest, as far as the module's table says and as the catalogue remembers."""
     known = _known(entry, look)
     in_force_since = _last_in_force(entry, assignment, configuration)
     open_lists = set(assignment.lists)
-    for version in look.versions if open_lists else ():
+    for version in look.versions[:KNOWN_VERSIONS] if open_lists else ():
         reading = known.get(version.version)
         if isinstance(reading, Rejected) and version.version not in look.readings:
             let_go = any(_passes(reading, name, assignment, configuration) for name in open_lists)
@@ -113,13 +122,14 @@ def judge(entry: Entry | None, key: SecretKey, look: Look, assigned: Assigned, c
         proved=_proved(fallback, look, candidates),
         settled=_settled(look, assignment, readings, ended.stop),
         held=None,
+        waiting=(),
     )
     return replace(new, former=_former(fallback, new))
 
 
 def _known(entry: Entry | None, look: Look) -> dict[str, Reading]:
     """Every version's reading that is still of use; what was read just now wins over what was kept."""
-    before: list[Reading] = [*entry.candidates, *entry.rejected, *entry.passed] if entry else []
+    before: list[Reading] = [*entry.waiting, *entry.candidates, *entry.rejected, *entry.passed] if entry else []
     known: dict[str, Reading] = {reading.version: reading for reading in before}
     for version, reading in look.readings.items():
         old = known.get(version)
@@ -207,14 +217,17 @@ def _gone(entry: Entry, at: datetime) -> Entry:
         proved=None,
         settled=True,
         held=None,
+        waiting=(),
     )
     return replace(new, former=_former(entry, new))
 
 
 def _former(old: Entry, new: Entry) -> tuple[str, ...]:
-    """Names that the entry had and has no more; bounded, and one beyond the bound is `unaccounted` and stays."""
-    names = names_of(old) - names_of(replace(new, former=()))
-    return tuple(sorted(names))[:256]
+    """Names that the entry had and has no more, the last ones first; of those that left before, so many are kept."""
+    now = names_of(replace(new, former=()))
+    left = names_of(replace(old, former=())) - now
+    before = [name for name in old.former if name not in now | left]
+    return (*sorted(left), *before[: max(0, FORMER_NAMES - len(left))])
 
 
 def _since(entry: Entry | None, at: datetime, candidates: tuple[Candidate, ...]) -> datetime | None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sync.assignment import assign
 from sync.catalogue import KNOWN_VERSIONS, Rejected
+from sync.desired import files_of
 from sync.findings import Code, Finding, Role
 from sync.judge import Look, judge, proof_is_due, settle, walk
 from sync.lists import Policy
@@ -352,3 +353,19 @@ def test_what_settling_forgot_is_read_again_once_a_list_would_take_it():
     both = {"tags": SERVER_ON_ISSUER}
     found, read = look_at(settled, {1: (GOOD, both), 2: (CA, both)}, configuration=configuration)
     assert (versions_of(settled), read, versions_of(found), found.passed) == ([2], [1], [2, 1], ())
+
+
+# --- Names of former files -------------------------------------------------------------------------------
+
+
+def test_law4_the_names_that_left_last_are_remembered_and_those_of_one_look_all():
+    """A name that is forgotten stays on every list that has it."""
+    lines = [candidate(number, *(certs.server(name=f"{number}-{n}") for n in range(50))) for number in range(1, 9)]
+    found, left = entry("line", lines[0]), []
+    for line in lines[1:]:
+        left = [*sorted(name for name, _ in files_of(found, found.candidates[0])), *left]
+        found = settle(replace(found, candidates=(line, *found.candidates)), {line.version})
+        assert list(found.former) == left[:256]
+    many = entry("line", candidate(1, *(certs.server(name=f"many-{n}") for n in range(300))))
+    gone, _ = look_at(many, {})
+    assert len(gone.former) == 300

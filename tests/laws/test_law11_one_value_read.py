@@ -6,6 +6,8 @@ import pytest
 
 from sync.errors import Changed
 from sync.events import SecretChanged, parse_event
+from sync.secret import SecretKey
+from sync.steering import approve
 from tests import certs
 from tests.catalogues import CONFIGURATION
 from tests.service import HOST, Fleet, event, registration
@@ -137,3 +139,41 @@ def test_law11_an_unassigned_secret_is_never_read(fleet):
     for _ in range(30):
         fleet.sweep(timedelta(hours=1))
     assert reads(fleet) == 0
+
+
+# --- One value read per version, however long it takes -----------------------------------------------------
+
+
+def test_law11_a_version_that_waits_for_approval_is_read_once():
+    fleet = Fleet()
+    fleet.enrol(registration("plant"))
+    lines = ["".join(certs.server(name=f"{line}-{n}").pem for n in range(5)) for line in ("old", "new")]
+    fleet.upload("line", lines[0], TAGS)
+    fleet.work_off()
+    fleet.clock.move(timedelta(seconds=1))
+    version = fleet.upload("line", lines[1], TAGS)
+    fleet.work_off()
+    for _ in range(10):
+        fleet.sweep()
+    held = fleet.decisions.snapshot(fresh=True).entries[SecretKey.of(HOST, "line")].held
+    assert [each for _, each in fleet.vault.reads].count(version) == 1
+    approve(fleet.service, held.digest)
+    fleet.work_off()
+    assert [each for _, each in fleet.vault.reads].count(version) == 1
+    assert sorted(fleet.files("plant").values()) == sorted(certs.server(name=f"new-{n}").der for n in range(5))
+
+
+@pytest.mark.parametrize("versions", [70, 120])
+def test_law11_a_secret_that_one_of_its_lists_always_refuses_is_read_to_an_end(versions):
+    fleet = Fleet(configured=CONFIGURATION)
+    fleet.enrol(registration("plant"))
+    for _ in range(versions):
+        fleet.vault.set("plc", certs.server().pem, tags=TAGS | {"trustcast-lists": "trust,issuer"})
+        fleet.clock.move(timedelta(minutes=1))
+    for _ in range(15):
+        fleet.sweep()
+    fleet.vault.reads.clear()
+    for _ in range(5):
+        fleet.sweep()
+    assert fleet.vault.reads == []
+    assert len(fleet.files("plant")) == 1
