@@ -18,7 +18,7 @@ from benchmarks.rig import TAGS, THREADS, Rig, certificate
 from benchmarks.starting import SDKS
 from sync.access import OPEN_CLIENTS
 from sync.assignment import Assignment
-from sync.catalogue import Candidate, Entry, StoredItem
+from sync.catalogue import Candidate, Claim, Entry, StoredItem
 from sync.ports import RowName, Write
 from sync.push import push_cluster
 from sync.secret import SecretKey
@@ -126,7 +126,7 @@ def _fill(rig: Rig) -> float:
             Assignment(("trust",), TAGS["trustcast-clusters"]),
             AT,
             candidates=(Candidate("1", AT, True, (StoredItem(Kind.CERTIFICATE, der),), ()),),
-            since=AT,
+            claims=(Claim(AT, TAGS["trustcast-clusters"], (("trust", f"{name}.der"),)),),
         )
         writes.append(Write(RowName.secret(entry.key), entry, "*"))
     decisions = rig.service.decisions

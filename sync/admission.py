@@ -80,7 +80,7 @@ def _catalogue(service: Service, key: SecretKey, event_version: str | None) -> t
         watched = configuration.vault(key.vault)
         if watched is None:
             return old, False
-        new = _judged(service, old, Source(service.vaults[key.vault], key, values), watched, configuration)
+        new = _judged(service, old, Source(service.vaults[key.vault], key, values), watched, configuration, head.value)
         if old is None and new.gone:
             return None, False
         try:
@@ -120,10 +120,16 @@ class Source:
 
 
 def _judged(
-    service: Service, old: Entry | None, source: Source, watched: WatchedVault, configuration: Configuration
+    service: Service,
+    old: Entry | None,
+    source: Source,
+    watched: WatchedVault,
+    configuration: Configuration,
+    head: Head,
 ) -> Entry:
     """Look at the secret, reading the value of a version only if it is new, assigned and may decide."""
-    look = Look(service.clock(), newest_first(source.vault, source.key, old), {})
+    now = service.clock()
+    look = Look(now, newest_first(source.vault, source.key, old), {}, head.rebuilt(now))
     assigned = assign(look.versions, watched, configuration)
     assignment = assigned.assignment or (old.assignment if old else None)
     if assignment is not None and assignment.lists:

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sync.assignment import Assignment
 from sync.findings import Finding, Severity
 from sync.secret import SecretKey, VersionProperties
 from sync.x509_items import Item, Kind, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 KNOWN_VERSIONS = 64
 """How many version names an entry remembers, so that late events about them cost no call (law 11). No older version is
@@ -21,6 +25,9 @@ looked at: one that passes only behind so many newer ones is not found again onc
 
 FORMER_NAMES = 256
 """How many names of former files an entry remembers, the last that left first; those that leave together all are."""
+
+CLAIMS = 64
+"""How many claims an entry remembers; what the oldest one told beyond that counts as given since the next look."""
 
 SECOND_LOOK = timedelta(seconds=2)
 """`updated` has whole seconds: what was read this soon after it may have changed again within them."""
@@ -78,6 +85,21 @@ class Rejected:
 
 Reading = Candidate | Rejected
 """What came of reading one version's value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a secret gives, and to which clusters, from a time on: the earliest claim keeps a contested file name.
+
+    Attributes:
+        since: when it was found to give this (UTC).
+        clusters: text of the cluster selector that it was assigned then.
+        files: name of the list and of the file, sorted; only of versions that pass alone on that list.
+    """
+
+    since: datetime
+    clusters: str
+    files: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +169,7 @@ class Entry:
         former: names of files it once had and has no more, the last that left first, bounded.
         stop: the version at which a rebuild stopped (law 1); None otherwise.
         gone: a fresh look found no such secret in the vault.
-        since: when it first came into force; the earlier keeps a contested file name.
+        claims: what it gives and has given without a break, newest first, bounded.
         refused: what this secret's CRLs refused while they were in force and refuse no more by themselves.
         looked: when it was last looked at (UTC).
         proved: when the value in force was last read.
@@ -168,7 +190,7 @@ class Entry:
     former: tuple[str, ...] = ()
     stop: str | None = None
     gone: bool = False
-    since: datetime | None = None
+    claims: tuple[Claim, ...] = ()
     refused: tuple[Refusal, ...] = ()
     proved: datetime | None = None
     settled: bool = True
@@ -181,6 +203,16 @@ class Entry:
         """Whether it goes to any list at all."""
         return bool(self.assignment.lists) and not self.gone
 
+    def gives_since(self, list_name: str, file: str, selectors: Collection[str]) -> datetime | None:
+        """Since when it has given the list this file without a break where just these selectors match, if it has."""
+        since = None
+        for claim in self.claims:
+            if (list_name, file) in claim.files:
+                if claim.clusters not in selectors:
+                    break
+                since = claim.since
+        return since
+
     def decides_like(self, other: Entry | None) -> bool:
         """Whether lists and holds come out the same, so that the head need not move; the rest is for people to read."""
         return other is not None and _decisive(self) == _decisive(other)
@@ -189,5 +221,5 @@ class Entry:
 def _decisive(entry: Entry) -> tuple[object, ...]:
     return (
         *(entry.name, entry.assignment, entry.candidates, entry.former, entry.gone),
-        *(entry.since, entry.refused, entry.held),
+        *(entry.claims, entry.refused, entry.held),
     )

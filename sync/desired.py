@@ -56,7 +56,7 @@ class WantedFile:
         name, data: file name and bytes as the extension asks for (DER or PEM).
         sha256: of `data`, hexadecimal.
         key, version: the secret and the version it comes from.
-        since: when the secret came into force; the newest wait first where a list is full.
+        since: since when the secret gives this list the file; the newest wait first where a list is full.
     """
 
     name: str
@@ -90,17 +90,17 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A candidate of a secret with the files it would give."""
+    """A candidate of a secret with the files it would give, and since when the secret gives files of those names."""
 
     entry: Entry
     candidate: Candidate
     files: tuple[tuple[str, Item], ...]
     has_older: bool
+    since: Mapping[str, datetime | None]
 
-    @property
-    def rank(self) -> tuple[float, SecretKey]:
-        """Who keeps a contested name: the earliest in force."""
-        since = self.entry.since
+    def rank(self, name: str) -> tuple[float, SecretKey]:
+        """Who keeps a contested name: who has given this list a file of this name the longest."""
+        since = self.since[name]
         return (since.timestamp() if since else float("inf"), self.entry.key)
 
     def crls(self) -> Iterator[RevocationList]:
@@ -127,8 +127,14 @@ def files_of(entry: Entry, candidate: Candidate) -> tuple[tuple[str, Item], ...]
     return file_names(entry.name, entry.assignment, tuple(stored.item for stored in candidate.items))
 
 
-def offers(entry: Entry, definition: ListDefinition) -> tuple[Offer, ...]:
-    """The candidates that pass alone on the list and under the rules that its delivery adds, newest first."""
+def offers(entry: Entry, definition: ListDefinition, selectors: Collection[str] = ()) -> tuple[Offer, ...]:
+    """The candidates that pass alone on the list and under the rules that its delivery adds, newest first.
+
+    Args:
+        entry: the secret.
+        definition: the list.
+        selectors: which of the selectors it ever had match here; who holds a name depends on them.
+    """
     policy = definition.policy
     accept = policy.accept & entry.assignment.accept
     passing = [
@@ -138,7 +144,9 @@ def offers(entry: Entry, definition: ListDefinition) -> tuple[Offer, ...]:
         and not delivery_findings(files_of(entry, candidate), candidate.pem, definition.delivery)
     ]
     last = len(passing) - 1
-    return tuple(Offer(entry, c, files_of(entry, c), i < last) for i, c in enumerate(passing))
+    given = [(c, files_of(entry, c)) for c in passing]
+    since = {name: entry.gives_since(definition.name, name, selectors) for _, files in given for name, _item in files}
+    return tuple(Offer(entry, c, files, i < last, since) for i, (c, files) in enumerate(given))
 
 
 # The rules about the set, in order. Each gives the secrets whose chosen offer it refuses.
@@ -152,7 +160,7 @@ def file_name_taken(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]]) ->
             holders[name].append(offer)
     refused: Refusals = {}
     for name, claims in holders.items():
-        first, *others = sorted(claims, key=lambda offer: offer.rank)
+        first, *others = sorted(claims, key=lambda offer, name=name: offer.rank(name))  # type: ignore[misc]
         for other in others:
             if other.entry.key != first.entry.key:
                 refused[other.entry.key] = Finding(Code.FILE_NAME_TAKEN, f"{name} is {first.entry.key}'s", file=name)
@@ -279,7 +287,7 @@ class Desires:
         return known
 
     def reach(self, labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-        """The pairs of vault and assigned selector, within that vault's ceiling, that these labels match."""
+        """The pairs of vault and selector, now or formerly assigned, within its ceiling, that these labels match."""
         return frozenset(
             (host, text)
             for host, text in self._selectors
@@ -288,8 +296,11 @@ class Desires:
 
     @cached_property
     def _selectors(self) -> frozenset[tuple[str, str]]:
-        assigned = ((e.key.vault, e.assignment.clusters) for e in self.snapshot.entries.values() if e.assigned)
-        return frozenset((*assigned, *((host, refusal.clusters) for host, refusal in self._refusals)))
+        assigned = [entry for entry in self.snapshot.entries.values() if entry.assigned]
+        given = (
+            (e.key.vault, text) for e in assigned for text in (e.assignment.clusters, *(c.clusters for c in e.claims))
+        )
+        return frozenset((*given, *((host, refusal.clusters) for host, refusal in self._refusals)))
 
     @cached_property
     def _owners(self) -> Mapping[str, tuple[Entry, ...]]:
@@ -336,7 +347,10 @@ class Desires:
 
     def _evaluate(self, definition: ListDefinition, where: frozenset[tuple[str, str]]) -> Desired:
         entries = [e for e in self.snapshot.entries.values() if self.reaches(e, definition, where)]
-        available = {entry.key: offers(entry, definition) for entry in entries}
+        selectors: dict[str, set[str]] = defaultdict(set)
+        for host, text in where:
+            selectors[host].add(text)
+        available = {entry.key: offers(entry, definition, selectors[entry.key.vault]) for entry in entries}
         lasting = frozenset(
             refusal.sha256
             for host, refusal in self._refusals
@@ -401,7 +415,7 @@ class Desires:
 def _wanted(name: str, item: Item, offer: Offer) -> WantedFile:
     data = content(name, item)
     sha = hashlib.sha256(data).hexdigest()
-    return WantedFile(name, data, sha, offer.entry.key, offer.candidate.version, offer.entry.since)
+    return WantedFile(name, data, sha, offer.entry.key, offer.candidate.version, offer.since[name])
 
 
 def digest_of(files: Mapping[str, WantedFile]) -> str:

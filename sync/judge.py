@@ -11,26 +11,29 @@ The walk goes through the versions from the newest to the oldest:
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sync.assignment import NOWHERE
+from sync.assignment import CLUSTERS_TAG, FILE_TAG, LISTS_TAG, NOWHERE
 from sync.catalogue import (
+    CLAIMS,
     FORMER_NAMES,
     KNOWN_VERSIONS,
     PROOF_INTERVAL,
     SECOND_LOOK,
     Candidate,
+    Claim,
     Entry,
     Reading,
     Rejected,
 )
-from sync.desired import names_of
+from sync.desired import files_of, names_of, offers
 from sync.findings import Code, Finding, Severity
 from sync.rules import TIME_ALONE, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
     from sync.assignment import Assigned, Assignment
@@ -46,11 +49,13 @@ class Look:
         at: when it began (UTC).
         versions: newest first; empty: the vault has no such secret.
         readings: what was read in this look, by version.
+        rebuilt: while an emptied catalogue is rebuilt, when that began (UTC).
     """
 
     at: datetime
     versions: tuple[VersionProperties, ...]
     readings: Mapping[str, Reading]
+    rebuilt: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +122,14 @@ def judge(entry: Entry | None, key: SecretKey, look: Look, assigned: Assigned, c
         notes=(*assigned.findings, *_notes(entry, look, candidates)),
         known=tuple(v.version for v in look.versions[:KNOWN_VERSIONS]),
         stop=ended.stop,
-        since=_since(entry, look.at, candidates),
         looked=look.at,
         proved=_proved(fallback, look, candidates),
         settled=_settled(look, assignment, readings, ended.stop),
         held=None,
         waiting=(),
     )
-    return replace(new, former=_former(fallback, new))
+    since = look.at if entry else _first_given(look, assignment)
+    return replace(new, former=_former(fallback, new), claims=_claims(fallback, new, since, configuration))
 
 
 def _known(entry: Entry | None, look: Look) -> dict[str, Reading]:
@@ -187,7 +192,8 @@ def settle(entry: Entry, in_force: Collection[str]) -> Entry:
     kept = entry.candidates[: max(at) + 1] if at else _newest_of_each_kind(entry.candidates)
     left = tuple(Rejected(c.version, c.created, c.findings) for c in entry.candidates if c not in kept)
     new = replace(entry, candidates=kept, passed=(*left, *entry.passed)[:KNOWN_VERSIONS])
-    return replace(new, former=_former(entry, new))
+    names = {name for candidate in kept for name, _ in files_of(entry, candidate)}
+    return replace(new, former=_former(entry, new), claims=_still_given(entry.claims, lambda file: file[1] in names))
 
 
 def _newest_of_each_kind(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
@@ -212,7 +218,7 @@ def _gone(entry: Entry, at: datetime) -> Entry:
         notes=(),
         known=(),
         stop=None,
-        since=None,
+        claims=(),
         looked=at,
         proved=None,
         settled=True,
@@ -230,12 +236,39 @@ def _former(old: Entry, new: Entry) -> tuple[str, ...]:
     return (*sorted(left), *before[: max(0, FORMER_NAMES - len(left))])
 
 
-def _since(entry: Entry | None, at: datetime, candidates: tuple[Candidate, ...]) -> datetime | None:
-    if not candidates:
-        return None
-    if entry is None:
-        return candidates[0].created
-    return entry.since or at
+def _claims(old: Entry, new: Entry, since: datetime, configuration: Configuration) -> tuple[Claim, ...]:
+    """What it gave before and still does, and above that what it gives anew: other files, or to other clusters.
+
+    A version that is rejected alone gives nothing, so it reserves no name either.
+    """
+    definitions = [d for name in new.assignment.lists if (d := configuration.definition(name)) is not None]
+    given = {(d.name, name) for d in definitions for offer in offers(new, d) for name, _ in offer.files}
+    kept = _still_given(old.claims, given.__contains__)[: CLAIMS - 1]
+    if new.assignment.clusters == old.assignment.clusters:
+        given -= {file for claim in kept for file in claim.files}
+    return (Claim(since, new.assignment.clusters, tuple(sorted(given))), *kept) if given else kept
+
+
+def _still_given(claims: tuple[Claim, ...], given: Callable[[tuple[str, str]], bool]) -> tuple[Claim, ...]:
+    left = [replace(claim, files=tuple(filter(given, claim.files))) for claim in claims]
+    return tuple(claim for claim in left if claim.files)
+
+
+def _first_given(look: Look, assignment: Assignment) -> datetime:
+    """Since when a secret that the catalogue does not know gives its files.
+
+    That is now, since a file in force gives way to no older secret that is only found later. In a rebuild it is when
+    the first of the versions was created that bear the tags in force, so that the names stay with who had them.
+    """
+    tagged = [v for v in look.versions if LISTS_TAG in v.tags] if assignment.version else list(look.versions)
+    if look.rebuilt is None or not tagged:
+        return look.at
+    *_, first = itertools.takewhile(lambda v: _where(v) == _where(tagged[0]), tagged)
+    return first.created if first.created <= look.rebuilt else look.at
+
+
+def _where(version: VersionProperties) -> tuple[str | None, ...]:
+    return tuple(version.tags.get(tag) for tag in (LISTS_TAG, CLUSTERS_TAG, FILE_TAG))
 
 
 def _proved(entry: Entry, look: Look, candidates: tuple[Candidate, ...]) -> datetime | None:

@@ -8,7 +8,7 @@ what was read, and raises `Changed` when that has moved on.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from sync.catalogue import Entry, Held, Loss
@@ -37,6 +37,10 @@ class Stored(Generic[T]):
     etag: str
 
 
+REBUILD = timedelta(days=1)
+"""How long an emptied catalogue is taken to be rebuilt, so that its files' names go to who had them before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """The token that stands for all that decides; compared for equality only, replaced at random.
@@ -45,11 +49,18 @@ class Head:
         token: random; empty before the first change.
         moved: when it was last replaced; None before the first change.
         before: when it was replaced the time before that.
+        begun: when the first of all was set: a catalogue that was emptied is rebuilt from then on.
     """
 
     token: str = ""
     moved: datetime | None = None
     before: datetime | None = None
+    begun: datetime | None = None
+
+    def rebuilt(self, now: datetime) -> datetime | None:
+        """When the catalogue began anew, if that is so recent that it may not know every secret again yet."""
+        begun = self.begun if self.token else now
+        return begun if begun is not None and now - begun < REBUILD else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,4 +106,5 @@ class Service:
 
     def next_head(self, head: Head) -> Head:
         """The head that replaces this one."""
-        return Head(self.token(), self.clock(), head.moved)
+        now = self.clock()
+        return Head(self.token(), now, head.moved, head.begun if head.token else now)

@@ -6,12 +6,13 @@ Secrets are in vault `kv`, lists are `trust` and `issuer`, clusters are labelled
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sync.assignment import Assignment
-from sync.catalogue import Candidate, Entry, StoredItem
-from sync.desired import Desires
+from sync.catalogue import Candidate, Claim, Entry, StoredItem
+from sync.desired import Desires, files_of
 from sync.findings import Role
 from sync.lists import CONNECTOR_NAMESPACE, Configuration, ListDefinition, WatchedVault
 from sync.ports import Head, Snapshot
@@ -63,11 +64,17 @@ def candidate(number: int, *items: Built | BuiltCrl, enabled: bool = True, at: d
 def entry(
     name: str, *candidates: Candidate, lists: tuple[str, ...] = ("trust",), clusters: str = "*", **more: Any
 ) -> Entry:
-    """A catalogued secret; its candidates newest first. `file` and `accept` belong to its assignment."""
+    """A catalogued secret; its candidates newest first. `file` and `accept` belong to its assignment.
+
+    It gives all its files since `since`, or since now.
+    """
     of_tags = {tag: more.pop(tag) for tag in ("file", "accept") if tag in more}
     assignment = Assignment(lists, clusters, **of_tags)
-    usual: dict[str, Any] = {"looked": NOW, "newest": version(1), "since": NOW} | more
-    return Entry(key(name), name, assignment=assignment, candidates=candidates, **usual)
+    since = more.pop("since", NOW)
+    usual: dict[str, Any] = {"looked": NOW, "newest": version(1)} | more
+    made = Entry(key(name), name, assignment=assignment, candidates=candidates, **usual)
+    given = {(each, file) for each in lists for one in candidates for file, _ in files_of(made, one)}
+    return replace(made, claims=(Claim(since, clusters, tuple(sorted(given))),))
 
 
 def snapshot(*entries: Entry, clusters: tuple[str, ...] = ("plant",), **more: Any) -> Snapshot:

@@ -353,8 +353,8 @@ def _forgiving(vault, key, _):
         return ()
 
 
-def _enabled(entry, definition):
-    return offers(replace(entry, candidates=tuple(c for c in entry.candidates if c.enabled)), definition)
+def _enabled(entry, definition, *selectors):
+    return offers(replace(entry, candidates=tuple(c for c in entry.candidates if c.enabled)), definition, *selectors)
 
 
 BROKEN = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sync.assignment import Assignment
-from sync.catalogue import Candidate, Entry, Held, Loss, Rejected, StoredItem
+from sync.catalogue import Candidate, Claim, Entry, Held, Loss, Rejected, StoredItem
 from sync.clusters import Access, AccessKind, Registration
 from sync.findings import Code, Finding, Role
 from sync.lists import DEFAULT_LISTS, Configuration, Default, WatchedVault
@@ -93,7 +93,7 @@ def full_entry():
         notes=(found,),
         known=("2" * 32, "3" * 32),
         former=("old.der",),
-        since=NOW,
+        claims=(Claim(NOW, "*", (("trust", "a.der"),)),),
         held=held,
     )
 

@@ -105,11 +105,13 @@ def test_law1_disabling_the_version_in_force_brings_no_older_one_back(fleet):
 
 # --- An emptied catalogue is rebuilt ---------------------------------------------------------------------
 
+NAMED = {**TAGS, "trustcast-file": "plc.der"}
 HISTORIES = {
     "one version each": [("a", A, TAGS), ("b", B, TAGS)],
     "a replaced version": [("a", A, TAGS), ("a", B, TAGS)],
     "a rejected newest version": [("a", A, TAGS), ("a", WEAK, TAGS)],
     "dropped tags": [("a", A, TAGS), ("a", B, None)],
+    "a contested name of which the holder was renewed since": [("b", A, NAMED), ("a", B, NAMED), ("b", C, NAMED)],
     "several rejected ones with dropped tags": [("a", A, TAGS), ("a", WEAK, None), ("a", WEAK, None)],
 }
 

@@ -110,8 +110,9 @@ def test_law2_an_event_of_a_secret_that_never_was_leaves_no_trace(fleet):
 def catalogued(fleet):
     """The catalogue, but for when it was looked at and which look that was."""
     entries = fleet.decisions.snapshot(fresh=True).entries.values()
-    still = {"looked": None, "proved": None, "settled": True, "since": None}
-    return [replace(entry, newest=replace(entry.newest, version="", created=None, updated=None), **still)
+    still = {"looked": None, "proved": None, "settled": True}
+    return [replace(entry, newest=replace(entry.newest, version="", created=None, updated=None),
+                    claims=tuple(replace(claim, since=None) for claim in entry.claims), **still)
             if isinstance(entry, Entry) else entry for entry in entries]  # fmt: skip
 
 

@@ -126,6 +126,94 @@ def test_law3_a_name_that_is_taken_leaves_both_as_they_were(fleet):
     assert Code.FILE_NAME_TAKEN in said(fleet, "other")
 
 
+def retagged(fleet, name, tags):
+    fleet.clock.move(MINUTE)
+    fleet.vault.update(name, fleet.vault.versions(name).items[0].version, tags=tags)
+    fleet.sweep(MINUTE)
+
+
+NAMED = {**TAGS, "trustcast-file": "plc.der"}
+IN_LAB = {**NAMED, "trustcast-clusters": "site=lab"}
+IN_PLANT = {**NAMED, "trustcast-clusters": "site=plant"}
+OTHER = certs.server(name="other")
+RENEWED = certs.server(name="other", key_name="renewed")
+
+
+def test_law3_the_first_version_that_passes_takes_no_name_that_is_in_force(fleet):
+    uploaded(fleet, "older", certs.server(not_after=NOW - DAY).pem, NAMED)
+    uploaded(fleet, "plc7", GOOD.pem, NAMED)
+    uploaded(fleet, "older", OTHER.pem, NAMED)
+    assert fleet.files("plant") == {"plc.der": GOOD.der}
+    assert Code.FILE_NAME_TAKEN in said(fleet, "older")
+
+
+def test_law3_a_version_that_gives_another_name_takes_none_that_is_in_force(fleet):
+    uploaded(fleet, "root", ROOT.pem)
+    uploaded(fleet, "older", certs.crl(ROOT).pem, NAMED)
+    uploaded(fleet, "plc7", GOOD.pem, NAMED)
+    uploaded(fleet, "older", OTHER.pem, NAMED)
+    assert fleet.files("plant")["plc.der"] == GOOD.der
+    assert Code.FILE_NAME_TAKEN in said(fleet, "older")
+
+
+def test_law3_a_secret_that_is_renamed_takes_no_name_that_is_in_force(fleet):
+    uploaded(fleet, "older", OTHER.pem)
+    uploaded(fleet, "plc7", GOOD.pem, NAMED)
+    retagged(fleet, "older", NAMED)
+    assert fleet.files("plant") == {"older.der": OTHER.der, "plc.der": GOOD.der}
+    assert Code.FILE_NAME_TAKEN in said(fleet, "older")
+
+
+@pytest.fixture
+def sites():
+    made = Fleet()
+    made.enrol(registration("plant", site="plant"), registration("lab", site="lab"))
+    return made
+
+
+def test_law3_a_secret_that_goes_to_more_clusters_takes_no_name_that_is_in_force_there(sites):
+    uploaded(sites, "older", OTHER.pem, IN_LAB)
+    uploaded(sites, "plc7", GOOD.pem, IN_PLANT)
+    retagged(sites, "older", NAMED)
+    uploaded(sites, "older", RENEWED.pem, NAMED)
+    assert sites.files("plant") == {"plc.der": GOOD.der}
+
+
+def test_law3_a_secret_that_goes_to_more_clusters_keeps_its_name_where_it_was_in_force(sites):
+    uploaded(sites, "older", OTHER.pem, IN_LAB)
+    uploaded(sites, "waits", GOOD.pem, NAMED)
+    retagged(sites, "older", NAMED)
+    assert sites.files("lab") == {"plc.der": OTHER.der}
+    assert sites.files("plant") == {"plc.der": GOOD.der}
+
+
+def test_law3_a_secret_that_comes_back_to_a_cluster_takes_no_name_that_came_into_force_meanwhile(sites):
+    uploaded(sites, "older", OTHER.pem, NAMED)
+    retagged(sites, "older", IN_LAB)
+    uploaded(sites, "plc7", GOOD.pem, IN_PLANT)
+    retagged(sites, "older", NAMED)
+    assert sites.files("plant") == {"plc.der": GOOD.der}
+    assert sites.files("lab") == {"plc.der": OTHER.der}
+
+
+def test_law3_an_older_secret_that_is_found_later_takes_no_name_that_is_in_force(fleet):
+    fleet.clock.move(MINUTE)
+    fleet.vault.set("older", OTHER.pem, tags=NAMED)
+    uploaded(fleet, "plc7", GOOD.pem, NAMED)
+    fleet.sweep(MINUTE)
+    assert fleet.files("plant") == {"plc.der": GOOD.der}
+    assert Code.FILE_NAME_TAKEN in said(fleet, "older")
+
+
+def test_law3_an_older_secret_of_a_vault_that_is_watched_later_takes_no_name_that_is_in_force(fleet):
+    """What a catalogue of more than a day does not know is new to it, and no rebuild."""
+    fleet.vault.set("older", OTHER.pem, tags=NAMED)
+    fleet.clock.move(2 * DAY)
+    uploaded(fleet, "plc7", GOOD.pem, NAMED)
+    fleet.sweep(MINUTE)
+    assert fleet.files("plant") == {"plc.der": GOOD.der}
+
+
 def test_law3_a_crl_that_waited_is_taken_up_by_itself_when_its_ca_arrives(fleet):
     crl = certs.crl(ROOT)
     uploaded(fleet, "crl", crl.pem)
