@@ -66,6 +66,11 @@ class WantedFile:
     version: str
     since: datetime | None
 
+    @property
+    def seniority(self) -> tuple[float, str]:
+        """Who has room first on a list that is full: who has given it the file the longest."""
+        return (self.since.timestamp() if self.since else float("inf"), self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Desired:

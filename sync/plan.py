@@ -134,7 +134,7 @@ def _too_large(changes: Mapping[str, Change], observed: Observed, desired: Desir
     """Names whose growth does not fit; the newest wait, and what leaves makes room first."""
     staying = {name: len(data) for name, data in observed.data.items() if changes[name].verb is not Verb.REMOVE}
     growing = [w for n, w in desired.files.items() if changes[n].verb in {Verb.ADD, Verb.REPLACE, Verb.RESTORE}]
-    growing.sort(key=lambda w: (changes[w.name].verb is Verb.ADD, w.since.timestamp() if w.since else 0.0, w.name))
+    growing.sort(key=lambda w: (changes[w.name].verb is Verb.ADD, w.seniority))
     total = sum(staying.values())
     waiting = []
     for wanted in growing:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from sync.catalogue import Candidate, Entry
-    from sync.desired import Desired, Desires, WantedFile
+    from sync.desired import Desired, Desires
     from sync.lists import ListDefinition
     from sync.secret import SecretKey
     from sync.x509_items import Item
@@ -72,7 +72,7 @@ class Shelf:
         """The files that would grow the list over one object, the newest first out, as a plan has it."""
         waiting: dict[SecretKey, list[str]] = defaultdict(list)
         total = 0
-        for wanted in sorted(self.desired.files.values(), key=_seniority):
+        for wanted in sorted(self.desired.files.values(), key=lambda wanted: wanted.seniority):
             if total + len(wanted.data) > OBJECT_LIMIT:
                 waiting[wanted.key].append(wanted.name)
             else:
@@ -184,10 +184,6 @@ class Verdicts:
 def secret_verdict(entry: Entry, desires: Desires, *, now: datetime, expiry_warning: timedelta) -> SecretVerdict:
     """The verdict of one secret; for many, keep a `Verdicts`."""
     return Verdicts(desires, now=now, expiry_warning=expiry_warning).of(entry)
-
-
-def _seniority(wanted: WantedFile) -> tuple[float, str]:
-    return (wanted.since.timestamp() if wanted.since else 0.0, wanted.name)
 
 
 def _version(entry: Entry, version: str) -> Candidate | None:

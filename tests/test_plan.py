@@ -155,6 +155,11 @@ def test_law8_what_is_there_is_renewed_before_the_oldest_addition():
     assert waiting(full, want(**big("there.der", HALF + 1, 1), **big("old.der", HALF, 3))) == ("old.der",)
 
 
+def test_law8_one_that_was_not_looked_at_since_it_may_come_waits_first():
+    unknown = wanted("any.der", b"a" * HALF, since=None)
+    assert waiting(seen(), want(any__der=unknown, **big("old.der", HALF, 1), **big("mid.der", HALF, 2))) == ("any.der",)
+
+
 def test_a_smaller_newer_one_may_still_fit():
     desired = want(**big("old.der", HALF, 3), **big("mid.der", HALF + 1, 2), **big("new.der", 10, 1))
     assert waiting(seen(), desired) == ("mid.der",)
