@@ -15,6 +15,8 @@ from local.running import Running
 from local.serving import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding"}
@@ -27,18 +29,19 @@ class Hold:
     Attributes:
         method, path: which, as regular expressions; the path is searched.
         forwarded: it is carried out, and only the answer kept back; else it never arrives.
+        when: what must be so besides, asked as the request comes.
         reached: set once it has come (and, if forwarded, has been carried out).
     """
 
     method: str
     path: str
     forwarded: bool
+    when: Callable[[], bool] = lambda: True
     reached: Event = field(default_factory=Event)
 
     def matches(self, request: Request) -> bool:
-        return (
-            re.fullmatch(self.method, request.method) is not None and re.search(self.path, request.url.path) is not None
-        )
+        named = re.fullmatch(self.method, request.method) and re.search(self.path, request.url.path)
+        return named is not None and self.when()
 
 
 class Gate(Running):
@@ -50,9 +53,9 @@ class Gate(Running):
         self._server = Server(self)
         self.url = self._server.url
 
-    def hold(self, method: str, path: str, *, forwarded: bool) -> Hold:
+    def hold(self, method: str, path: str, *, forwarded: bool, when: Callable[[], bool] = lambda: True) -> Hold:
         """Hold the next such request for good."""
-        self._hold = Hold(method, path, forwarded)
+        self._hold = Hold(method, path, forwarded, when)
         return self._hold
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
