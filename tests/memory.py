@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     Pause = Callable[[str], None]
 
 FORBIDDEN = re.compile(r"[/\\#?%\x00-\x1f\x7f-\x9f]")
+ETAG = re.compile(r'W/"[^"]+"')
 ENTITY_BYTES = 1024 * 1024
 TRANSACTION_BYTES = 4 * ENTITY_BYTES
 TRANSACTION_OPERATIONS = 100
@@ -126,6 +127,8 @@ class MemoryTable:
     def _check(self, partition: str, operation: Operation) -> None:
         if self.strict:
             _check_limits(operation)
+        if operation.etag not in {None, "*"} and not ETAG.fullmatch(operation.etag):
+            raise Invalid(f"no ETag: {operation.etag}")
         there = self._partition(partition).get(operation.key)
         if operation.etag == "*":
             fits = operation.columns is not None or there is not None

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from sync.errors import Changed, Permanent, Unauthorized, Unreachable
+from sync.errors import Changed, Invalid, Permanent, Unauthorized, Unreachable
 from sync.ports import ClusterWork, PlanMark, VaultWork
 from sync.status import Standing, State
 from sync.table_stores import Operation
@@ -65,6 +65,17 @@ def test_work_is_written_by_test_and_set(work, kind):
     with pytest.raises(Changed):
         write(work, one, first)
     assert read(work).etag == write(work, one, "*") or read(work).value == one
+
+
+@pytest.mark.parametrize("etag", ["none: the row changes too fast", "", "7"])
+@pytest.mark.parametrize("kind", SETTERS)
+def test_an_etag_that_is_none_is_refused_and_writes_nothing(work, kind, etag):
+    """It says something else than that the row has changed: the caller is wrong, and trying again mends nothing."""
+    write, read, one, other = SETTERS[kind]
+    write(work, one, None)
+    with pytest.raises(Invalid):
+        write(work, other, etag)
+    assert read(work).value == one
 
 
 def test_the_planned_head_is_replaced(work):
