@@ -60,41 +60,68 @@ def push_cluster(service: Service, name: str, *, first_delivery: bool = True) ->
     deadline = Deadline.after(service.push_timeout)
     lists = [definition.name for definition in registration.definitions(service.in_force(snapshot))]
     outcomes = [_push_one(service, Task(name, list_name, deadline), snapshot, first_delivery) for list_name in lists]
-    _set_due(service, name, min((s.due for s in outcomes if s.due is not None), default=None), cleared)
+    due = min((s.due for s in outcomes if s.due is not None), default=None)
+    _set_due(service, name, due, cleared)
     return tuple(outcomes)
 
 
-def _clear_mark(service: Service, name: str) -> str | None:
-    """Clear the mark before anything is read; the due time stays, so that a push that dies is sent again."""
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """The cluster's row as the clearing of its mark left it; an ETag of None: there is no row."""
+
+    etag: str | None
+
+
+def _clear_mark(service: Service, name: str) -> Cleared | None:
+    """Clear the mark before anything is read; the due time stays, so that a push that dies is sent again.
+
+    Returns:
+        None where the row changes too fast; whoever changes it asks for a push.
+    """
     for _ in range(TRIES):
         stored = service.work.cluster(name)
         if stored is None:
-            return None
+            return Cleared(None)
         try:
-            return service.work.set_cluster(name, ClusterWork(None, stored.value.due), stored.etag)
+            return Cleared(service.work.set_cluster(name, ClusterWork(None, stored.value.due), stored.etag))
         except Changed:
             continue
-    return "none: the row changes too fast, and whoever changes it asks for a push"
+    return None
 
 
-def _set_due(service: Service, name: str, due: datetime | None, cleared: str | None) -> None:
+def _set_due(service: Service, name: str, due: datetime | None, cleared: Cleared | None) -> None:
     """Set when the cluster is due again; where it was asked for or pushed meanwhile, the earlier time holds.
 
     Another push that ended in between knows nothing of what this one met: its later time would leave a list that asks
     to be looked at now, or a cluster that is offline, to wait for the next verification.
     """
-    work, etag = ClusterWork(None, due), cleared
+    row = _Due(ClusterWork(None, due), cleared.etag) if cleared else _earlier(service, name, due)
     for _ in range(TRIES):
+        if row is None:
+            return
         try:
-            service.work.set_cluster(name, work, etag)
+            service.work.set_cluster(name, row.work, row.etag)
         except Changed:
-            stored = service.work.cluster(name)
-            if stored is None or due is None or (stored.value.due is not None and stored.value.due <= due):
-                return
-            work, etag = ClusterWork(stored.value.mark, due), stored.etag
+            row = _earlier(service, name, due)
         else:
             return
     log.debug("%s changes too fast, and whoever changes it sets its due time", name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What is written to set a due time, and on which ETag."""
+
+    work: ClusterWork
+    etag: str | None
+
+
+def _earlier(service: Service, name: str, due: datetime | None) -> _Due | None:
+    """The due time to write over what is there now; None where that is earlier, or there is no row."""
+    stored = service.work.cluster(name)
+    if stored is None or due is None or (stored.value.due is not None and stored.value.due <= due):
+        return None
+    return _Due(ClusterWork(stored.value.mark, due), stored.etag)
 
 
 @dataclass(frozen=True, slots=True)

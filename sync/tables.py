@@ -12,7 +12,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.data.tables import TableServiceClient, TransactionOperation, UpdateMode
 
 from sync.azure_errors import translated
-from sync.errors import Changed, NotFound
+from sync.errors import Changed, Invalid, NotFound
 from sync.ports import Stored
 from sync.table_decisions import TableDecisions
 from sync.table_stores import TableStatuses, TableWork
@@ -142,6 +142,8 @@ def _entity(partition: str, operation: Operation) -> dict[str, Any]:
 def _on(etag: str | None) -> dict[str, Any]:
     if etag is None or etag == "*":
         return {}
+    if not etag:
+        raise Invalid("an empty ETag names no state of a row")
     return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
 

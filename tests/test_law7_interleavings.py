@@ -133,7 +133,7 @@ def push_mark_cleared_last(monkeypatch) -> Callable[[Service], Service]:
         real(service, name, **options)
         end(service, name)
 
-    monkeypatch.setattr(push, "_clear_mark", lambda *_: "none")
+    monkeypatch.setattr(push, "_clear_mark", lambda *_: None)
     monkeypatch.setattr(push, "request_push", lambda *_, **__: None)
     monkeypatch.setattr("sync.handlers.push_cluster", push_cluster)
     return lambda service: service
