@@ -11,12 +11,12 @@ from benchmarks.figures import Figure, Report, memory_of
 from benchmarks.replay import applied, open_cluster, send
 from benchmarks.rig import Rig, certificate
 from benchmarks.traffic import Traffic
-from sync.push import push_cluster
+from sync.steps.push import push_cluster
 from tests.memory import MemoryDecisions, MemoryStatuses, MemoryWork
 
 if TYPE_CHECKING:
     from benchmarks.world import Door
-    from sync.service import Service
+    from sync.steps.runtime import Service
 
 CLUSTERS = 1000
 SECRETS = 24

@@ -16,14 +16,14 @@ import msgspec
 from benchmarks.figures import Figure, Report
 from benchmarks.rig import TAGS, THREADS, Rig, certificate
 from benchmarks.starting import SDKS
-from sync.access import OPEN_CLIENTS
-from sync.assignment import Assignment
-from sync.catalogue import Candidate, Claim, Entry, StoredItem
-from sync.ports import RowName, Write
-from sync.push import push_cluster
-from sync.secret import SecretKey
-from sync.status import ListStatus, State
-from sync.x509_items import Kind
+from sync.adapters.kubernetes.connections import OPEN_CLIENTS
+from sync.catalogue.assignment import Assignment
+from sync.catalogue.entry import Candidate, Claim, Entry, StoredItem
+from sync.catalogue.secret import SecretKey
+from sync.certificates.items import Kind
+from sync.ports.decisions import RowName, Write
+from sync.reconcile.status import ListStatus, State
+from sync.steps.push import push_cluster
 
 SECRETS = 1000
 CLUSTERS = 1000
@@ -41,8 +41,8 @@ import function_app, json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from sync.deadline import Deadline
-from sync.planning import plan_fleet
-from sync.push import push_cluster
+from sync.steps.planning import plan_fleet
+from sync.steps.push import push_cluster
 {_SAY}
 service = function_app.service()
 started = memory('VmRSS')

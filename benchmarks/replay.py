@@ -18,10 +18,10 @@ from azure.keyvault.secrets import SecretClient
 from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
 from benchmarks.rig import THREADS
-from sync.bounded_http import read_body, time_limit
-from sync.kubeconfig import Endpoint
-from sync.kubernetes_secret import _client
-from sync.wiring import AT_A_TIME
+from sync.adapters.kubernetes.http import read_body, time_limit
+from sync.adapters.kubernetes.secrets import _client
+from sync.bootstrap import AT_A_TIME
+from sync.fleet.kubeconfig import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

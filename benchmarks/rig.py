@@ -18,21 +18,21 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from benchmarks.world import World
 from local.azurite import Azurite
-from sync.clusters import Access, AccessKind, Registration
-from sync.configuration import adopt_configuration
-from sync.events import encode
-from sync.handlers import handle_event, handle_plan, handle_push
-from sync.ports import RowKind, RowName, Write
+from sync.adapters.event_grid import encode
+from sync.bootstrap import connect
+from sync.fleet.clusters import Access, AccessKind, Registration
+from sync.ports.decisions import RowKind, RowName, Write
 from sync.settings import settings
-from sync.wiring import connect
+from sync.steps.configuration import adopt_configuration
+from sync.triggers import handle_event, handle_plan, handle_push
 from tests.certs import NOW, YEAR, Built, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from sync.events import PlanFleet, PushCluster
-    from sync.ports import Queues
-    from sync.service import Each, Service
+    from sync.adapters.event_grid import PlanFleet, PushCluster
+    from sync.ports.decisions import Queues
+    from sync.steps.runtime import Each, Service
 
 T = TypeVar("T")
 

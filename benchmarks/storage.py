@@ -13,7 +13,7 @@ from datetime import timedelta
 from benchmarks.figures import Figure, Report
 from benchmarks.rig import Rig, certificate
 from benchmarks.traffic import Traffic
-from sync.drift import check_drift
+from sync.steps.drift import check_drift
 from tests.certs import server
 from tests.memory import MemoryCluster
 from tests.service import Fleet, registration

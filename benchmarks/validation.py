@@ -16,9 +16,9 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from benchmarks.figures import Figure, Report
 from benchmarks.rig import certificate
-from sync import chain, x509_items
-from sync.examine import examine
-from sync.secret import SecretValue, VersionProperties
+from sync.catalogue.examination import examine
+from sync.catalogue.secret import SecretValue, VersionProperties
+from sync.certificates import issuance, items
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,8 +76,8 @@ def _alternately(ways: list[Callable[[], object]]) -> list[float]:
     seconds: list[list[float]] = [[] for _ in ways]
     for _ in range(ROUNDS):
         for way, taken in zip(ways, seconds, strict=True):
-            x509_items.parse.cache_clear()
-            chain._verified.clear()  # noqa: SLF001
+            items.parse.cache_clear()
+            issuance._verified.clear()  # noqa: SLF001
             began = time.perf_counter()
             way()
             taken.append(time.perf_counter() - began)

@@ -19,7 +19,7 @@ from local.keyvault import Vault
 from local.kubernetes import Fleet, kubeconfig
 from local.serving import Server
 from local.tls import Authority
-from sync.kubeconfig import parse
+from sync.fleet.kubeconfig import parse
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -17,13 +17,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from sync.bootstrap import connect
+from sync.catalogue.secret import SecretKey
+from sync.commands.steering import held_removals
 from sync.findings import Code
-from sync.secret import SecretKey
+from sync.reconcile.status import State
+from sync.reports.secrets import SecretVerdict, Standing, secret_verdict
 from sync.settings import settings
-from sync.status import State
-from sync.steering import held_removals
-from sync.verdicts import SecretVerdict, Standing, secret_verdict
-from sync.wiring import connect
 from tests.certs import Built, ca, crl, server
 
 if TYPE_CHECKING:

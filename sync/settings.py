@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sync.errors import Invalid
 from sync.findings import printable
-from sync.lists import (
+from sync.fleet.lists import (
     DEFAULT_LISTS,
     LISTS_EXAMPLE,
     VAULTS_EXAMPLE,
@@ -30,7 +30,7 @@ from sync.lists import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from sync.lists import WatchedVault
+    from sync.fleet.lists import WatchedVault
 
 PREFIX = "TRUSTCAST_"
 ADMISSION = timedelta(seconds=15)

@@ -10,15 +10,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sync.assignment import Assignment
-from sync.catalogue import Candidate, Claim, Entry, StoredItem
-from sync.desired import Desires, files_of
+from sync.catalogue.assignment import Assignment
+from sync.catalogue.entry import Candidate, Claim, Entry, StoredItem
+from sync.catalogue.secret import SecretKey, VersionProperties
+from sync.certificates.checks import findings_about
+from sync.certificates.items import Kind
+from sync.desired.state import Desires, files_of
 from sync.findings import Role
-from sync.lists import CONNECTOR_NAMESPACE, Configuration, ListDefinition, WatchedVault
-from sync.ports import Head, Snapshot
-from sync.rules import findings_about
-from sync.secret import SecretKey, VersionProperties
-from sync.x509_items import Kind
+from sync.fleet.lists import CONNECTOR_NAMESPACE, Configuration, ListDefinition, WatchedVault
+from sync.ports.decisions import Head, Snapshot
 from tests import certs
 from tests.certs import NOW
 from tests.service import registration
@@ -26,7 +26,7 @@ from tests.service import registration
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sync.desired import Desired
+    from sync.desired.state import Desired
     from tests.certs import Built, BuiltCrl
 
 HOST = "kv.vault.azure.net"

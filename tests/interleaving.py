@@ -29,9 +29,9 @@ from datetime import timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from sync.adapters.storage.table import TableStatuses, TableWork
 from sync.errors import TrustcastError
-from sync.service import Service
-from sync.table_stores import TableStatuses, TableWork
+from sync.steps.runtime import Service
 from tests.certs import NOW
 from tests.interleaving_case import Report, World
 from tests.interleaving_cells import pack, unpack

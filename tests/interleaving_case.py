@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sync.ports import Decisions, Statuses, Work
-    from sync.service import Service
+    from sync.ports.decisions import Decisions, Statuses, Work
+    from sync.steps.runtime import Service
     from tests.memory import MemoryCluster, MemoryVault
     from tests.service import Fleet
 

@@ -11,11 +11,11 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sync.events import PushCluster, encode
-from sync.ports import RowName, Write
-from sync.push import push_cluster
-from sync.secret import SecretKey
-from sync.status import State
+from sync.adapters.event_grid import PushCluster, encode
+from sync.catalogue.secret import SecretKey
+from sync.ports.decisions import RowName, Write
+from sync.reconcile.status import State
+from sync.steps.push import push_cluster
 from tests.certs import Built, ca, crl, server
 from tests.interleaving_case import Case
 from tests.service import HOST, TRUST, Fleet, event, registration
@@ -23,7 +23,7 @@ from tests.service import HOST, TRUST, Fleet, event, registration
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sync.ports import Decisions
+    from sync.ports.decisions import Decisions
     from tests.interleaving_case import Line, Message, World
     from tests.memory import MemoryVault
 

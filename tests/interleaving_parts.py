@@ -11,16 +11,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from local.kubernetes_cluster import Cluster
+from sync.adapters.event_grid import PlanFleet, PushCluster, encode
+from sync.adapters.storage.decisions import HEAD, TableDecisions
 from sync.errors import TrustcastError
-from sync.events import PlanFleet, PushCluster, encode
-from sync.table_decisions import HEAD, TableDecisions
 from tests.interleaving_cells import FIRST, spelt
 from tests.memory import MemoryCluster, MemoryTable, MemoryVault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sync.table_stores import Operation
+    from sync.adapters.storage.table import Operation
 
 Ask = "Callable[[str, str, tuple[Any, ...]], Any]"
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import greenlet
 
-from sync.admission import admit
-from sync.drift import check_drift
-from sync.handlers import handle_event, handle_plan, handle_push
-from sync.secret import SecretKey
-from sync.service import Service
-from sync.table_stores import TableStatuses, TableWork
+from sync.adapters.storage.table import TableStatuses, TableWork
+from sync.catalogue.secret import SecretKey
+from sync.steps.admission import admit
+from sync.steps.drift import check_drift
+from sync.steps.runtime import Service
+from sync.triggers import handle_event, handle_plan, handle_push
 from tests.interleaving_cells import pack, unpack
 from tests.interleaving_graph import renamed
 from tests.interleaving_parts import (

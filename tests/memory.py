@@ -20,22 +20,22 @@ from local.keyvault_secrets import Properties, Secrets, Version, _check_name
 from local.keyvault_secrets import Refused as RefusedByVault
 from local.kubernetes_cluster import Cluster
 from local.kubernetes_status import Refused as RefusedByCluster
+from sync.adapters.event_grid import PlanFleet, PushCluster, encode
+from sync.adapters.keyvault.vault import Disabled, Versions
+from sync.adapters.kubernetes.wire import Asked, observed, proves_absence, refusal
+from sync.adapters.storage.decisions import TableDecisions
+from sync.adapters.storage.rows import BRIEF, KEY_LENGTH, PROPERTY_BYTES, SCHEMA, JsonRows
+from sync.adapters.storage.table import TableStatuses, TableWork
+from sync.catalogue.secret import ListedSecret, SecretValue, VersionProperties
 from sync.errors import Changed, Invalid, NotFound
-from sync.events import PlanFleet, PushCluster, encode
-from sync.kubernetes_wire import Asked, observed, proves_absence, refusal
-from sync.observed import FIELD_MANAGER, MISSING
-from sync.ports import Stored
-from sync.secret import ListedSecret, SecretValue, VersionProperties
-from sync.table_decisions import TableDecisions
-from sync.table_rows import BRIEF, KEY_LENGTH, PROPERTY_BYTES, SCHEMA, JsonRows
-from sync.table_stores import TableStatuses, TableWork
-from sync.vault import Disabled, Versions
+from sync.ports.decisions import Stored
+from sync.reconcile.observed import FIELD_MANAGER, MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from sync.observed import Observed
-    from sync.table_stores import Operation
+    from sync.adapters.storage.table import Operation
+    from sync.reconcile.observed import Observed
 
     Pause = Callable[[str], None]
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sync.clusters import Access, AccessKind, Registration
-from sync.drift import check_drift
+from sync.adapters.storage.decisions import MOST_WRITES
 from sync.errors import TrustcastError
 from sync.findings import Role
-from sync.handlers import handle_event, handle_plan, handle_push
-from sync.lists import CONNECTOR_NAMESPACE, Configuration, ListDefinition, WatchedVault
-from sync.ports import RowKind, RowName, Write
-from sync.service import Rhythm, Service
-from sync.table_decisions import MOST_WRITES
+from sync.fleet.clusters import Access, AccessKind, Registration
+from sync.fleet.lists import CONNECTOR_NAMESPACE, Configuration, ListDefinition, WatchedVault
+from sync.ports.decisions import RowKind, RowName, Write
+from sync.steps.drift import check_drift
+from sync.steps.runtime import Rhythm, Service
+from sync.triggers import handle_event, handle_plan, handle_push
 from tests.certs import NOW
 from tests.memory import MemoryCluster, MemoryDecisions, MemoryQueues, MemoryStatuses, MemoryVault, MemoryWork
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sync.deadline import Deadline
-    from sync.ports import Target, Vault
+    from sync.ports.decisions import Target, Vault
 
 HOST = "kv.vault.azure.net"
 TRUST = ListDefinition("trust", Role.TRUST, CONNECTOR_NAMESPACE, "trust-list")

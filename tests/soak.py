@@ -26,14 +26,14 @@ from local.keyvault_faults import Fault as VaultFault
 from local.keyvault_secrets import Properties
 from local.kubernetes_faults import Fault, Kind
 from local.stack import RESPONSIVE, Stack
-from sync.drift import check_drift
-from sync.enrolment import Wish, enrol
+from sync.bootstrap import connect
+from sync.commands.clusters import Wish, enrol
+from sync.commands.steering import approve, held_removals
 from sync.errors import TrustcastError
-from sync.service import utc_now
+from sync.reconcile.status import State
 from sync.settings import Settings
-from sync.status import State
-from sync.steering import approve, held_removals
-from sync.wiring import connect
+from sync.steps.drift import check_drift
+from sync.steps.runtime import utc_now
 from tests.certs import ca, server
 from tests.soak_model import SELECTORS, Model, Secret, Version
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local.plants import StandIn
-    from sync.service import Service
+    from sync.steps.runtime import Service
 
 OBJECTS = {"trust": "aio-opc-ua-broker-trust-list", "issuer": "aio-opc-ua-broker-issuer-list"}
 CLUSTERS = {

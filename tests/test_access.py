@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import pytest
 
-from sync.access import CREDENTIAL_TAG, OPEN_CLIENTS, ClusterAccess
-from sync.clusters import Access, AccessKind, Registration
+from sync.adapters.kubernetes.connections import CREDENTIAL_TAG, OPEN_CLIENTS, ClusterAccess
 from sync.deadline import Deadline
 from sync.errors import Invalid, NotFound, Permanent, Temporary, Unauthorized
+from sync.fleet.clusters import Access, AccessKind, Registration
 from tests.certs import ca
 from tests.laws.failing import Failing
 from tests.memory import MemoryVault

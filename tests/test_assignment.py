@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.assignment import NOWHERE, Assigned, Assignment, assign, content, file_names, reaches
+from sync.catalogue.assignment import NOWHERE, Assigned, Assignment, assign, content, file_names, reaches
+from sync.catalogue.secret import VersionProperties
+from sync.certificates.items import Kind, parse, pem
 from sync.findings import Code, Finding, Severity
-from sync.lists import DEFAULT_LISTS, Configuration, Default, WatchedVault
-from sync.secret import VersionProperties
-from sync.x509_items import Kind, parse, pem
+from sync.fleet.lists import DEFAULT_LISTS, Configuration, Default, WatchedVault
 from tests import certs
 
 VAULT = WatchedVault("https://kv1.vault.azure.net")

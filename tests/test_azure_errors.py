@@ -4,7 +4,7 @@ import pytest
 from azure.core import exceptions as azure
 from azure.identity import CredentialUnavailableError
 
-from sync.azure_errors import retry_after, translate, translated
+from sync.adapters.azure_errors import retry_after, translate, translated
 from sync.errors import Changed, Invalid, NotFound, Permanent, Temporary, TrustcastError, Unauthorized, Unreachable
 
 PLANTED = "AccountKey=c2VjcmV0"

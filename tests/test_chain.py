@@ -7,9 +7,9 @@ from itertools import product
 
 import pytest
 
-from sync import chain
-from sync.chain import issued, named_issuer
-from sync.x509_items import Kind, parse
+from sync.certificates import issuance
+from sync.certificates.issuance import issued, named_issuer
+from sync.certificates.items import Kind, parse
 from tests.certs import ca, crl, server
 
 SIGNERS = ["rsa-2048", "dsa-1024", "ec-secp384r1", "ec-brainpoolP256r1", "ed25519", "ed448"]
@@ -79,14 +79,14 @@ def test_what_cannot_be_verified_was_not_issued():
 
 
 def test_an_answer_is_remembered_by_content_and_the_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(chain, "REMEMBERED", 3)
+    monkeypatch.setattr(issuance, "REMEMBERED", 3)
     asked = []
-    monkeypatch.setattr(chain, "_signed_by", lambda root, item: asked.append((root, item)) or True)
+    monkeypatch.setattr(issuance, "_signed_by", lambda root, item: asked.append((root, item)) or True)
     root = ca()
     leaves = [certificate(server(issuer=root, serial=n)) for n in range(1, 6)]
-    chain._verified.clear()
+    issuance._verified.clear()
     for leaf in [*leaves, leaves[-1]]:
         assert issued(certificate(root), leaf)
-        assert len(chain._verified) <= 3
+        assert len(issuance._verified) <= 3
     assert len(asked) == 5
-    chain._verified.clear()
+    issuance._verified.clear()

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from sync import cli, wiring
-from sync.admission import admit
+from sync import bootstrap
+from sync.catalogue.secret import SecretKey
+from sync.cli import app as cli
 from sync.errors import NotFound, Unreachable
 from sync.findings import SHOWN_LENGTH
-from sync.kubeconfig import Endpoint
-from sync.secret import SecretKey
-from sync.status import State
+from sync.fleet.kubeconfig import Endpoint
+from sync.reconcile.status import State
+from sync.steps.admission import admit
 from tests import certs
 from tests.certs import DAY, NOW
 from tests.memory import MemoryVault
@@ -68,7 +69,7 @@ def run(fleet, monkeypatch, capsys):
     level = logging.getLogger("azure").level
 
     def command(*arguments: str) -> Done:
-        monkeypatch.setattr(wiring, "service", lambda: fleet.service)
+        monkeypatch.setattr(bootstrap, "service", lambda: fleet.service)
         monkeypatch.setattr(sys, "argv", ["trustcast", *arguments])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
@@ -158,7 +159,7 @@ def test_check_speaks_of_several_files_in_one_document(run, tmp_path):
 def test_check_needs_neither_settings_nor_network(tmp_path):
     (tmp_path / "root.crt").write_text(certs.ca(not_after=NOW + 3650 * DAY).pem)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TRUSTCAST", "AZURE", "Azure"))}
-    code = "import socket; socket.socket.connect = None; import sync.cli; sync.cli.main()"
+    code = "import socket; socket.socket.connect = None; import sync.cli.app; sync.cli.app.main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "check", "--role", "issuer", str(tmp_path / "root.crt")],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
@@ -555,7 +556,8 @@ def test_states_are_coloured_for_a_terminal_only(run, monkeypatch):
 
 def test_the_first_answer_imports_no_sdk():
     code = (
-        "import sys, sync.cli; from typer.testing import CliRunner; r = CliRunner().invoke(sync.cli.app, ['--help']);"
+        "import sys; from sync.cli.app import app; from typer.testing import CliRunner;"
+        "r = CliRunner().invoke(app, ['--help']);"
         "assert r.exit_code == 0, r.output;"
         "print([m for m in ('azure', 'kubernetes', 'cryptography', 'rich.table') if m in sys.modules])"
     )

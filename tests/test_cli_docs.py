@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from sync import cli
+from sync.cli import app as cli
 
 PAGE = (Path(__file__).parent.parent / "docs" / "cli.md").read_text("utf-8")
 SECTION = re.compile(r"^## trustcast (?P<usage>.+)$\n(?P<text>(?:(?!^## ).*\n)*)", re.MULTILINE)

@@ -5,7 +5,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from sync.clusters import (
+from sync.errors import Invalid
+from sync.findings import Code
+from sync.fleet.clusters import (
     EXAMPLE,
     LIST_EXAMPLE,
     Access,
@@ -17,9 +19,7 @@ from sync.clusters import (
     parse_list,
     parse_registration,
 )
-from sync.errors import Invalid
-from sync.findings import Code
-from sync.lists import DEFAULT_LISTS, Configuration, Delivery, Policy, WatchedVault
+from sync.fleet.lists import DEFAULT_LISTS, Configuration, Delivery, Policy, WatchedVault
 
 CONFIGURATION = Configuration((WatchedVault("https://kv1.vault.azure.net"),), DEFAULT_LISTS)
 CA = "a" * 64

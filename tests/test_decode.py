@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.decode import MAX_LENGTH, Decoded, decode
+from sync.certificates.decoding import MAX_LENGTH, Decoded, decode
+from sync.certificates.items import Kind
 from sync.findings import Code, Severity
-from sync.x509_items import Kind
 from tests.certs import NOW, build, ca, crl, private_key, server
 
 ROOT = ca()

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.catalogue import Refusal
-from sync.desired import Desires, Proof
+from sync.catalogue.entry import Refusal
+from sync.desired.state import Desires, Proof
 from sync.findings import Code
-from sync.lists import Delivery, Policy
+from sync.fleet.lists import Delivery, Policy
 from tests import certs
 from tests.catalogues import (
     CONFIGURATION,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sync.status import State
+from sync.reconcile.status import State
 
 DOCS = Path(__file__).parent.parent / "docs" / "states.md"
 

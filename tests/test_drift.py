@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from sync.drift import LEASE, check_drift
 from sync.errors import Changed, Temporary
-from sync.handlers import handle_event
-from sync.service import Rhythm
+from sync.steps.drift import LEASE, check_drift
+from sync.steps.runtime import Rhythm
+from sync.triggers import handle_event
 from tests.certs import server
 from tests.service import Fleet, registration
 

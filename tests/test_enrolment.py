@@ -4,13 +4,13 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from sync.clusters import ListOverride, Mode
-from sync.enrolment import Wish, enrol
+from sync.commands.clusters import Wish, enrol
+from sync.commands.steering import set_paused
 from sync.errors import Invalid, NotFound, Permanent
 from sync.findings import Code
-from sync.kubeconfig import Endpoint
-from sync.lists import Delivery, Policy
-from sync.steering import set_paused
+from sync.fleet.clusters import ListOverride, Mode
+from sync.fleet.kubeconfig import Endpoint
+from sync.fleet.lists import Delivery, Policy
 from tests import certs
 from tests.service import Fleet, Targets
 

@@ -4,9 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync.adapters.event_grid import (
+    Ignored,
+    PlanFleet,
+    PushCluster,
+    SecretChanged,
+    SecretEvent,
+    decode,
+    encode,
+    parse_event,
+)
+from sync.catalogue.secret import SecretKey
 from sync.errors import Invalid
-from sync.events import Ignored, PlanFleet, PushCluster, SecretChanged, SecretEvent, decode, encode, parse_event
-from sync.secret import SecretKey
 
 VERSION = "ee059b2bb5a6488fa5bd3f5a6d2d5f3c"
 ID = f"https://kv1.vault.azure.net/secrets/plc7-der/{VERSION}"

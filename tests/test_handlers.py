@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from sync.adapters.event_grid import PlanFleet, PushCluster, encode
 from sync.errors import Changed, Permanent, Temporary, Unauthorized
-from sync.events import PlanFleet, PushCluster, encode
-from sync.handlers import (
+from sync.triggers import (
     AFTER_FAILURE,
     handle_event,
     handle_plan,

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.assignment import assign
-from sync.catalogue import KNOWN_VERSIONS, Rejected
-from sync.desired import files_of
+from sync.catalogue.assignment import assign
+from sync.catalogue.entry import KNOWN_VERSIONS, Rejected
+from sync.catalogue.update import Look, judge, proof_is_due, settle, walk
+from sync.certificates.checks import verdict
+from sync.desired.state import files_of
 from sync.findings import Code, Finding, Role
-from sync.judge import Look, judge, proof_is_due, settle, walk
-from sync.lists import Policy
-from sync.rules import verdict
+from sync.fleet.lists import Policy
 from tests import certs
 from tests.catalogues import CONFIGURATION, ISSUER, TAGS, TRUST, VAULT, candidate, entry, key, version, version_name
 from tests.certs import DAY, NOW

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from local.keyvault import Vault
 from local.keyvault_faults import Fault
+from sync.adapters.keyvault.limits import BoundedCalls, ReadBudget
+from sync.adapters.keyvault.vault import Disabled, KeyVault
 from sync.errors import (
     Changed,
     Invalid,
@@ -24,8 +26,6 @@ from sync.errors import (
     Unauthorized,
     Unreachable,
 )
-from sync.vault import Disabled, KeyVault
-from sync.vault_limits import BoundedCalls, ReadBudget
 from tests.contract.vaults import FixedCredential, IssuedCredential
 
 PLANTED = "PLANTED-VALUE-93b1"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.errors import Invalid
-from sync.kubeconfig import LONGEST, Endpoint, parse
+from sync.fleet.kubeconfig import LONGEST, Endpoint, parse
 from tests import certs
 
 CA = certs.ca()

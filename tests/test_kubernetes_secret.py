@@ -14,12 +14,12 @@ import pytest
 from local.kubernetes_faults import Fault, Kind
 from local.serving import Server
 from local.tls import Authority
+from sync.adapters.kubernetes.secrets import KubernetesSecrets
+from sync.adapters.kubernetes.wire import Denied
 from sync.deadline import Deadline
 from sync.errors import Changed, Invalid, NotFound, Temporary, Unreachable
-from sync.kubeconfig import Endpoint
-from sync.kubernetes_secret import KubernetesSecrets
-from sync.kubernetes_wire import Denied
-from sync.observed import MISSING
+from sync.fleet.kubeconfig import Endpoint
+from sync.reconcile.observed import MISSING
 
 NAMESPACE = "azure-iot-operations"
 NAME = "aio-opc-ua-broker-trust-list"
@@ -377,6 +377,6 @@ def test_a_name_cannot_leave_its_place_in_the_path(authority):
 
 def test_the_generated_api_classes_are_not_imported():
     """They double the time of the import, which every cold start pays."""
-    code = "import sys, sync.kubernetes_secret; print('kubernetes.client.api.core_v1_api' in sys.modules)"
+    code = "import sys, sync.adapters.kubernetes.secrets; print('kubernetes.client.api.core_v1_api' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

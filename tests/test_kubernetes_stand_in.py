@@ -13,11 +13,11 @@ import pytest
 from local.kubernetes import kubeconfig
 from local.kubernetes_cluster import AIO_LISTS, AIO_NAMESPACE, Cluster, least_privilege
 from local.kubernetes_faults import Fault, Kind
+from sync.adapters.kubernetes.secrets import KubernetesSecrets
+from sync.adapters.kubernetes.wire import Denied
 from sync.deadline import Deadline
-from sync.kubeconfig import Endpoint
-from sync.kubernetes_secret import KubernetesSecrets
-from sync.kubernetes_wire import Denied
-from sync.observed import MISSING
+from sync.fleet.kubeconfig import Endpoint
+from sync.reconcile.observed import MISSING
 
 TRUST, ISSUER = AIO_LISTS
 SECRETS = f"/api/v1/namespaces/{AIO_NAMESPACE}/secrets"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync.adapters.kubernetes.wire import Asked, Denied, observed, proves_absence, refusal
 from sync.errors import Changed, Invalid, NotFound, Temporary
-from sync.kubernetes_wire import Asked, Denied, observed, proves_absence, refusal
 
 ASKED = Asked("patch", "plant", "trust-list")
 TOKEN = "eyJ-planted-token"

@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from sync.desired import offers
+from sync.commands.steering import approve, held_removals, register, reject
+from sync.desired.removals import Limits
+from sync.desired.state import offers
 from sync.errors import Invalid, Temporary, TrustcastError, Unauthorized
-from sync.ports import RowName, Write
-from sync.removals import Limits
-from sync.steering import approve, held_removals, register, reject
+from sync.ports.decisions import RowName, Write
 from tests.certs import server
 from tests.law4_model import (
     EVERYWHERE,
@@ -358,11 +358,14 @@ def _enabled(entry, definition, *selectors):
 
 
 BROKEN = {
-    "no limits": ("sync.admission.must_wait", lambda *_, **__: False),
-    "no memory of 24 hours": ("sync.admission.removal_rows", lambda *_: ()),
-    "no permission means no secret": ("sync.admission.newest_first", _forgiving),
-    "an approval of whatever the row loses": ("sync.removals.digest", lambda row, _: sha256(row.encode()).hexdigest()),
-    "an older version in the place of one disabled": ("sync.desired.offers", _enabled),
+    "no limits": ("sync.steps.admission.must_wait", lambda *_, **__: False),
+    "no memory of 24 hours": ("sync.steps.admission.removal_rows", lambda *_: ()),
+    "no permission means no secret": ("sync.steps.admission.newest_first", _forgiving),
+    "an approval of whatever the row loses": (
+        "sync.desired.removals.digest",
+        lambda row, _: sha256(row.encode()).hexdigest(),
+    ),
+    "an older version in the place of one disabled": ("sync.desired.state.offers", _enabled),
 }
 
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sync import admission, desired, planning, push, requests
+from sync.desired import state as desired
+from sync.steps import admission, enqueue, planning, push
 from tests.interleaving import explore
 from tests.interleaving_cases import LOOK, SMALL, SWEEP, VERIFICATION, a_secret_each, letters, rebuilt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sync.service import Service
+    from sync.steps.runtime import Service
     from tests.interleaving_case import Case
 
 
@@ -83,7 +84,7 @@ def planned_first(monkeypatch) -> Callable[[Service], Service]:
 
         real(replace(service, work=Around(inner, planned=planned, set_planned=lambda _: None)))
 
-    monkeypatch.setattr("sync.handlers.plan_fleet", plan_fleet)
+    monkeypatch.setattr("sync.triggers.plan_fleet", plan_fleet)
     return lambda service: service
 
 
@@ -96,7 +97,7 @@ def plan_mark_cleared_last(monkeypatch) -> Callable[[Service], Service]:
         clear(service)
 
     monkeypatch.setattr(planning, "_clear_mark", lambda _: None)
-    monkeypatch.setattr("sync.handlers.plan_fleet", plan_fleet)
+    monkeypatch.setattr("sync.triggers.plan_fleet", plan_fleet)
     return lambda service: service
 
 
@@ -115,7 +116,7 @@ def plan_mark_cleared_after_the_reading(monkeypatch) -> Callable[[Service], Serv
 
         real(replace(service, decisions=Around(inner, snapshot=snapshot)), **options)
 
-    monkeypatch.setattr("sync.handlers.plan_fleet", plan_fleet)
+    monkeypatch.setattr("sync.triggers.plan_fleet", plan_fleet)
     return lambda service: service
 
 
@@ -135,7 +136,7 @@ def push_mark_cleared_last(monkeypatch) -> Callable[[Service], Service]:
 
     monkeypatch.setattr(push, "_clear_mark", lambda *_: None)
     monkeypatch.setattr(push, "request_push", lambda *_, **__: None)
-    monkeypatch.setattr("sync.handlers.push_cluster", push_cluster)
+    monkeypatch.setattr("sync.triggers.push_cluster", push_cluster)
     return lambda service: service
 
 
@@ -170,7 +171,7 @@ def redelivery_obeys_marks(monkeypatch) -> Callable[[Service], Service]:
         real(*arguments)
 
     for module, name in ((admission, "request_plan"), (planning, "request_push"), (push, "request_push")):
-        monkeypatch.setattr(module, name, partial(obedient, getattr(requests, name)))
+        monkeypatch.setattr(module, name, partial(obedient, getattr(enqueue, name)))
     return lambda service: service
 
 

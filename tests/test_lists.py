@@ -10,7 +10,7 @@ import pytest
 
 from sync.errors import Invalid
 from sync.findings import Code, Role
-from sync.lists import (
+from sync.fleet.lists import (
     DEFAULT_LISTS,
     LISTS_EXAMPLE,
     VAULTS_EXAMPLE,

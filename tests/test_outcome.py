@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync import outcome
-from sync.desired import OBJECT_LIMIT
+from sync.adapters.storage.rows import JsonRows
+from sync.desired.state import OBJECT_LIMIT
 from sync.errors import Changed, Invalid, NotFound, Permanent, Temporary, Unauthorized, Unreachable
-from sync.observed import MISSING, Observed
-from sync.outcome import Pushed, backoff, failed, paused, pushed, verify_in
-from sync.plan import Change, Plan, Verb
-from sync.service import Rhythm
-from sync.status import ListStatus, State
-from sync.table_rows import JsonRows
+from sync.reconcile import outcome
+from sync.reconcile.observed import MISSING, Observed
+from sync.reconcile.outcome import Pushed, backoff, failed, paused, pushed, verify_in
+from sync.reconcile.plan import Change, Plan, Verb
+from sync.reconcile.status import ListStatus, State
+from sync.steps.runtime import Rhythm
 from tests import certs
 from tests.certs import NOW
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.kubernetes_cluster import Cluster
-from sync.desired import OBJECT_LIMIT, Desired, Proof, WantedFile, digest_of
-from sync.observed import MISSING, Observed
-from sync.plan import Verb, make_plan
+from sync.desired.state import OBJECT_LIMIT, Desired, Proof, WantedFile, digest_of
+from sync.reconcile.observed import MISSING, Observed
+from sync.reconcile.plan import Verb, make_plan
 from tests.catalogues import key, sha256
 from tests.certs import DAY, NOW
 from tests.memory import MemoryCluster

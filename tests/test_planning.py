@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sync.clusters import Mode
+from sync.adapters.storage.table import Operation
+from sync.bootstrap import AT_A_TIME, side_by_side
+from sync.commands.preview import preview_cluster
 from sync.errors import Unreachable
-from sync.planning import plan_fleet, request_pushes
-from sync.ports import ClusterWork
-from sync.preview import preview_cluster
-from sync.status import State
-from sync.table_stores import Operation
-from sync.wiring import AT_A_TIME, side_by_side
+from sync.fleet.clusters import Mode
+from sync.ports.decisions import ClusterWork
+from sync.reconcile.status import State
+from sync.steps.planning import plan_fleet, request_pushes
 from tests.certs import ca, server
 from tests.memory import MemoryCluster
 from tests.service import CONFIGURATION, TRUST, Fleet, registration
 
 if TYPE_CHECKING:
-    from sync.observed import Observed
+    from sync.reconcile.observed import Observed
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 NAMES = ("edge-1", "edge-2", "edge-3")

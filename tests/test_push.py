@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from sync.ports import ClusterWork
-from sync.push import push_cluster
-from sync.status import State
+from sync.ports.decisions import ClusterWork
+from sync.reconcile.status import State
+from sync.steps.push import push_cluster
 from tests.certs import server
 from tests.service import Fleet, registration
 

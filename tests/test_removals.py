@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.catalogue import Loss
-from sync.desired import Desires
-from sync.ports import Losses
-from sync.removals import WINDOW, Limits, digest, hold, losses, may_lose, too_much, too_wide
+from sync.catalogue.entry import Loss
+from sync.desired.removals import WINDOW, Limits, digest, hold, losses, may_lose, too_much, too_wide
+from sync.desired.state import Desires
+from sync.ports.decisions import Losses
 from tests import certs
 from tests.catalogues import CONFIGURATION, candidate, desires, entry, snapshot
 from tests.certs import NOW

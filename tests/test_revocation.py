@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 
+from sync.catalogue.secret import SecretKey
+from sync.commands.steering import clear_revoked
 from sync.findings import Role
-from sync.lists import Configuration, ListDefinition
-from sync.secret import SecretKey
-from sync.steering import clear_revoked
+from sync.fleet.lists import Configuration, ListDefinition
 from tests import certs
 from tests.service import CONFIGURATION, HOST, TRUST, Fleet, registration
 

@@ -12,9 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.utils import CryptographyDeprecationWarning
 
-from sync.decode import decode
-from sync.findings import Code, Finding, Role, Severity
-from sync.rules import (
+from sync.certificates.checks import (
     CERTIFICATE_RULES,
     CRL_RULES,
     QUICKSTART_CA,
@@ -24,7 +22,9 @@ from sync.rules import (
     findings_about,
     verdict,
 )
-from sync.x509_items import Kind, parse
+from sync.certificates.decoding import decode
+from sync.certificates.items import Kind, parse
+from sync.findings import Code, Finding, Role, Severity
 from tests.certs import DAY, NOW, build, ca, crl, server
 from tests.test_x509_items import ODD_EXTENSION, point
 

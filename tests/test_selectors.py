@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.errors import Invalid
-from sync.selectors import Operator, Requirement, Selector, label_problem
+from sync.fleet.selectors import Operator, Requirement, Selector, label_problem
 
 NAMES = st.from_regex(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,8}[A-Za-z0-9])?", fullmatch=True)
 KEYS = st.one_of(NAMES, st.tuples(st.sampled_from(["example.com", "a.b"]), NAMES).map("/".join))

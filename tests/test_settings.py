@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sync.errors import Invalid
-from sync.lists import DEFAULT_LISTS
+from sync.fleet.lists import DEFAULT_LISTS
 from sync.settings import (
     ACCOUNT,
     CONNECTION_STRING,

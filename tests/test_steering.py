@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sync.enrolment import Wish, enrol
+from sync.commands.clusters import Wish, enrol
+from sync.commands.steering import approve, held_removals, register, set_paused, unregister
 from sync.errors import Invalid, NotFound, Temporary
-from sync.steering import approve, held_removals, register, set_paused, unregister
 from tests import certs
 from tests.service import Fleet, registration
 

@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync.adapters.storage.rows import (
+    BODY_BYTES,
+    KEY_LENGTH,
+    PROPERTY_BYTES,
+    SCHEMA,
+    JsonRows,
+    escape,
+    row_key,
+    unescape,
+)
 from sync.errors import Invalid, Permanent
-from sync.table_rows import BODY_BYTES, KEY_LENGTH, PROPERTY_BYTES, SCHEMA, JsonRows, escape, row_key, unescape
 
 ROWS = JsonRows()
 NAMES = st.text(max_size=40)

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from sync.catalogue.secret import SecretKey
+from sync.commands.assignment import MOST_TAGS, Tags, assign_secret, unassign_secret
 from sync.errors import Invalid, NotFound
-from sync.secret import SecretKey
-from sync.tagging import MOST_TAGS, Tags, assign_secret, unassign_secret
 from tests import certs
 from tests.service import HOST, Fleet, registration
 

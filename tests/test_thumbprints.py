@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.thumbprints import LARGEST, thumbprints
+from sync.certificates.thumbprints import LARGEST, thumbprints
 from tests import certs
 
 ONE, TWO = certs.server(), certs.ca()

@@ -10,15 +10,15 @@ import pytest
 from cryptography import x509
 
 from local.keyvault_secrets import Properties
-from sync.catalogue import StoredItem
-from sync.desired import OBJECT_LIMIT
+from sync.catalogue.entry import StoredItem
+from sync.catalogue.secret import SecretKey
+from sync.certificates.items import Kind
+from sync.desired.state import OBJECT_LIMIT
 from sync.errors import Unauthorized
 from sync.findings import Code, Role, Severity
-from sync.lists import Configuration, Delivery, ListDefinition, Policy, WatchedVault
-from sync.ports import RowName, Write
-from sync.secret import SecretKey
-from sync.verdicts import Standing, secret_verdict
-from sync.x509_items import Kind
+from sync.fleet.lists import Configuration, Delivery, ListDefinition, Policy, WatchedVault
+from sync.ports.decisions import RowName, Write
+from sync.reports.secrets import Standing, secret_verdict
 from tests import certs
 from tests.certs import DAY, NOW, YEAR
 from tests.service import HOST, TRUST, Fleet, registration

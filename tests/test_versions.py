@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from sync.access import CREDENTIAL_TAG, ClusterAccess
+from sync.adapters.kubernetes.connections import CREDENTIAL_TAG, ClusterAccess
+from sync.catalogue.secret import SecretKey
 from sync.errors import Invalid, Permanent
-from sync.handlers import handle_event
-from sync.secret import SecretKey
-from sync.versions import newest_first
+from sync.steps.versions import newest_first
+from sync.triggers import handle_event
 from tests import certs
 from tests.memory import MemoryVault
 from tests.service import HOST, Fleet, registration

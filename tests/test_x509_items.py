@@ -9,9 +9,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from sync.chain import issued
-from sync.x509_items import Certificate, Kind, RevocationList, parse, pem
-from sync.x509_load import NotParsable, guarded
+from sync.certificates.issuance import issued
+from sync.certificates.items import Certificate, Kind, RevocationList, parse, pem
+from sync.certificates.loading import NotParsable, guarded
 from tests.certs import APPLICATION_URI, DAY, NOW, YEAR, build, ca, crl, server
 
 

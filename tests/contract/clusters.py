@@ -22,9 +22,9 @@ import httpx
 
 from local.kubernetes import Fleet
 from local.kubernetes_cluster import Cluster
+from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.deadline import Deadline
-from sync.kubeconfig import Endpoint
-from sync.kubernetes_secret import KubernetesSecrets
+from sync.fleet.kubeconfig import Endpoint
 from tests.memory import MemoryCluster
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from local.tls import Authority
-    from sync.ports import Target
+    from sync.ports.decisions import Target
 
 NAMESPACE = "trustcast-contract"
 ENVIRONMENT = "TRUSTCAST_TEST_KUBE"

@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sync.assignment import Assignment
-from sync.catalogue import Candidate, Claim, Entry, Held, Loss, Rejected, StoredItem
-from sync.clusters import Access, AccessKind, Registration
+from sync.adapters.storage.azure_tables import connect_tables
+from sync.adapters.storage.table import Operation
+from sync.catalogue.assignment import Assignment
+from sync.catalogue.entry import Candidate, Claim, Entry, Held, Loss, Rejected, StoredItem
+from sync.catalogue.secret import SecretKey, VersionProperties
+from sync.certificates.items import Kind
 from sync.findings import Code, Finding, Role
-from sync.lists import DEFAULT_LISTS, Configuration, Default, WatchedVault
-from sync.ports import Approval, Decisions, Head, Losses, Proposal, RowKind, RowName, Statuses, Work, Write
-from sync.secret import SecretKey, VersionProperties
-from sync.status import ListStatus
-from sync.table_stores import Operation
-from sync.tables import connect_tables
-from sync.x509_items import Kind
+from sync.fleet.clusters import Access, AccessKind, Registration
+from sync.fleet.lists import DEFAULT_LISTS, Configuration, Default, WatchedVault
+from sync.ports.decisions import Approval, Decisions, Head, Losses, Proposal, RowKind, RowName, Statuses, Work, Write
+from sync.reconcile.status import ListStatus
 from tests.memory import MemoryDecisions, MemoryStatuses, MemoryWork
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)

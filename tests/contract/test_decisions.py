@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from sync.adapters.storage.table import Operation
 from sync.errors import Changed, Invalid, Permanent
-from sync.ports import Approval, Damaged, Head, RowKind, RowName, Write
-from sync.table_stores import Operation
+from sync.ports.decisions import Approval, Damaged, Head, RowKind, RowName, Write
 from tests.contract.stores import (
     APPROVAL,
     LOSSES,

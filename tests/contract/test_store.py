@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from sync.adapters.storage.azure_tables import connect_tables
+from sync.adapters.storage.table import Operation
 from sync.errors import Changed, Invalid, Permanent, Unauthorized, Unreachable
-from sync.ports import ClusterWork, PlanMark, VaultWork
-from sync.status import Standing, State
-from sync.table_stores import Operation
-from sync.tables import connect_tables
+from sync.ports.decisions import ClusterWork, PlanMark, VaultWork
+from sync.reconcile.status import Standing, State
 from tests.contract.stores import MICROSECOND, NOW, ODD_NAMES, damage, status
 
 

@@ -24,7 +24,7 @@ from azure.keyvault.secrets import SecretClient
 
 from local.identity import Identity
 from local.keyvault import Vault as StandIn
-from sync.vault import KeyVault
+from sync.adapters.keyvault.vault import KeyVault
 from tests.memory import MemoryVault
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
     from local.tls import Authority
-    from sync.ports import Vault
+    from sync.ports.decisions import Vault
 
 ENVIRONMENT = "TRUSTCAST_TEST_VAULT_"
 FAR_FUTURE = 4_102_444_800  # 2100-01-01

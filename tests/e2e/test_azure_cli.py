@@ -18,7 +18,7 @@ from local.identity import Identity
 from local.keyvault import Vault
 from local.serving import Server
 from local.tls import Authority
-from sync.decode import decode
+from sync.certificates.decoding import decode
 from tests import certs
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sync.access import ClusterAccess
+from sync.adapters.kubernetes.connections import ClusterAccess
+from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.deadline import Deadline
-from sync.kubeconfig import parse
-from sync.kubernetes_secret import KubernetesSecrets
-from sync.lists import CONNECTOR_NAMESPACE
-from sync.status import State
+from sync.fleet.kubeconfig import parse
+from sync.fleet.lists import CONNECTOR_NAMESPACE
+from sync.reconcile.status import State
 from tests.certs import server
 from tests.memory import MemoryVault
 from tests.service import TRUST, Fleet, registration
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local.realkube import RealCluster
-    from sync.kubeconfig import Endpoint
+    from sync.fleet.kubeconfig import Endpoint
 
 EVERYWHERE = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 MINUTE = timedelta(minutes=1)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.deadline import Deadline
 from sync.errors import Changed
-from sync.kubeconfig import Endpoint
-from sync.kubernetes_secret import KubernetesSecrets
-from sync.observed import MISSING, Observed
+from sync.fleet.kubeconfig import Endpoint
+from sync.reconcile.observed import MISSING, Observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from local.realkube import RealCluster
-    from sync.kubernetes_secret import SecretsWithin
+    from sync.adapters.kubernetes.secrets import SecretsWithin
 
 NAMESPACE = "apply"
 

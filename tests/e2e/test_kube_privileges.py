@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.deadline import Deadline
-from sync.kubeconfig import Endpoint
-from sync.kubernetes_secret import KubernetesSecrets
-from sync.observed import MISSING
+from sync.fleet.kubeconfig import Endpoint
+from sync.reconcile.observed import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
     from local.realkube import RealCluster
-    from sync.kubernetes_secret import SecretsWithin
+    from sync.adapters.kubernetes.secrets import SecretsWithin
 
 MANIFESTS = Path(__file__).parents[2] / "infra" / "kubernetes"
 NAMESPACE = "azure-iot-operations"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.kubernetes_faults import Fault, Kind
-from sync.status import State
+from sync.reconcile.status import State
 from tests.faults.world import EVERYWHERE, PATIENT, certificate
 from tests.service import TRUST
 

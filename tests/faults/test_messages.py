@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from sync.drift import check_drift
-from sync.handlers import handle_plan, handle_push, record_failure
-from sync.status import State
+from sync.reconcile.status import State
+from sync.steps.drift import check_drift
+from sync.triggers import handle_plan, handle_push, record_failure
 from tests.certs import server
 from tests.service import TRUST, Clock, Fleet, registration
 

@@ -23,12 +23,12 @@ from azure.storage.queue import QueueServiceClient
 from local.azurite import Azurite
 from local.children import Child
 from local.stack import RESPONSIVE, ROOT, Stack
-from sync.drift import check_drift
-from sync.enrolment import Wish, enrol
-from sync.service import utc_now
+from sync.bootstrap import connect
+from sync.commands.clusters import Wish, enrol
+from sync.reconcile.status import State
 from sync.settings import Settings
-from sync.status import State
-from sync.wiring import connect
+from sync.steps.drift import check_drift
+from sync.steps.runtime import utc_now
 from tests.certs import server
 from tests.faults.gate import Gate, endpoint, through
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from sync.service import Service
+    from sync.steps.runtime import Service
 
 TRUST = "aio-opc-ua-broker-trust-list"
 EVERYWHERE = {"trustcast-lists": "trust", "trustcast-clusters": "*"}

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sync.catalogue import Entry, StoredItem
+from sync.adapters.event_grid import PushCluster, encode
+from sync.catalogue.entry import Entry, StoredItem
+from sync.catalogue.secret import SecretKey
+from sync.certificates.items import Kind
 from sync.errors import Changed, Unreachable
-from sync.events import PushCluster, encode
 from sync.findings import Code
-from sync.handlers import record_failure
-from sync.ports import RowName
-from sync.secret import SecretKey
-from sync.status import State
-from sync.x509_items import Kind
+from sync.ports.decisions import RowName
+from sync.reconcile.status import State
+from sync.triggers import record_failure
 from tests.certs import server
 from tests.service import HOST, TRUST, Fleet, registration
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from local.kubernetes import kubeconfig
 from local.kubernetes_faults import Fault, Kind
-from sync.access import ClusterAccess
-from sync.drift import check_drift
-from sync.handlers import handle_push
-from sync.kubeconfig import parse
-from sync.kubernetes_secret import KubernetesSecrets
-from sync.status import State
+from sync.adapters.kubernetes.connections import ClusterAccess
+from sync.adapters.kubernetes.secrets import KubernetesSecrets
+from sync.fleet.kubeconfig import parse
+from sync.reconcile.status import State
+from sync.steps.drift import check_drift
+from sync.triggers import handle_push
 from tests.faults.world import EVERYWHERE, certificate
 from tests.memory import MemoryVault
 from tests.service import TRUST, Fleet, registration
@@ -22,8 +22,8 @@ from tests.service import TRUST, Fleet, registration
 if TYPE_CHECKING:
     from local.kubernetes import Fleet as KubernetesStandIn
     from local.kubernetes_cluster import Cluster
-    from sync.kubeconfig import Endpoint
-    from sync.service import Service
+    from sync.fleet.kubeconfig import Endpoint
+    from sync.steps.runtime import Service
 
 CLUSTERS = 1_000
 THREADS = 6

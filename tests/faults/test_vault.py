@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.keyvault_faults import Fault
+from sync.catalogue.secret import SecretKey
 from sync.errors import Temporary
 from sync.findings import Code
-from sync.handlers import handle_event
-from sync.secret import SecretKey
+from sync.triggers import handle_event
 from tests.faults.world import EVERYWHERE, certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.keyvault_faults import Kind
-    from sync.catalogue import Entry
-    from sync.ports import Vault
+    from sync.catalogue.entry import Entry
+    from sync.ports.decisions import Vault
     from tests.faults.world import World
 
 MINUTE = timedelta(minutes=1)

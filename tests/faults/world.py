@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from local.kubernetes import kubeconfig
-from sync.access import ClusterAccess
-from sync.clusters import Access, AccessKind, Registration
-from sync.kubeconfig import parse
-from sync.kubernetes_secret import KubernetesSecrets
-from sync.lists import Configuration, WatchedVault
-from sync.vault import KeyVault
+from sync.adapters.keyvault.vault import KeyVault
+from sync.adapters.kubernetes.connections import ClusterAccess
+from sync.adapters.kubernetes.secrets import KubernetesSecrets
+from sync.fleet.clusters import Access, AccessKind, Registration
+from sync.fleet.kubeconfig import parse
+from sync.fleet.lists import Configuration, WatchedVault
 from tests.certs import server
 from tests.contract.vaults import IssuedCredential
 from tests.service import TRUST, Fleet, event
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from local.kubernetes import Fleet as KubernetesStandIn
     from local.kubernetes_cluster import Cluster
     from local.tls import Authority
-    from sync.status import ListStatus
+    from sync.reconcile.status import ListStatus
     from tests.service import Clock
 
 PATIENT = 30.0

@@ -14,11 +14,11 @@ from local.keyvault import Vault
 from local.keyvault_secrets import Secrets
 from local.kubernetes import Fleet as Clusters
 from local.kubernetes_cluster import Cluster, kubeconfig, least_privilege
-from sync.access import ClusterAccess
-from sync.enrolment import Wish, enrol
-from sync.kubernetes_secret import KubernetesSecrets
-from sync.lists import DEFAULT_LISTS, Configuration, WatchedVault
-from sync.vault import KeyVault
+from sync.adapters.keyvault.vault import KeyVault
+from sync.adapters.kubernetes.connections import ClusterAccess
+from sync.adapters.kubernetes.secrets import KubernetesSecrets
+from sync.commands.clusters import Wish, enrol
+from sync.fleet.lists import DEFAULT_LISTS, Configuration, WatchedVault
 from tests.contract.vaults import IssuedCredential
 from tests.service import Fleet, event
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.tls import Authority
-    from sync.lists import ListDefinition
-    from sync.status import ListStatus
+    from sync.fleet.lists import ListDefinition
+    from sync.reconcile.status import ListStatus
 
 TRUST = DEFAULT_LISTS[0]
 

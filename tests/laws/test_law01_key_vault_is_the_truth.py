@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.status import State
+from sync.reconcile.status import State
 from tests import certs
 from tests.catalogues import CONFIGURATION
 from tests.certs import DAY, NOW

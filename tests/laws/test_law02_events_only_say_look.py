@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.admission import admit
-from sync.catalogue import Entry
-from sync.tagging import Tags, assign_secret
+from sync.catalogue.entry import Entry
+from sync.commands.assignment import Tags, assign_secret
+from sync.steps.admission import admit
 from tests import certs
 from tests.catalogues import key
 from tests.service import Fleet, event, registration

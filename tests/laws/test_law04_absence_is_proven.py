@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from sync.admission import admit
+from sync.catalogue.secret import SecretKey
+from sync.commands.steering import approve
 from sync.errors import Unreachable
-from sync.secret import SecretKey
-from sync.steering import approve
+from sync.steps.admission import admit
 from tests import certs
 from tests.laws.failing import Failing
 from tests.service import HOST, Fleet, registration

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from sync.lists import DEFAULT_LISTS
-from sync.push import push_cluster
-from sync.status import State
+from sync.fleet.lists import DEFAULT_LISTS
+from sync.reconcile.status import State
+from sync.steps.push import push_cluster
 from tests import certs
 from tests.laws.http_fleet import TRUST, http_fleet
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from sync.push import push_cluster
-from sync.status import State
+from sync.reconcile.status import State
+from sync.steps.push import push_cluster
 from tests import certs
 from tests.catalogues import sha256
 from tests.laws.http_fleet import TRUST, http_fleet

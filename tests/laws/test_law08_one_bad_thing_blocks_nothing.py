@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from sync.errors import Changed, Permanent, Temporary, Unauthorized, Unreachable
-from sync.observed import Observed
-from sync.ports import RowKind
-from sync.status import State
+from sync.ports.decisions import RowKind
+from sync.reconcile.observed import Observed
+from sync.reconcile.status import State
 from tests import certs
 from tests.catalogues import CONFIGURATION, HOST, ISSUER, TRUST
 from tests.laws.failing import Failing

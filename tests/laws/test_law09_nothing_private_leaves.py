@@ -26,11 +26,12 @@ from azure.storage.queue import QueueServiceClient
 from local.keyvault_faults import Fault
 from local.plants import NAMESPACE
 from local.stack import EVENT_KEY
-from sync import cli, wiring
+from sync import bootstrap
+from sync.catalogue.secret import SecretValue
+from sync.cli import app as cli
 from sync.deadline import Deadline
 from sync.findings import SHOWN_LENGTH, Code
-from sync.kubeconfig import parse
-from sync.secret import SecretValue
+from sync.fleet.kubeconfig import parse
 from sync.settings import Settings
 from tests import certs
 from tests.laws.hostile import TRUST, Echo, HostileStack
@@ -63,8 +64,8 @@ def ran() -> Iterator[Run]:
     ):
         for name, value in stack.environment.items():
             patch.setenv(name, value)
-        service = wiring.connect(Settings.from_environment(os.environ))
-        patch.setattr(wiring, "service", lambda: service)
+        service = bootstrap.connect(Settings.from_environment(os.environ))
+        patch.setattr(bootstrap, "service", lambda: service)
         patch.setattr(logging.getLogger("azure"), "level", logging.CRITICAL)
         outputs: dict[str, bytes] = {}
         _enrol(stack, outputs, patch)

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from sync.clusters import Mode
 from sync.errors import Unreachable
-from sync.service import Rhythm
-from sync.status import State
+from sync.fleet.clusters import Mode
+from sync.reconcile.status import State
+from sync.steps.runtime import Rhythm
 from tests import certs
 from tests.catalogues import sha256
 from tests.certs import NOW

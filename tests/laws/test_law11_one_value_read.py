@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from sync.adapters.event_grid import SecretChanged, parse_event
+from sync.catalogue.secret import SecretKey
+from sync.commands.steering import approve
 from sync.errors import Changed
-from sync.events import SecretChanged, parse_event
-from sync.secret import SecretKey
-from sync.steering import approve
 from tests import certs
 from tests.catalogues import CONFIGURATION
 from tests.service import HOST, Fleet, event, registration

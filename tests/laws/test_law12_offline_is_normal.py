@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from sync.errors import Unreachable
-from sync.push import push_cluster
-from sync.status import State
+from sync.reconcile.status import State
+from sync.steps.push import push_cluster
 from tests import certs
 from tests.catalogues import ISSUER
 from tests.laws.failing import Failing

@@ -12,10 +12,10 @@ from local.keyvault_faults import Fault as VaultFault
 from local.kubernetes_cluster import kubeconfig
 from local.kubernetes_faults import Fault, Kind
 from local.serving import Server
-from sync.enrolment import Wish, enrol
+from sync.commands.clusters import Wish, enrol
 from sync.errors import Permanent
-from sync.push import push_cluster
-from sync.status import State
+from sync.reconcile.status import State
+from sync.steps.push import push_cluster
 from tests import certs
 from tests.laws.http_fleet import TRUST, http_fleet
 from tests.service import event

@@ -1,0 +1,231 @@
+"""Events of Event Grid, read as far as they may be believed; and the messages of our own queues.
+
+An event only says "look". Nothing of it is trusted but the host, the name and the version in its `Id`, and
+its URL is never followed. Whatever else it says (vault, object, source) may only contradict it; then it is
+ignored. Both schemas occur (Event Grid's and CloudEvents 1.0), and data with keys in any case, with stray
+white space in keys and values, and with numbers as text.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from azure.core.messaging import CloudEvent
+from azure.eventgrid import EventGridEvent, SystemEventNames
+
+from sync.catalogue.secret import SecretKey
+from sync.errors import Invalid
+from sync.findings import printable
+from sync.fleet.lists import vault_host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LONGEST_DELIVERY = 1024 * 1024
+"""Characters of one delivery; Event Grid's own limit is 1 MB."""
+
+SCHEMA = 1
+"""Of the queues' messages."""
+
+_PATH = re.compile(r"/secrets/(?P<name>[0-9A-Za-z-]{1,127})(/(?P<version>[0-9A-Za-z]{1,64}))?/?", re.IGNORECASE)
+_CLOUD_EVENT = ("id", "source", "type", "specversion", "subject", "data")
+_GRID_EVENT = ("id", "topic", "subject", "eventtype", "data", "dataversion")
+
+
+class SecretEvent(StrEnum):
+    """What Key Vault says happened to a secret."""
+
+    NEW_VERSION = "new-version"
+    NEAR_EXPIRY = "near-expiry"
+    EXPIRED = "expired"
+
+
+_KINDS: dict[str, SecretEvent] = {
+    SystemEventNames.KeyVaultSecretNewVersionCreatedEventName.value: SecretEvent.NEW_VERSION,
+    SystemEventNames.KeyVaultSecretNearExpiryEventName.value: SecretEvent.NEAR_EXPIRY,
+    SystemEventNames.KeyVaultSecretExpiredEventName.value: SecretEvent.EXPIRED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SecretChanged:
+    """A secret to look at.
+
+    Attributes:
+        key: which; its vault need not be a watched one.
+        version: the version that the event names, case-folded; None if it names none.
+        kind: what happened.
+        event_id: for logs, safe to show; empty if there is none.
+    """
+
+    key: SecretKey
+    version: str | None
+    kind: SecretEvent
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An event that says nothing to us; the reason is safe to show."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    """What both schemas have, under one name each."""
+
+    kind: Any
+    event_id: Any
+    source: Any
+    data: Any
+
+
+def parse_event(text: str) -> tuple[SecretChanged | Ignored, ...]:
+    """Read one event or an array of events. Never raises: what cannot be read is ignored with a reason."""
+    if len(text) > LONGEST_DELIVERY:
+        return (Ignored(f"larger than {LONGEST_DELIVERY} characters"),)
+    try:
+        given = msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return (Ignored("no JSON"),)
+    return tuple(_parse_one(event) for event in (given if isinstance(given, list) else [given]))
+
+
+def _parse_one(event: object) -> SecretChanged | Ignored:
+    if not isinstance(event, dict):
+        return Ignored("no JSON object")
+    try:
+        return _changed(_envelope(event))
+    except Invalid as error:
+        return Ignored(str(error))
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return Ignored("of neither Event Grid's nor CloudEvents' schema")
+
+
+def _envelope(event: Mapping[str, Any]) -> _Envelope:
+    """The event as the SDK reads it, but for its time: an odd one would make the SDK refuse the whole."""
+    named = {key.casefold(): value for key, value in event.items()}
+    if "specversion" in named:
+        cloud: CloudEvent[Any] = CloudEvent.from_dict({key: named[key] for key in _CLOUD_EVENT if key in named})
+        return _Envelope(cloud.type, named.get("id"), cloud.source, cloud.data)
+    grid: Any = EventGridEvent.from_dict({key: named[key] for key in _GRID_EVENT if key in named})
+    return _Envelope(grid.event_type, grid.id, grid.topic, grid.data)
+
+
+def _changed(envelope: _Envelope) -> SecretChanged:
+    kind = _KINDS.get(_text(envelope.kind))
+    if kind is None:
+        raise Invalid(f"type '{printable(_text(envelope.kind))}' is not about secrets")
+    data = _normalised(envelope.data)
+    key, version = _identifier(data.get("id", ""))
+    if contradiction := next(_contradictions(key, data, _text(envelope.source)), None):
+        raise Invalid(f"its Id and its {contradiction} contradict each other")
+    return SecretChanged(key, version, kind, printable(_text(envelope.event_id)))
+
+
+def _normalised(data: object) -> dict[str, str]:
+    """The text values of the event's data, with keys and values as they were meant."""
+    if not isinstance(data, dict):
+        raise Invalid("its data is no object")
+    return {str(key).strip().casefold(): value.strip() for key, value in data.items() if isinstance(value, str)}
+
+
+def _identifier(url: str) -> tuple[SecretKey, str | None]:
+    """Secret and version of an identifier such as `https://kv1.vault.azure.net/secrets/name/version`."""
+    try:
+        host, path = vault_host(url), urlsplit(url).path
+    except (Invalid, ValueError):
+        host, path = "", ""
+    match = _PATH.fullmatch(path)
+    if not host or match is None:
+        raise Invalid("its data has no Id that identifies a secret")
+    version = match["version"]
+    return SecretKey.of(host, match["name"]), version.casefold() if version else None
+
+
+def _contradictions(key: SecretKey, data: Mapping[str, str], source: str) -> Iterator[str]:
+    """What of the event speaks of another vault or object than its Id."""
+    if data.get("objecttype", "secret").casefold() != "secret":
+        yield "ObjectType"
+    if data.get("objectname", key.name).casefold() != key.name:
+        yield "ObjectName"
+    vault = _vault_name(key.vault)
+    named = data.get("vaultname", "").casefold()
+    if vault and named not in {"", vault}:
+        yield "VaultName"
+    resource = source.rstrip("/").casefold().rpartition("/vaults/")[2] if "/vaults/" in source.casefold() else ""
+    if resource not in {"", vault or named or resource}:
+        yield "source"
+
+
+def _vault_name(host: str) -> str:
+    """The vault's name by its host; empty where the host is an address or a bare name, as on one machine."""
+    name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
+    bare = (name if port.isdigit() else host).strip("[]")
+    try:
+        ipaddress.ip_address(bare)
+    except ValueError:
+        label, dot, _ = bare.partition(".")
+        return label if dot else ""
+    return ""
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFleet:
+    """Asks to find the clusters whose lists differ from what decides; the reason is for logs."""
+
+    reason: str
+    type: ClassVar[str] = "plan-fleet"
+
+
+@dataclass(frozen=True, slots=True)
+class PushCluster:
+    """Asks to bring one cluster's lists to what they should hold; the reason is for logs."""
+
+    cluster: str
+    reason: str
+    type: ClassVar[str] = "push-cluster"
+
+
+Message = TypeVar("Message", PlanFleet, PushCluster)
+
+
+class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A message as it lies in a queue."""
+
+    schema: int
+    type: str
+    message: msgspec.Raw
+
+
+def encode(message: PlanFleet | PushCluster) -> str:
+    """The message as JSON text."""
+    return msgspec.json.encode(_Wire(SCHEMA, message.type, msgspec.Raw(msgspec.json.encode(message)))).decode()
+
+
+def decode(text: str | bytes, wanted: type[Message]) -> Message:
+    """The message that a queue of this type of message held.
+
+    Raises:
+        Invalid: malformed, of another type, or of a schema that this version does not know.
+    """
+    try:
+        wire = msgspec.json.decode(text, type=_Wire)
+        if (wire.schema, wire.type) == (SCHEMA, wanted.type):
+            return msgspec.json.decode(wire.message, type=wanted)
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"the queue message is malformed: {printable(str(error))}") from error
+    raise Invalid(
+        f"the queue message is '{printable(wire.type)}' of schema {wire.schema}, not '{wanted.type}' of schema {SCHEMA}"
+    )

@@ -1,0 +1,1 @@
+"""The Secrets of registered clusters, through the unmodified `kubernetes` client."""

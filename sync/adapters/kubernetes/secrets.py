@@ -1,0 +1,232 @@
+"""Delivery into a Kubernetes Secret: four verbs on one cluster, through the unmodified `kubernetes` client.
+
+They write as one field manager, key by key: https://kubernetes.io/docs/reference/using-api/server-side-apply/.
+Of the client only the generic half is used: importing its generated API classes takes twice as long.
+"""
+
+from __future__ import annotations
+
+import base64
+import string
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+from kubernetes.client.api_client import ApiClient
+from kubernetes.client.configuration import Configuration
+from kubernetes.client.exceptions import ApiException
+
+from sync.adapters.kubernetes.http import connections, read_body, time_limit
+from sync.adapters.kubernetes.wire import Asked, observed, proves_absence, refusal
+from sync.errors import Invalid, Unreachable
+from sync.reconcile.observed import FIELD_MANAGER, MISSING, Observed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from sync.deadline import Deadline
+    from sync.fleet.kubeconfig import Endpoint
+
+_SECRETS = "/api/v1/namespaces/{namespace}/secrets"
+_SECRET = "/api/v1/namespaces/{namespace}/secrets/{name}"  # noqa: S105  a path
+_JSON = "application/json"
+_MERGE_PATCH = "application/merge-patch+json"
+_APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
+_AS_US = {"fieldManager": FIELD_MANAGER}
+_HEADER_SAFE = frozenset(string.ascii_letters + string.digits + string.punctuation)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    asked: Asked
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    content_type: str = _JSON
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    code: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class KubernetesSecrets:
+    """The Secrets of one cluster; safe to use from several threads.
+
+    Every verb raises `Unreachable` without an answer in time, `Denied` on 401 and 403, `Invalid` where the
+    cluster refuses the content or its answer breaks a limit, `Temporary` where it is busy (429) or broken
+    (5xx).
+    Writes raise `Changed` where the Secret is no longer the one that was read.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, call_timeout: float) -> None:
+        """Check the endpoint; nothing is sent, and nothing written to disk.
+
+        Args:
+            endpoint: as the cluster's kubeconfig has it.
+            call_timeout: seconds that one call may take in all.
+
+        Raises:
+            Invalid: the server is not https, the CA is no certificate, or the token cannot stand in a header.
+        """
+        self._client = _client(endpoint)
+        self._endpoint = endpoint
+        self._call_timeout = call_timeout
+
+    def observe(self, namespace: str, name: str, *, deadline: Deadline) -> Observed:
+        """Read one Secret; `MISSING` where the cluster says that there is none (or no such namespace)."""
+        asked = Asked("get", namespace, name)
+        answer = self._send(_Request(asked, "GET", _SECRET), deadline)
+        if answer.code == HTTPStatus.NOT_FOUND and proves_absence(answer.body, asked):
+            return MISSING
+        return self._judge(asked, answer)
+
+    def create_empty(self, namespace: str, name: str, *, deadline: Deadline) -> Observed:
+        """Create a Secret without keys: what a POST brings, no later apply takes away.
+
+        Raises:
+            NotFound: there is no such namespace.
+        """
+        body = _secret({"name": name, "namespace": namespace}, type="Opaque")
+        return self._write(_Request(Asked("create", namespace, name), "POST", _SECRETS, _AS_US, body), deadline)
+
+    def remove_keys(
+        self,
+        namespace: str,
+        name: str,
+        keys: Collection[str],
+        *,
+        uid: str,
+        resource_version: str,
+        deadline: Deadline,
+    ) -> Observed:
+        """Remove keys whoever owns them, which an apply cannot."""
+        metadata = {"uid": uid, "resourceVersion": resource_version}
+        body = {"metadata": metadata, "data": dict.fromkeys(keys)}
+        asked = Asked("patch", namespace, name)
+        return self._write(_Request(asked, "PATCH", _SECRET, _AS_US, body, _MERGE_PATCH), deadline)
+
+    def apply(
+        self,
+        namespace: str,
+        name: str,
+        files: Mapping[str, bytes],
+        *,
+        uid: str,
+        resource_version: str,
+        deadline: Deadline,
+    ) -> Observed:
+        """Make these files ours with these bytes; keys that were ours alone and are not among them go."""
+        metadata = {"name": name, "uid": uid, "resourceVersion": resource_version}
+        data = {key: base64.b64encode(content).decode() for key, content in files.items()}
+        asked = Asked("patch", namespace, name)
+        query = {**_AS_US, "force": "true"}
+        body = _secret(metadata, data=data)
+        return self._write(_Request(asked, "PATCH", _SECRET, query, body, _APPLY_PATCH), deadline)
+
+    def within(self, deadline: Deadline) -> SecretsWithin:
+        """The same verbs sharing one deadline, as a push uses them."""
+        return SecretsWithin(self, deadline)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()  # type: ignore[no-untyped-call]
+
+    def _write(self, request: _Request, deadline: Deadline) -> Observed:
+        return self._judge(request.asked, self._send(request, deadline))
+
+    def _judge(self, asked: Asked, answer: _Answer) -> Observed:
+        if answer.code in {HTTPStatus.OK, HTTPStatus.CREATED}:
+            return observed(answer.body)
+        raise refusal(answer.code, answer.headers, answer.body, asked, token=self._endpoint.token)
+
+    def _send(self, request: _Request, deadline: Deadline) -> _Answer:
+        seconds = deadline.allowance(self._call_timeout)
+        if seconds <= 0:
+            raise Unreachable("the time for this push is over; what is left waits for the next")
+        try:
+            with time_limit(seconds):
+                return self._exchange(request, seconds)
+        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
+            raise Unreachable(f"{self._endpoint.server} gave no answer: {_cause(error)}") from error
+
+    def _exchange(self, request: _Request, seconds: float) -> _Answer:
+        prepared = self._client.param_serialize(
+            request.method,
+            request.path,
+            path_params={"namespace": request.asked.namespace, "name": request.asked.name},
+            query_params=dict(request.query),
+            header_params={
+                "Accept": _JSON,
+                "Accept-Encoding": "identity",
+                "Content-Type": request.content_type,
+            },
+            body=request.body,
+            auth_settings=["BearerToken"],
+        )
+        response = self._client.call_api(*prepared, _request_timeout=seconds).response
+        return _Answer(response.status, response.headers, read_body(response))
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsWithin:
+    """A cluster's Secrets for the time of one push; see `KubernetesSecrets` for the verbs."""
+
+    secrets: KubernetesSecrets
+    deadline: Deadline
+
+    def observe(self, namespace: str, name: str) -> Observed:
+        """As `KubernetesSecrets.observe`."""
+        return self.secrets.observe(namespace, name, deadline=self.deadline)
+
+    def create_empty(self, namespace: str, name: str) -> Observed:
+        """As `KubernetesSecrets.create_empty`."""
+        return self.secrets.create_empty(namespace, name, deadline=self.deadline)
+
+    def remove_keys(
+        self, namespace: str, name: str, keys: Collection[str], *, uid: str, resource_version: str
+    ) -> Observed:
+        """As `KubernetesSecrets.remove_keys`."""
+        return self.secrets.remove_keys(
+            namespace, name, keys, uid=uid, resource_version=resource_version, deadline=self.deadline
+        )
+
+    def apply(
+        self, namespace: str, name: str, files: Mapping[str, bytes], *, uid: str, resource_version: str
+    ) -> Observed:
+        """As `KubernetesSecrets.apply`."""
+        return self.secrets.apply(
+            namespace, name, files, uid=uid, resource_version=resource_version, deadline=self.deadline
+        )
+
+
+def _client(endpoint: Endpoint) -> ApiClient:
+    if not endpoint.server.startswith("https://"):
+        raise Invalid("the cluster's server is not an https address: register it anew")
+    if not endpoint.token or not _HEADER_SAFE.issuperset(endpoint.token):
+        raise Invalid("the cluster's token is empty or holds characters that no token has: store a fresh credential")
+    configuration = Configuration(host=endpoint.server.rstrip("/"), proxy="", no_proxy="*")
+    configuration.api_key = {"BearerToken": f"Bearer {endpoint.token}"}
+    client = ApiClient(configuration)
+    client.rest_client.pool_manager = connections(endpoint.ca_pem)
+    client.user_agent = FIELD_MANAGER
+    return client
+
+
+def _secret(metadata: Mapping[str, str], **fields: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, **fields}
+
+
+def _cause(error: BaseException) -> str:
+    """The kind of failure; the text of a transport's error may quote what the other side sent."""
+    if isinstance(error, ApiException):  # the client's word for a failed TLS handshake
+        return "TLS failed: check its address, its CA and the certificate that it shows"
+    if isinstance(error, urllib3.exceptions.NewConnectionError):  # a kind of TimeoutError
+        return "no connection"
+    if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
+        return "time-out"
+    return f"the connection broke ({type(error).__name__})"

@@ -1,0 +1,132 @@
+"""The decisions as rows of one partition of a table, with a snapshot cached by the head."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sync.adapters.storage.rows import JsonRows, row_key, unescape
+from sync.adapters.storage.table import Kept, Operation
+from sync.catalogue.entry import Entry
+from sync.errors import Invalid
+from sync.fleet.clusters import Registration
+from sync.fleet.lists import Configuration
+from sync.ports.decisions import Approval, Damaged, Head, Losses, Proposal, RowKind, Snapshot, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sync.adapters.storage.table import Table
+    from sync.ports.decisions import Row, RowName, Write
+
+log = logging.getLogger("trustcast.store")
+
+MOST_WRITES = 98
+"""Table Storage takes 100 operations in one transaction; one is the head's."""
+
+HEAD = "head"
+ROW_TYPES: dict[str, type[Row]] = {
+    RowKind.SECRET: Entry,
+    RowKind.CLUSTER: Registration,
+    RowKind.CONFIGURATION: Configuration,
+    RowKind.PROPOSAL: Proposal,
+    RowKind.APPROVAL: Approval,
+    RowKind.LOSSES: Losses,
+}
+
+
+class TableDecisions:
+    """`ports.Decisions` over a table. Threads share it; each process has its own, and so its own cached snapshot."""
+
+    def __init__(self, table: Table, rows: JsonRows | None = None) -> None:
+        self._table = table
+        self._rows = rows or JsonRows()
+        self._head = Kept(table, self._rows, "decisions", Head, lambda _: Head())
+        self._cached = Snapshot()
+        self._read: dict[str, Stored[Row]] = {}
+        self._reading = threading.RLock()
+
+    def head(self) -> Stored[Head]:
+        """The head; its ETag is empty while it was never written."""
+        return self._head.get(HEAD) or Stored(Head(), "")
+
+    def row(self, name: RowName) -> Stored[Row] | None:
+        """One row, or None."""
+        key = _key(name)
+        found = self._table.get("decisions", key)
+        return self._decoded(key, found) if found else None
+
+    def snapshot(self, *, fresh: bool = False) -> Snapshot:
+        """Everything, the head read before the rows; rows are read if the head is not the cached one, or `fresh`."""
+        if not fresh and (known := self._cached_under(self.head())):
+            return known
+        with self._reading:
+            head = self.head()
+            if not fresh and (known := self._cached_under(head)):
+                return known
+            self._cached = self._gathered(head)
+            return self._cached
+
+    def commit(self, writes: Sequence[Write], *, head: Head | None, on_head: str | None = None) -> None:
+        """Write all or nothing, and the new head with it; see `ports.Decisions`.
+
+        Raises:
+            Changed: a row or the head is not what was read; nothing was written.
+            Invalid: more than 98 writes, or values too large.
+        """
+        if len(writes) > MOST_WRITES:
+            raise Invalid(f"{len(writes)} changes at once: make them in portions of {MOST_WRITES}")
+        operations = [self._operation(_key(w.row), w.value, w.etag) for w in writes]
+        if head is not None:
+            etag = {None: "*", "": None}.get(on_head, on_head)
+            operations.append(self._operation(HEAD, head, etag))
+        if operations:
+            self._table.transact("decisions", operations)
+
+    def _cached_under(self, head: Stored[Head]) -> Snapshot | None:
+        token, cached = head.value.token, self._cached
+        return cached if token and cached.head.token == token else None
+
+    def _gathered(self, head: Stored[Head]) -> Snapshot:
+        read = {key: self._decoded(key, found) for key, found in self._table.scan("decisions") if key != HEAD}
+        self._read = read
+        return snapshot_of(head, ((key, stored.value) for key, stored in read.items()))
+
+    def _decoded(self, key: str, found: Stored[Mapping[str, Any]]) -> Stored[Row]:
+        known = self._read.get(key)
+        if known and known.etag == found.etag:
+            return known
+        kind = ROW_TYPES[key.split("|", 1)[0]]
+        try:
+            return Stored(self._rows.decode(found.value, kind, key), found.etag)
+        except Invalid as error:
+            log.warning("left out: %s", error)
+            return Stored(Damaged(str(error)), found.etag)
+
+    def _operation(self, key: str, value: object | None, etag: str | None) -> Operation:
+        return Operation(key, None if value is None else self._rows.encode(value), etag)
+
+
+def snapshot_of(head: Stored[Head], rows: Iterable[tuple[str, Row]]) -> Snapshot:
+    """The snapshot that rows make, by their keys."""
+    by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in ROW_TYPES}
+    for key, row in rows:
+        kind, _, rest = key.partition("|")
+        if not isinstance(row, Damaged):
+            by_kind[kind][unescape(rest)] = row
+    return Snapshot(
+        head=head.value,
+        head_etag=head.etag,
+        configuration=by_kind[RowKind.CONFIGURATION].get(""),
+        entries={entry.key: entry for entry in by_kind[RowKind.SECRET].values()},
+        clusters=by_kind[RowKind.CLUSTER],
+        proposals=by_kind[RowKind.PROPOSAL],
+        approvals=by_kind[RowKind.APPROVAL],
+        losses=by_kind[RowKind.LOSSES],
+    )
+
+
+def _key(name: RowName) -> str:
+    rest = name.rest.casefold() if name.kind == RowKind.SECRET else name.rest
+    return row_key(name.kind, *rest.split("|"))

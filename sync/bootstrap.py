@@ -1,0 +1,96 @@
+"""Builds the running service from its settings, at first use and once per process.
+
+The SDKs are imported here, inside the function, so that indexing the functions costs none of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+from sync.settings import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sync.settings import Settings
+    from sync.steps.runtime import Service
+
+T = TypeVar("T")
+
+AT_A_TIME = 8
+"""Clusters whose push is asked for at the same time; with a worker's own threads not many more than the 10 connections
+that the storage SDKs keep open."""
+
+_lock = threading.Lock()
+
+
+def service() -> Service:
+    """The process's service.
+
+    Raises:
+        Invalid: a setting is missing or wrong; the message names every one.
+    """
+    with _lock:
+        return _service()
+
+
+@cache
+def _service() -> Service:
+    return connect(settings())
+
+
+def side_by_side(action: Callable[[str], T], names: Iterable[str]) -> Iterable[T]:
+    """Do one thing for every name, several at a time: a plan of 10,000 clusters must end within five minutes."""
+    with ThreadPoolExecutor(AT_A_TIME, "trustcast") as pool:
+        return list(pool.map(action, names))
+
+
+def connect(chosen: Settings) -> Service:
+    """A service of these settings; nothing is contacted before it is used."""
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415
+
+    from sync.adapters.keyvault.vault import KeyVault  # noqa: PLC0415
+    from sync.adapters.kubernetes.connections import ClusterAccess  # noqa: PLC0415
+    from sync.adapters.kubernetes.secrets import KubernetesSecrets  # noqa: PLC0415
+    from sync.adapters.storage.azure_tables import connect_tables  # noqa: PLC0415
+    from sync.adapters.storage.queues import StorageQueues  # noqa: PLC0415
+    from sync.desired.removals import Limits  # noqa: PLC0415
+    from sync.steps.runtime import Rhythm, Service  # noqa: PLC0415
+
+    seconds = chosen.call_timeout.total_seconds()
+    identity = DefaultAzureCredential(process_timeout=10)
+
+    def vault(url: str) -> KeyVault:
+        return KeyVault(url, identity, call_timeout=seconds, reads_per_second=chosen.vault_reads_per_second)
+
+    def account(kind: str) -> str:
+        return chosen.storage.connection_string or f"https://{chosen.storage.account}.{kind}.core.windows.net"
+
+    keyless = None if chosen.storage.connection_string else identity
+    tables = connect_tables(account("table"), keyless, call_timeout=seconds)
+    return Service(
+        decisions=tables.decisions,
+        work=tables.work,
+        statuses=tables.statuses,
+        queues=StorageQueues(account("queue"), keyless, call_timeout=seconds),
+        vaults={watched.host: vault(watched.url) for watched in chosen.configuration.vaults},
+        clusters=ClusterAccess(
+            vault(chosen.credentials_vault),
+            lambda endpoint: KubernetesSecrets(endpoint, call_timeout=seconds),
+        ),
+        configured=chosen.configuration,
+        limits=Limits(chosen.hold_share, chosen.hold_files, chosen.hold_cluster_share, chosen.hold_clusters),
+        rhythm=Rhythm(
+            chosen.vault_interval,
+            chosen.verify_interval,
+            chosen.offline_retry.first,
+            chosen.offline_retry.longest,
+            chosen.still,
+        ),
+        push_timeout=chosen.push_timeout.total_seconds(),
+        expiry_warning=chosen.expiry_warning,
+        each=side_by_side,
+    )

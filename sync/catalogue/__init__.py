@@ -1,0 +1,1 @@
+"""Each secret as last looked at, and all else that decides, under one head."""

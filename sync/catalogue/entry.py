@@ -1,0 +1,225 @@
+"""The catalogue: every secret as last looked at, one `Entry` each.
+
+An entry is derived and can be lost: the vault's versions rebuild it (law 1). It keeps what the vault cannot tell again
+at once: the public bytes of the versions that decide, what their examination found, and the names of former files,
+without which no file may leave a cluster (law 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sync.catalogue.assignment import Assignment
+from sync.catalogue.secret import SecretKey, VersionProperties
+from sync.certificates.items import Item, Kind, parse
+from sync.findings import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+KNOWN_VERSIONS = 64
+"""How many version names an entry remembers, so that late events about them cost no call (law 11). No older version is
+looked at: one that passes only behind so many newer ones is not found again once the catalogue was lost."""
+
+FORMER_NAMES = 256
+"""How many names of former files an entry remembers, the last that left first; those that leave together all are."""
+
+CLAIMS = 64
+"""How many claims an entry remembers; what the oldest one told beyond that counts as given since the next look."""
+
+SECOND_LOOK = timedelta(seconds=2)
+"""`updated` has whole seconds: what was read this soon after it may have changed again within them."""
+
+PROOF_INTERVAL = timedelta(days=1)
+"""How often a value in force is read once more to prove the catalogue (law 11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """One certificate or CRL as DER; parsed facts are derived again by `item`."""
+
+    kind: Kind
+    der: bytes
+
+    @property
+    def item(self) -> Item:
+        """The parsed item (parsing is cached by content)."""
+        return parse(self.kind, self.der)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One version whose value was read and decoded.
+
+    Attributes:
+        version, created: as the vault says; newer means later `created`.
+        enabled: as last looked at. A candidate was enabled when it was read.
+        items: what its value holds.
+        findings: of its examination when it was read, settled then; `roles` says on which lists each counts.
+        pem: its value is PEM; DER otherwise. It counts where a delivery cannot convert.
+    """
+
+    version: str
+    created: datetime
+    enabled: bool
+    items: tuple[StoredItem, ...]
+    findings: tuple[Finding, ...]
+    pem: bool = False
+
+    @property
+    def kinds_of_fault(self) -> frozenset[tuple[str, ...]]:
+        """What it was found to have, for telling candidates apart that fare alike on every list."""
+        return frozenset((f.code.value, *f.roles) for f in self.findings if f.code.severity is Severity.REJECT)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One version of which nothing is kept: undecodable, a private key, a Key Vault certificate's secret."""
+
+    version: str
+    created: datetime
+    findings: tuple[Finding, ...]
+
+
+Reading = Candidate | Rejected
+"""What came of reading one version's value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a secret gives, and to which clusters, from a time on: the earliest claim keeps a contested file name.
+
+    Attributes:
+        since: when it was found to give this (UTC).
+        clusters: text of the cluster selector that it was assigned then.
+        files: name of the list and of the file, sorted; only of versions that pass alone on that list.
+    """
+
+    since: datetime
+    clusters: str
+    files: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Files that a change takes from one list on some clusters.
+
+    Attributes:
+        list: the list's name.
+        files: names of the files, sorted.
+        clusters: names of the clusters that lose exactly these, sorted.
+        held: how many files the list held there before the change.
+    """
+
+    list: str
+    files: tuple[str, ...]
+    clusters: tuple[str, ...]
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A removal that waits for a person (law 4).
+
+    Attributes:
+        digest: of the change and its losses, exactly as shown; an approval names it.
+        cause: what would take the files, as a sentence.
+        since: when it was first held (UTC).
+        losses: what would leave.
+        refused: a person rejected it; it stays held without asking again.
+    """
+
+    digest: str
+    cause: str
+    since: datetime
+    losses: tuple[Loss, ...]
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Refusal:
+    """A certificate that a CRL in force refused on a list of the clusters that the CRL then reached.
+
+    Attributes:
+        list: the list's name.
+        clusters: the selector that the CRL's secret had.
+        sha256: of the certificate.
+    """
+
+    list: str
+    clusters: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One secret as last looked at.
+
+    Attributes:
+        key, name: which secret, and its name as the vault spells it.
+        newest: properties of the newest version; None once the secret is gone.
+        assignment: where it goes; the last valid one while the tags are refused.
+        candidates: versions read and decoded that decide or may, newest first.
+        rejected: versions newer than the oldest candidate of which nothing is kept, newest first.
+        passed: versions that were read and can no longer come into force: only their findings, newest first.
+        notes: findings about the secret itself (tags dropped, assignment refused, unassigned).
+        known: names of versions already looked at, newest first, bounded.
+        former: names of files it once had and has no more, the last that left first, bounded.
+        stop: the version at which a rebuild stopped (law 1); None otherwise.
+        gone: a fresh look found no such secret in the vault.
+        claims: what it gives and has given without a break, newest first, bounded.
+        refused: what this secret's CRLs refused while they were in force and refuse no more by themselves.
+        looked: when it was last looked at (UTC).
+        proved: when the value in force was last read.
+        settled: no second look is owed.
+        held: a removal that waits for approval; all else above is then as before it.
+        waiting: versions that were read and would come into force with it, so that none is read twice (law 11).
+    """
+
+    key: SecretKey
+    name: str
+    newest: VersionProperties | None
+    assignment: Assignment
+    looked: datetime
+    candidates: tuple[Candidate, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+    notes: tuple[Finding, ...] = ()
+    known: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+    stop: str | None = None
+    gone: bool = False
+    claims: tuple[Claim, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    proved: datetime | None = None
+    settled: bool = True
+    held: Held | None = None
+    passed: tuple[Rejected, ...] = ()
+    waiting: tuple[Candidate, ...] = ()
+
+    @property
+    def assigned(self) -> bool:
+        """Whether it goes to any list at all."""
+        return bool(self.assignment.lists) and not self.gone
+
+    def gives_since(self, list_name: str, file: str, selectors: Collection[str]) -> datetime | None:
+        """Since when it has given the list this file without a break where just these selectors match, if it has."""
+        since = None
+        for claim in self.claims:
+            if (list_name, file) in claim.files:
+                if claim.clusters not in selectors:
+                    break
+                since = claim.since
+        return since
+
+    def decides_like(self, other: Entry | None) -> bool:
+        """Whether lists and holds come out the same, so that the head need not move; the rest is for people to read."""
+        return other is not None and _decisive(self) == _decisive(other)
+
+
+def _decisive(entry: Entry) -> tuple[object, ...]:
+    return (
+        *(entry.name, entry.assignment, entry.candidates, entry.former, entry.gone),
+        *(entry.claims, entry.refused, entry.held),
+    )

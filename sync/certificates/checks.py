@@ -1,0 +1,210 @@
+"""The rules about one version: what is the matter with its certificates and CRLs, and on which lists.
+
+Each rule is a pure function named for its fault; the two numbered lists at the end are all there are. Rules
+about several secrets at once are evaluated with the list that they are about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sync.certificates.issuance import issued
+from sync.certificates.items import Certificate, Item, RevocationList
+from sync.findings import Code, Finding, Role, Severity, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+    from datetime import datetime, timedelta
+
+TIME_ALONE = frozenset({Code.EXPIRED})
+"""Rejections that time alone brings: the same version was acceptable before."""
+
+WAIVABLE = frozenset({Code.EXPIRED, Code.WEAK_KEY, Code.WEAK_SIGNATURE})
+"""What `trustcast-accept` may waive where the list's policy allows it."""
+
+QUICKSTART_CA = "Azure IoT Operations Quickstart Root CA - Not for Production"
+
+MINIMUM_RSA_BITS = 2048
+
+_STRONG_KEYS = frozenset(
+    {"secp256r1", "secp384r1", "secp521r1", "brainpoolP256r1", "brainpoolP384r1", "Ed25519", "Ed448"}
+)
+_STRONG_HASHES = frozenset(
+    {"sha224", "sha256", "sha384", "sha512", "sha512-224", "sha512-256"}
+    | {"sha3-224", "sha3-256", "sha3-384", "sha3-512", ""}
+)
+
+
+def expired(certificate: Certificate, now: datetime) -> Finding | None:
+    """RFC 5280 §4.1.2.5: valid through notAfter, inclusive."""
+    if now <= certificate.not_after:
+        return None
+    return Finding(Code.EXPIRED, f"{certificate.subject} ended on {certificate.not_after:%Y-%m-%d %H:%M} UTC")
+
+
+def weak_key(certificate: Certificate, _: datetime) -> Finding | None:
+    """OPC 10000-7: the security policies in force take RSA of 2048 bits or more, and these curves."""
+    strong_rsa = certificate.key == "RSA" and certificate.key_bits >= MINIMUM_RSA_BITS
+    if strong_rsa or certificate.key in _STRONG_KEYS:
+        return None
+    size = f" of {certificate.key_bits} bits" if certificate.key_bits else ""
+    return Finding(Code.WEAK_KEY, f"{certificate.subject} has a {certificate.key} key{size}")
+
+
+def weak_signature(certificate: Certificate, _: datetime) -> Finding | None:
+    """A root's signature of itself is not relied on (RFC 5280 §6.1.1 (d)), so a CA's own is exempt."""
+    if certificate.signature in _STRONG_HASHES or (certificate.is_ca and issued(certificate, certificate)):
+        return None
+    return Finding(Code.WEAK_SIGNATURE, f"{certificate.subject} is signed with {certificate.signature}")
+
+
+def not_a_ca(certificate: Certificate, _: datetime) -> Finding | None:
+    """RFC 5280 §4.2.1.9: without CA:TRUE the key must not be used to verify certificates."""
+    if certificate.is_ca:
+        return None
+    why = "an end-entity certificate"
+    if not certificate.has_basic_constraints:
+        why = f"a version {certificate.version} certificate without BasicConstraints"
+    return Finding(Code.NOT_A_CA, f"{certificate.subject} is {why}", (Role.ISSUER,))
+
+
+def ca_key_usage(certificate: Certificate, _: datetime) -> Finding | None:
+    """RFC 5280 §4.2.1.3 and OPC 10000-6 §6.2.4: a CA's key usage, where present, includes keyCertSign."""
+    usage = certificate.key_usage
+    if not certificate.is_ca or usage is None or "key_cert_sign" in usage:
+        return None
+    return Finding(Code.CA_KEY_USAGE, f"{certificate.subject} lacks keyCertSign", (Role.ISSUER, Role.BUNDLE))
+
+
+def ca_in_trust_list(certificate: Certificate, _: datetime) -> Finding | None:
+    """OPC 10000-12 §7.8.2.8: what a certificate on the trusted list issued is trusted with it."""
+    if not certificate.is_ca:
+        return None
+    return Finding(Code.CA_IN_TRUST_LIST, certificate.subject, (Role.TRUST,))
+
+
+def no_application_uri(certificate: Certificate, _: datetime) -> Finding | None:
+    """OPC 10000-6 §6.2.2: the alternative names shall include the ApplicationUri."""
+    if certificate.is_ca or certificate.application_uri is not None:
+        return None
+    return Finding(Code.NO_APPLICATION_URI, certificate.subject, (Role.TRUST,))
+
+
+def quickstart_ca(certificate: Certificate, _: datetime) -> Finding | None:
+    """Azure IoT Operations, "Set up your own certificate issuer": the default root CA's subject."""
+    if certificate.common_name != QUICKSTART_CA:
+        return None
+    return Finding(Code.QUICKSTART_CA, certificate.subject)
+
+
+def crl_unsupported(crl: RevocationList, _: datetime) -> Finding | None:
+    """RFC 5280 §5.2: delta, indirect, partitioned CRLs and unknown critical extensions do not say all."""
+    if crl.unsupported is None:
+        return None
+    return Finding(Code.CRL_UNSUPPORTED, f"{crl.unsupported}, of {crl.issuer}")
+
+
+def crl_weak_signature(crl: RevocationList, _: datetime) -> Finding | None:
+    """As for certificates; no CRL is exempt."""
+    if crl.signature in _STRONG_HASHES:
+        return None
+    return Finding(Code.WEAK_SIGNATURE, f"the CRL of {crl.issuer} is signed with {crl.signature}")
+
+
+CERTIFICATE_RULES: tuple[Callable[[Certificate, datetime], Finding | None], ...] = (
+    expired,  # 1
+    weak_key,  # 2
+    weak_signature,  # 3
+    not_a_ca,  # 4
+    ca_key_usage,  # 5
+    ca_in_trust_list,  # 6
+    no_application_uri,  # 7
+    quickstart_ca,  # 8
+)
+CRL_RULES: tuple[Callable[[RevocationList, datetime], Finding | None], ...] = (
+    crl_unsupported,  # 9
+    crl_weak_signature,  # 10
+)
+
+
+def findings_about(items: Iterable[Item], *, now: datetime) -> tuple[Finding, ...]:
+    """What is settled at admission, for every role at once; `Finding.roles` says where each counts."""
+    return tuple(finding for item in items for finding in _about(item, now) if finding is not None)
+
+
+def _about(item: Item, now: datetime) -> Iterable[Finding | None]:
+    match item:
+        case Certificate():
+            return (rule(item, now) for rule in CERTIFICATE_RULES)
+        case RevocationList():
+            return (rule(item, now) for rule in CRL_RULES)
+
+
+def ageing(items: Iterable[Item], *, now: datetime, expiry_warning: timedelta) -> tuple[Finding, ...]:
+    """What time makes of items in force: shown and alarmed, whatever the severity; it removes nothing."""
+    return tuple(finding for item in items if (finding := _age(item, now, expiry_warning)) is not None)
+
+
+def _age(item: Item, now: datetime, expiry_warning: timedelta) -> Finding | None:
+    match item:
+        case Certificate():
+            if now < item.not_before:
+                return Finding(Code.NOT_YET_VALID, f"{item.subject} begins on {item.not_before:%Y-%m-%d %H:%M} UTC")
+            return expired(item, now) or _expires_soon(item, now, expiry_warning)
+        case RevocationList():
+            if now < item.this_update:
+                return Finding(
+                    Code.NOT_YET_VALID, f"the CRL of {item.issuer} is of {item.this_update:%Y-%m-%d %H:%M} UTC"
+                )
+            return _crl_stale(item, now)
+
+
+def _expires_soon(certificate: Certificate, now: datetime, expiry_warning: timedelta) -> Finding | None:
+    left = certificate.not_after - now
+    if left > expiry_warning:
+        return None
+    return Finding(
+        Code.EXPIRES_SOON,
+        f"{certificate.subject} ends on {certificate.not_after:%Y-%m-%d}, {left.days} days left",
+    )
+
+
+def _crl_stale(crl: RevocationList, now: datetime) -> Finding | None:
+    """RFC 5280 §5.1.2.5: a newer CRL is issued by nextUpdate."""
+    if crl.next_update is None or now <= crl.next_update:
+        return None
+    return Finding(Code.CRL_STALE, f"the CRL of {crl.issuer} was due on {crl.next_update:%Y-%m-%d %H:%M} UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the findings amount to on one list.
+
+    Attributes:
+        passes: nothing rejects.
+        findings: those that count there, rejecting ones first; waived ones as `accepted-risk`.
+    """
+
+    passes: bool
+    findings: tuple[Finding, ...]
+
+
+def verdict(findings: Iterable[Finding], role: Role, *, accept: Collection[Code], reject: Collection[Code]) -> Verdict:
+    """What the findings amount to on a list of that role.
+
+    Args:
+        findings: about one version, for all roles.
+        role: the list's.
+        accept: codes that both the list's policy and the secret's tag waive; others than `WAIVABLE` stay.
+        reject: warnings that the list's policy wants to reject.
+    """
+    counted = [_judged(each, accept, reject) for each in findings if each.counts_on(role)]
+    ordered = sorted(counted, key=lambda each: each.severity is not Severity.REJECT)
+    return Verdict(not ordered or ordered[0].severity is not Severity.REJECT, tuple(ordered))
+
+
+def _judged(finding: Finding, accept: Collection[Code], reject: Collection[Code]) -> Finding:
+    if finding.code in WAIVABLE and finding.code in accept:
+        return replace(finding, code=Code.ACCEPTED_RISK, detail=printable(f"{finding.code}: {finding.detail}"))
+    return replace(finding, insisted=True) if finding.code in reject else finding

@@ -1,0 +1,322 @@
+"""Certificates and CRLs, parsed once: every fact that the rules need, as plain frozen values.
+
+Nothing of `cryptography` is kept, so that no later look at an item can fail.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+
+from sync.certificates.loading import NotParsable, Signed, guarded, verifies
+from sync.findings import printable
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["Certificate", "Item", "Kind", "NotParsable", "RevocationList", "parse", "pem"]
+
+PARSED_ITEMS = 2048
+"""How many parsed items are remembered; a parsed certificate takes a few kilobytes."""
+
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+_Extensions = dict[type[x509.ExtensionType], Any]
+
+_USAGE_BITS = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+    *("key_agreement", "key_cert_sign", "crl_sign"),
+)
+
+
+class Kind(StrEnum):
+    """What an item is."""
+
+    CERTIFICATE = "certificate"
+    CRL = "crl"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """An X.509 certificate's facts.
+
+    Attributes:
+        der: its bytes, as uploaded.
+        sha256: of the bytes, in lower-case hexadecimal.
+        subject, issuer: RFC 4514 text, safe to show.
+        common_name: the subject's (the last, where it has several); empty if it has none. Foreign text.
+        subject_name, issuer_name: for comparing names only (RFC 5280 §7.1: case and inner blanks do not
+            count).
+        serial: zero or negative numbers occur in old roots.
+        not_before, not_after: UTC; the certificate is valid at both ends (RFC 5280 §4.1.2.5).
+        version: 1 or 3.
+        key: kind of the public key: `RSA`, `DSA`, a curve's name, `Ed25519`, `Ed448`, or an OID that nobody
+            here knows.
+        key_bits: its size; 0 where the kind says it (Ed25519, Ed448) or is unknown.
+        signature: hash of the issuer's signature (`sha256`); empty where the algorithm has none of its own to
+            choose (Ed25519); an OID where the algorithm is unknown.
+        key_usage: names of the bits that are set, as `cryptography` spells them; None without the extension.
+        has_basic_constraints: whether the extension is there at all.
+        is_ca: it is meant to issue certificates; see `_is_ca`.
+        application_uri: the first URI among its alternative names; None without one. Foreign text.
+    """
+
+    der: bytes = field(repr=False)
+    sha256: str
+    subject: str
+    issuer: str
+    common_name: str
+    subject_name: bytes = field(repr=False)
+    issuer_name: bytes = field(repr=False)
+    serial: int
+    not_before: datetime
+    not_after: datetime
+    version: int
+    key: str
+    key_bits: int
+    signature: str
+    key_usage: frozenset[str] | None
+    has_basic_constraints: bool
+    is_ca: bool
+    application_uri: str | None
+
+    @property
+    def kind(self) -> Kind:
+        """`Kind.CERTIFICATE`."""
+        return Kind.CERTIFICATE
+
+    @property
+    def self_issued(self) -> bool:
+        """Subject and issuer are one name (RFC 5280 §3.2); whether it signed itself is `chain.issued`."""
+        return self.subject_name == self.issuer_name
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationList:
+    """A certificate revocation list's facts.
+
+    Attributes:
+        der, sha256, issuer, issuer_name, signature: as of a certificate.
+        number: of the extension; None without it (version 1 CRLs have none).
+        this_update, next_update: UTC; None if it promises no next one.
+        revoked: serial numbers.
+        unsupported: why it is no complete CRL of its issuer; None if it is.
+    """
+
+    der: bytes = field(repr=False)
+    sha256: str
+    issuer: str
+    issuer_name: bytes = field(repr=False)
+    number: int | None
+    this_update: datetime
+    next_update: datetime | None
+    revoked: frozenset[int] = field(repr=False)
+    unsupported: str | None
+    signature: str
+
+    @property
+    def kind(self) -> Kind:
+        """`Kind.CRL`."""
+        return Kind.CRL
+
+
+Item = Certificate | RevocationList
+
+
+@lru_cache(maxsize=PARSED_ITEMS)
+def parse(kind: Kind, der: bytes) -> Item:
+    """One item from its DER; remembered by content.
+
+    Raises:
+        NotParsable: the bytes are not exactly one item of that kind.
+    """
+    if kind is Kind.CERTIFICATE:
+        return guarded(lambda: _certificate(x509.load_der_x509_certificate(der), der))
+    return guarded(lambda: _revocation_list(x509.load_der_x509_crl(der), der))
+
+
+def pem(item: Item) -> bytes:
+    """The item as one PEM block (RFC 7468)."""
+    label = "CERTIFICATE" if item.kind is Kind.CERTIFICATE else "X509 CRL"
+    body = base64.b64encode(item.der).decode("ascii")
+    lines = [body[at : at + 64] for at in range(0, len(body), 64)]
+    return "\n".join((f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", "")).encode("ascii")
+
+
+def _certificate(loaded: x509.Certificate, der: bytes) -> Certificate:
+    subject = _rendered(loaded.subject)
+    issuer = subject if loaded.issuer == loaded.subject else _rendered(loaded.issuer)
+    key, key_bits = _key(loaded)
+    extensions = _by_kind(loaded.extensions)
+    usage = _extension(extensions, x509.KeyUsage)
+    constraints = _extension(extensions, x509.BasicConstraints)
+    return Certificate(
+        der=der,
+        sha256=hashlib.sha256(der).hexdigest(),
+        subject=subject.shown,
+        issuer=issuer.shown,
+        common_name=_common_name(loaded.subject),
+        subject_name=subject.comparable,
+        issuer_name=issuer.comparable,
+        serial=loaded.serial_number,
+        not_before=loaded.not_valid_before_utc,
+        not_after=loaded.not_valid_after_utc,
+        version=1 if loaded.version is x509.Version.v1 else 3,
+        key=key,
+        key_bits=key_bits,
+        signature=_signature(loaded),
+        key_usage=None if usage is None else _bits(usage),
+        has_basic_constraints=constraints is not None,
+        is_ca=_is_ca(loaded, extensions),
+        application_uri=_application_uri(extensions),
+    )
+
+
+def _revocation_list(loaded: x509.CertificateRevocationList, der: bytes) -> RevocationList:
+    issuer = _rendered(loaded.issuer)
+    extensions = _by_kind(loaded.extensions)
+    number = _extension(extensions, x509.CRLNumber)
+    entries = list(loaded)
+    return RevocationList(
+        der=der,
+        sha256=hashlib.sha256(der).hexdigest(),
+        issuer=issuer.shown,
+        issuer_name=issuer.comparable,
+        number=None if number is None else number.crl_number,
+        this_update=loaded.last_update_utc,
+        next_update=loaded.next_update_utc,
+        revoked=frozenset(entry.serial_number for entry in entries),
+        unsupported=_incomplete(extensions, loaded.extensions, entries),
+        signature=_signature(loaded),
+    )
+
+
+def _by_kind(extensions: x509.Extensions) -> _Extensions:
+    return {type(each.value): each.value for each in extensions}
+
+
+def _extension(extensions: _Extensions, kind: type[_Extension]) -> _Extension | None:
+    return extensions.get(kind)
+
+
+def _key(loaded: x509.Certificate) -> tuple[str, int]:
+    """Kind and bits of the public key; a kind that cannot be read is named by its OID."""
+    try:
+        key = loaded.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        key = None
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.curve.name, key.curve.key_size
+    name = next((name for kind, name in _KEYS.items() if isinstance(key, kind)), None)
+    return name or loaded.public_key_algorithm_oid.dotted_string, getattr(key, "key_size", 0)
+
+
+_KEYS = {
+    rsa.RSAPublicKey: "RSA",
+    dsa.DSAPublicKey: "DSA",
+    ed25519.Ed25519PublicKey: "Ed25519",
+    ed448.Ed448PublicKey: "Ed448",
+}
+
+
+def _signature(loaded: Signed) -> str:
+    try:
+        algorithm = loaded.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return loaded.signature_algorithm_oid.dotted_string
+    return algorithm.name if algorithm is not None else ""
+
+
+def _bits(usage: x509.KeyUsage) -> frozenset[str]:
+    return frozenset(bit for bit in _USAGE_BITS if getattr(usage, bit))
+
+
+def _common_name(name: x509.Name) -> str:
+    found = name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(found[-1].value) if found else ""
+
+
+class _Rendered(NamedTuple):
+    """A name as text to show, and as bytes to compare."""
+
+    shown: str
+    comparable: bytes
+
+
+def _rendered(name: x509.Name) -> _Rendered:
+    text = name.rfc4514_string()
+    return _Rendered(printable(text), _comparable(text))
+
+
+def _comparable(name: str) -> bytes:
+    """Equal for names that RFC 5280 §7.1 calls equal: string types, case and runs of blanks do not count."""
+    return " ".join(name.split()).casefold().encode("utf-8", "surrogatepass")
+
+
+def _application_uri(extensions: _Extensions) -> str | None:
+    names = _extension(extensions, x509.SubjectAlternativeName)
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier) if names is not None else []
+    return uris[0] if uris else None
+
+
+def _is_ca(loaded: x509.Certificate, extensions: _Extensions) -> bool:
+    """Whether it is meant to issue certificates.
+
+    - Version 1 has no extensions: a self-signed one is an old root (RFC 5280 §6.1.4 (k) leaves it to the
+      user).
+    - Version 3 without BasicConstraints, or with CA:FALSE, is none, whatever its key usage (RFC 5280
+      §4.2.1.9).
+    - With CA:TRUE it is one, unless it is an application's own certificate (`_is_application`).
+    """
+    constraints = _extension(extensions, x509.BasicConstraints)
+    if constraints is None:
+        return loaded.version is x509.Version.v1 and _self_signed(loaded)
+    return constraints.ca and not _is_application(loaded, extensions, constraints.path_length)
+
+
+def _is_application(loaded: x509.Certificate, extensions: _Extensions, path_length: int | None) -> bool:
+    """A self-signed OPC UA application certificate, though it carries CA:TRUE and keyCertSign.
+
+    OPC 10000-6 §6.2.2: a self-signed one shall include keyCertSign, and where its cA flag is TRUE its path
+    length should be 0; it names itself by a URI, and servers by DNS names or addresses. A CA signs CRLs
+    (§6.2.4), an application does not. Server names alone are no proof: the CA of a Kubernetes cluster has
+    one, so a path length of 0 is asked for as well.
+    """
+    names = _extension(extensions, x509.SubjectAlternativeName)
+    usage = _extension(extensions, x509.KeyUsage)
+    if names is None or path_length not in (None, 0) or (usage is not None and usage.crl_sign):
+        return False
+    leaf_only = path_length == 0
+    if not any(isinstance(each, x509.UniformResourceIdentifier) for each in names) and not leaf_only:
+        return False
+    return ((usage is not None and usage.digital_signature) or leaf_only) and _self_signed(loaded)
+
+
+def _self_signed(loaded: x509.Certificate) -> bool:
+    return loaded.issuer == loaded.subject and verifies(loaded, loaded)
+
+
+def _incomplete(
+    extensions: _Extensions, all_of_them: x509.Extensions, entries: list[x509.RevokedCertificate]
+) -> str | None:
+    """Why a CRL is not the complete one of its issuer (RFC 5280 §5.2.4, §5.2.5, §5.3.3)."""
+    if _extension(extensions, x509.DeltaCRLIndicator) is not None:
+        return "a delta CRL"
+    point = _extension(extensions, x509.IssuingDistributionPoint)
+    if (point is not None and point.indirect_crl) or any(_of_another_issuer(entry) for entry in entries):
+        return "an indirect CRL"
+    if point is not None:
+        return "a CRL for one distribution point, or for some certificates or reasons only"
+    unknown = [each for each in all_of_them if each.critical and isinstance(each.value, x509.UnrecognizedExtension)]
+    return f"a CRL with the critical extension {unknown[0].oid.dotted_string}" if unknown else None
+
+
+def _of_another_issuer(entry: x509.RevokedCertificate) -> bool:
+    return any(isinstance(each.value, x509.CertificateIssuer) for each in entry.extensions)

@@ -1,0 +1,1 @@
+"""What people ask for, over the same steps that the functions run."""

@@ -1,0 +1,268 @@
+"""Registered clusters: their labels and lists, where their credentials are, what of them is pinned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sync.errors import Invalid
+from sync.findings import printable
+from sync.fleet.lists import Delivery, Policy, PolicyInput, decode_json, definition_problems, is_dns_label, refuse
+from sync.fleet.selectors import label_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sync.fleet.lists import Configuration, ListDefinition
+
+EXAMPLE = '{"name": "plant-1", "labels": {"site": "hamburg"}, "access": {"secret": "plant-1-kubeconfig"}}'
+LABELS_EXAMPLE = "site=hamburg,env=prod"
+LIST_EXAMPLE = "trust,object=plant-1-trust-list,accept=expired"
+
+_SECRET_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Mode(StrEnum):
+    """What may be done to a cluster: REPAIR writes its lists; REPORT only ever shows the plan."""
+
+    REPAIR = "repair"
+    REPORT = "report"
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything may be written to the cluster."""
+        return self is Mode.REPAIR
+
+
+class AccessKind(StrEnum):
+    """How a cluster is reached."""
+
+    KUBECONFIG = "kubeconfig"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where a cluster's credential is.
+
+    Attributes:
+        kind: what the secret holds.
+        secret: its name in the credentials vault.
+    """
+
+    kind: AccessKind
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListOverride:
+    """A list that the cluster has; whatever is None is as the list's definition says."""
+
+    name: str
+    namespace: str | None = None
+    object: str | None = None
+    delivery: Delivery | None = None
+    policy: Policy | None = None
+
+    def __str__(self) -> str:
+        """As `parse_list` reads it."""
+        policy = self.policy or Policy()
+        fields = [("namespace", self.namespace), ("object", self.object), ("delivery", self.delivery)]
+        fields += [("accept", code) for code in sorted(policy.accept)]
+        fields += [("reject", code) for code in sorted(policy.reject)]
+        return ",".join((self.name, *(f"{field}={value}" for field, value in fields if value)))
+
+    def applied(self, definition: ListDefinition) -> ListDefinition:
+        """The definition with what differs on this cluster."""
+        return replace(
+            definition,
+            namespace=self.namespace or definition.namespace,
+            object=self.object or definition.object,
+            delivery=self.delivery or definition.delivery,
+            policy=definition.policy if self.policy is None else self.policy,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One registered cluster.
+
+    Attributes:
+        name: a DNS label.
+        labels: what cluster selectors match.
+        access: where its credential is.
+        lists: the lists that it has; empty is every configured list, as configured.
+        mode: whether it may be written to.
+        paused: it is left alone, neither read nor written.
+        host: the server that was confirmed (host, port and path); no other one is talked to, so empty is
+            none.
+        ca_sha256: SHA-256 of the CA that was confirmed, hexadecimal; likewise.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    access: Access
+    lists: tuple[ListOverride, ...] = ()
+    mode: Mode = Mode.REPAIR
+    paused: bool = False
+    host: str = ""
+    ca_sha256: str = ""
+
+    def definitions(self, configuration: Configuration) -> tuple[ListDefinition, ...]:
+        """The lists of this cluster; one that is not configured any more is left out."""
+        if not self.lists:
+            return configuration.lists
+        known = ((override, configuration.definition(override.name)) for override in self.lists)
+        return tuple(override.applied(definition) for override, definition in known if definition is not None)
+
+    def place(self, definition: ListDefinition) -> str:
+        """Which object a list is, of all there ever were under the cluster's name: that of a machine, by its pins."""
+        return f"{self.host} {self.ca_sha256} {definition.namespace}/{definition.object}"
+
+
+class _AccessInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    secret: str
+    kind: AccessKind = AccessKind.KUBECONFIG
+
+
+class _ListInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    namespace: str | None = None
+    object: str | None = None
+    delivery: Delivery | None = None
+    policy: PolicyInput | None = None
+
+    def value(self) -> ListOverride:
+        policy = self.policy.value() if self.policy else None
+        return ListOverride(self.name, self.namespace, self.object, self.delivery, policy)
+
+
+class _Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    access: _AccessInput
+    labels: dict[str, str] = {}
+    lists: tuple[_ListInput, ...] = ()
+    mode: Mode = Mode.REPAIR
+    paused: bool = False
+
+    def value(self, host: str, ca_sha256: str) -> Registration:
+        return Registration(
+            name=self.name,
+            labels=self.labels,
+            access=Access(self.access.kind, self.access.secret),
+            lists=tuple(each.value() for each in self.lists),
+            mode=self.mode,
+            paused=self.paused,
+            host=host,
+            ca_sha256=ca_sha256,
+        )
+
+
+def parse_registration(
+    given: str | Mapping[str, object], configuration: Configuration, *, host: str, ca_sha256: str
+) -> Registration:
+    """The registration that an operator asks for.
+
+    Args:
+        given: JSON text or its parsed form, with `name`, `access` and, if wanted, `labels`, `lists`, `mode`,
+            `paused`.
+        configuration: what lists there are.
+        host: the server to pin, from the cluster's credential (`kubeconfig.Endpoint.host`).
+        ca_sha256: the CA to pin, likewise.
+
+    Raises:
+        Invalid: with every problem, in words.
+    """
+    text = given if isinstance(given, str) else _json(given)
+    registration = decode_json(text, _Input, example=EXAMPLE).value(host, ca_sha256)
+    refuse(_problems(registration, configuration), example=EXAMPLE)
+    return registration
+
+
+def parse_labels(text: str) -> dict[str, str]:
+    """The labels that `key=value,key=value` spells; none for an empty text.
+
+    Raises:
+        Invalid: with every problem, in words.
+    """
+    labels: dict[str, str] = {}
+    problems: list[str] = []
+    for word in filter(None, (each.strip() for each in text.split(","))):
+        key, sign, value = (part.strip() for part in word.partition("="))
+        if not sign:
+            problems.append(f"'{printable(word)}' is no label; write key=value")
+        elif key in labels:
+            problems.append(f"the label '{printable(key)}' is given twice")
+        labels[key] = value
+    refuse([*problems, *_label_problems(labels)], example=LABELS_EXAMPLE)
+    return labels
+
+
+def parse_list(text: str) -> dict[str, object]:
+    """A list of a registration (one of its `lists`) as `NAME` or `NAME,field=value,…` spells it.
+
+    The fields are those of a list's definition, with `accept` and `reject`, its policy's, once for each code.
+
+    Raises:
+        Invalid: with every problem, in words.
+    """
+    name, *words = (word.strip() for word in text.split(","))
+    fields: dict[str, object] = {"name": name}
+    policy: dict[str, list[str]] = {}
+    problems = [] if name else ["a list has no name"]
+    for word in words:
+        field, sign, value = (part.strip() for part in word.partition("="))
+        if not sign or not value:
+            problems.append(f"'{printable(word)}' is no field; write field=value")
+        elif field in PolicyInput.__struct_fields__:
+            policy.setdefault(field, []).append(value)
+        elif field in fields:
+            problems.append(f"'{printable(field)}' is given twice")
+        else:
+            fields[field] = value
+    refuse(problems, example=LIST_EXAMPLE)
+    return {"policy": policy or None} | fields
+
+
+def _json(given: Mapping[str, object]) -> bytes:
+    try:
+        return msgspec.json.encode(given)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Invalid(f"the registration is no JSON (example: {EXAMPLE})") from error
+
+
+def _problems(registration: Registration, configuration: Configuration) -> Iterator[str]:
+    if not is_dns_label(registration.name):
+        yield (
+            f"the cluster name '{printable(registration.name)}' must be 1 to 63 lower-case letters, "
+            "digits and inner hyphens"
+        )
+    yield from _label_problems(registration.labels)
+    if not _SECRET_NAME.fullmatch(registration.access.secret):
+        yield (
+            f"access.secret '{printable(registration.access.secret)}' must be 1 to 127 letters, digits and "
+            "hyphens, as Key Vault names secrets"
+        )
+    if not registration.host or not _SHA256.fullmatch(registration.ca_sha256):
+        yield "the server's host and CA must be pinned; they are read from the cluster's credential"
+    yield from _list_problems(registration, configuration)
+
+
+def _label_problems(labels: Mapping[str, str]) -> Iterator[str]:
+    for key, value in labels.items():
+        if problem := label_problem(key, value):
+            yield problem
+
+
+def _list_problems(registration: Registration, configuration: Configuration) -> Iterator[str]:
+    defined = [each.name for each in configuration.lists]
+    for override in registration.lists:
+        if override.name not in defined:
+            there_are = ", ".join(defined)
+            yield f"the list '{printable(override.name)}' is not defined; there are {there_are}"
+    yield from definition_problems(registration.definitions(configuration))

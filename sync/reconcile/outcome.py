@@ -1,0 +1,186 @@
+"""What came of one attempt at one list, as the status to record (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import accumulate, takewhile
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sync.certificates.thumbprints import thumbprints
+from sync.errors import Permanent, Temporary, Unauthorized, Unreachable
+from sync.findings import printable
+from sync.reconcile.plan import Verb
+from sync.reconcile.status import ListStatus, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sync.errors import TrustcastError
+    from sync.reconcile.observed import Observed
+    from sync.reconcile.plan import Plan
+    from sync.steps.runtime import Rhythm
+
+OTHERS_BYTES = 128 * 1024
+"""Of JSON that a status has for others' keys: about 500, or 1,300 that hold no certificate. Its row has room for them
+beside the hashes of 1 MiB of our own files, be they of 300 bytes each with names of 64 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What an attempt that reached the cluster found.
+
+    Attributes:
+        observed: the object after the writes, if any were sent.
+        plan: what still differs after them.
+        wrote: whether a write was sent.
+        digest, head: of the desired content, and the head that decided it.
+        held: a removal that waits for a person concerns this list.
+        at: when the attempt began.
+    """
+
+    observed: Observed
+    plan: Plan
+    wrote: bool
+    digest: str
+    head: str
+    held: bool
+    at: datetime
+
+
+def pushed(previous: ListStatus, facts: Pushed, rhythm: Rhythm) -> ListStatus:
+    """The status of a list that was reached."""
+    state, detail = _state(facts)
+    plan = facts.plan
+    prints = _thumbprints(facts.observed)
+    others = {c.file: c.before for c in plan.changes if c.verb is Verb.UNMANAGED}
+    listed = _listed(others, prints)
+    as_it_should_be = state in {State.IN_SYNC, State.REMOVAL_HELD}
+    return replace(
+        previous,
+        state=state,
+        detail=detail,
+        digest=facts.digest,
+        head=facts.head,
+        applied=dict(plan.ours) if not plan.writes else dict(_still_ours(previous, plan)),
+        thumbprints={name: prints[name] for name in prints if name in listed or name not in others},
+        unmanaged=listed,
+        unlisted=len(others) - len(listed),
+        unaccounted=plan.named(Verb.UNACCOUNTED),
+        conflicts=plan.named(Verb.CONFLICT),
+        waiting=plan.named(Verb.WAIT),
+        attempted=facts.at,
+        verified=facts.at if as_it_should_be else previous.verified,
+        changed=facts.at if facts.wrote else previous.changed,
+        failures=0,
+        due=facts.at + verify_in(previous, rhythm),
+    )
+
+
+def _still_ours(previous: ListStatus, plan: Plan) -> dict[str, str]:
+    """Nothing was written: what was ours and is still there stays ours."""
+    there = {c.file: c.before for c in plan.changes if c.before}
+    return {name: sha for name, sha in previous.applied.items() if name in there}
+
+
+def _thumbprints(observed: Observed) -> dict[str, tuple[str, ...]]:
+    found = {name: thumbprints(data) for name, data in observed.data.items()}
+    return {name: prints for name, prints in found.items() if prints}
+
+
+def _listed(others: Mapping[str, str], prints: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """The first of others' keys by name: a cluster may hold more than a row does, and law 8 wants one all the same."""
+    sizes = (len(msgspec.json.encode((name, sha, name, prints.get(name)))) for name, sha in sorted(others.items()))
+    fitting = takewhile(lambda size: size <= OTHERS_BYTES, accumulate(sizes))
+    return {name: others[name] for name, _ in zip(sorted(others), fitting, strict=False)}
+
+
+def _state(facts: Pushed) -> tuple[State, str]:
+    """The first that holds, the worst first."""
+    plan, observed = facts.plan, facts.observed
+    if observed.sse_managed:
+        return State.SSE_MANAGED, ""
+    if observed.immutable and plan.writes:
+        return State.BLOCKED, "the Secret is immutable: delete it on the cluster, so that it is created anew"
+    if plan.writes and facts.wrote:
+        return (
+            State.BLOCKED,
+            "the API server accepted the write but returned something else: check admission webhooks",
+        )
+    if plan.writes:
+        return State.DRIFTED, _counted(plan)
+    if waiting := plan.named(Verb.WAIT):
+        return State.BLOCKED, f"list-too-large: {printable(', '.join(waiting))} would not fit into 1 MiB"
+    if conflicts := plan.named(Verb.CONFLICT):
+        return State.CONFLICT, printable(", ".join(conflicts))
+    if facts.held:
+        return State.REMOVAL_HELD, ""
+    return State.IN_SYNC, ""
+
+
+def _counted(plan: Plan) -> str:
+    counts = {verb: len(plan.named(verb)) for verb in Verb}
+    return ", ".join(f"{n} to {verb.value}" for verb, n in counts.items() if n and verb in DRIFT)
+
+
+DRIFT = (Verb.ADD, Verb.REPLACE, Verb.RESTORE, Verb.ADOPT, Verb.REMOVE)
+
+
+def failed(previous: ListStatus, error: TrustcastError, now: datetime, rhythm: Rhythm, head: str) -> ListStatus:
+    """The status of a list whose cluster could not be read or written; what is remembered as ours stays.
+
+    It bears the head, but not the digest: every plan asks for it again, except where it is offline and not due.
+    """
+    failures = previous.failures + 1
+    wait = backoff(failures, rhythm)
+    if isinstance(error, Temporary) and error.retry_after is not None:
+        wait = max(wait, min(timedelta(seconds=error.retry_after), rhythm.offline_most))
+    return replace(
+        previous,
+        state=_failure(error),
+        detail=printable(str(error)),
+        head=head,
+        digest="",
+        attempted=now,
+        failures=failures,
+        due=now + wait,
+    )
+
+
+def _failure(error: TrustcastError) -> State:
+    match error:
+        case Unreachable():
+            return State.OFFLINE
+        case Unauthorized():
+            return State.UNAUTHORIZED
+        case Permanent():
+            return State.BLOCKED
+        case _:
+            return State.PENDING
+
+
+def paused(previous: ListStatus, head: str) -> ListStatus:
+    """The status of a list on a paused cluster; it asks for nothing."""
+    return replace(previous, state=State.PAUSED, detail="", head=head, due=None)
+
+
+def unsettled(previous: ListStatus, now: datetime) -> ListStatus:
+    """The status of a list that others changed under every try."""
+    detail = "others change the object at the same time; it is begun anew within a minute"
+    return replace(previous, state=State.PENDING, detail=detail, attempted=now, due=now)
+
+
+def backoff(failures: int, rhythm: Rhythm) -> timedelta:
+    """How long to wait after so many failures in a row: doubling, at most an hour (law 12)."""
+    doubled: timedelta = rhythm.offline_first * 2 ** min(failures - 1, 20)
+    return min(doubled, rhythm.offline_most)
+
+
+def verify_in(status: ListStatus, rhythm: Rhythm) -> timedelta:
+    """Until the next verification: within the interval, spread over its last fifth by cluster and list."""
+    place = hashlib.sha256(f"{status.cluster}/{status.list}".encode()).digest()[0] / 255
+    return rhythm.verify_interval * (0.8 + 0.2 * place)

@@ -1,0 +1,169 @@
+"""What must change on one list of one cluster: a value that preview, push, drift and dashboard share.
+
+want   what the list should hold, as far as it fits         gone   names with a proof that they must leave
+ours   what status remembers having applied, or what managedFields give to our apply
+keep   ours, not wanted, without a proof: stays as observed (law 4)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sync.desired.state import OBJECT_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sync.desired.state import Desired, WantedFile
+    from sync.reconcile.observed import Observed
+
+
+class Verb(StrEnum):
+    """What happens to one file, or why nothing does."""
+
+    ADD = "add"
+    REPLACE = "replace"
+    RESTORE = "restore"
+    ADOPT = "adopt"
+    REMOVE = "remove"
+    WAIT = "wait"
+    CONFLICT = "conflict"
+    UNMANAGED = "unmanaged"
+    UNACCOUNTED = "unaccounted"
+    KEEP = "keep"
+
+
+WRITES = frozenset({Verb.ADD, Verb.REPLACE, Verb.RESTORE, Verb.ADOPT, Verb.REMOVE})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file's line of a plan: `before` and `after` are SHA-256 of the bytes, empty where there are none."""
+
+    verb: Verb
+    file: str
+    before: str = ""
+    after: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The difference between a list as desired and as observed, and the writes that close it.
+
+    Attributes:
+        changes: every file of note, writes and others, by name.
+        create: the object does not exist and must be created, empty, first.
+        null: names to remove by a merge patch, because others own them too. Sent before the apply (crash-safe).
+        files: what our apply must name in full; None where no apply is needed.
+        ours: name to SHA-256 of what is ours once the plan is carried out.
+    """
+
+    changes: tuple[Change, ...]
+    create: bool
+    null: tuple[str, ...]
+    files: Mapping[str, bytes] | None
+    ours: Mapping[str, str]
+
+    @property
+    def writes(self) -> bool:
+        """Whether carrying it out sends any request that writes (law 5)."""
+        return bool(self.null) or self.files is not None
+
+    def named(self, verb: Verb) -> tuple[str, ...]:
+        """The files with this verb."""
+        return tuple(c.file for c in self.changes if c.verb is verb)
+
+
+def sha256(data: bytes) -> str:
+    """Hexadecimal SHA-256."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def make_plan(
+    observed: Observed, remembered: Mapping[str, str], desired: Desired, accounted: Iterable[str] = ()
+) -> Plan:
+    """Compare one list as observed with what it should hold.
+
+    Args:
+        observed: the object as read.
+        remembered: name to SHA-256 of what status remembers as ours.
+        desired: what the list should hold, and which names have a proof that they leave.
+        accounted: names that some catalogue row knows; of ours without proof, the others are `unaccounted`.
+    """
+    ours = set(remembered) | observed.owned
+    changes = {name: _wanted(wanted, observed, ours, remembered) for name, wanted in desired.files.items()}
+    known = set(accounted)
+    for name, data in observed.data.items():
+        if name not in changes:
+            changes[name] = _present(name, data, ours, desired, known)
+    for name in _too_large(changes, observed, desired):
+        changes[name] = Change(Verb.WAIT, name, changes[name].before, changes[name].after, "the object is full")
+    return _plan(changes, observed, ours, desired)
+
+
+def _wanted(wanted: WantedFile, observed: Observed, ours: set[str], remembered: Mapping[str, str]) -> Change:
+    name = wanted.name
+    if name not in observed.data:
+        return Change(Verb.ADD, name, after=wanted.sha256)
+    before = sha256(observed.data[name])
+    if before == wanted.sha256:
+        return Change(Verb.KEEP if name in ours else Verb.ADOPT, name, before, wanted.sha256)
+    if name not in ours:
+        managers = ", ".join(observed.others.get(name, ())) or "another writer"
+        return Change(Verb.CONFLICT, name, before, wanted.sha256, f"owned by {managers}")
+    edited = name in observed.others and before != remembered.get(name)
+    return Change(Verb.RESTORE if edited else Verb.REPLACE, name, before, wanted.sha256)
+
+
+def _present(name: str, data: bytes, ours: set[str], desired: Desired, accounted: set[str]) -> Change:
+    before = sha256(data)
+    if name not in ours:
+        return Change(Verb.UNMANAGED, name, before, before)
+    if name in desired.gone:
+        return Change(Verb.REMOVE, name, before, reason=desired.gone[name].value)
+    if name not in accounted:
+        return Change(Verb.UNACCOUNTED, name, before, before, "no secret of the catalogue accounts for it")
+    return Change(Verb.KEEP, name, before, before, "no proof that it may leave")
+
+
+def _too_large(changes: Mapping[str, Change], observed: Observed, desired: Desired) -> list[str]:
+    """Names whose growth does not fit; the newest wait, and what leaves makes room first."""
+    staying = {name: len(data) for name, data in observed.data.items() if changes[name].verb is not Verb.REMOVE}
+    growing = [w for n, w in desired.files.items() if changes[n].verb in {Verb.ADD, Verb.REPLACE, Verb.RESTORE}]
+    growing.sort(key=lambda w: (changes[w.name].verb is Verb.ADD, w.seniority))
+    total = sum(staying.values())
+    waiting = []
+    for wanted in growing:
+        grown = total - staying.get(wanted.name, 0) + len(wanted.data)
+        if grown > OBJECT_LIMIT and grown > total:
+            waiting.append(wanted.name)
+        else:
+            total = grown
+    return waiting
+
+
+def _plan(changes: Mapping[str, Change], observed: Observed, ours: set[str], desired: Desired) -> Plan:
+    removed = {n for n, c in changes.items() if c.verb is Verb.REMOVE}
+    null = tuple(sorted(n for n in removed if n in observed.others or n not in observed.owned))
+    final = {n: data for n, data in observed.data.items() if n in ours and n not in removed}
+    final |= {n: desired.files[n].data for n, c in changes.items() if c.verb in WRITES - {Verb.REMOVE}}
+    ours_after = {name: sha256(data) for name, data in final.items()}
+    writes = any(c.verb in WRITES - {Verb.REMOVE} for c in changes.values())
+    applies = writes or bool((removed - set(null)) & observed.owned)
+    listed = tuple(changes[n] for n in sorted(changes))
+    return Plan(
+        listed,
+        applies and not observed.exists,
+        null,
+        _applied(final, observed, desired) if applies else None,
+        ours_after,
+    )
+
+
+def _applied(final: Mapping[str, bytes], observed: Observed, desired: Desired) -> Mapping[str, bytes]:
+    """What the apply names: the wanted, and of the kept what our apply owns (omitting that would remove it)."""
+    return {n: data for n, data in final.items() if n in desired.files or n in observed.owned}

@@ -1,0 +1,229 @@
+"""What is to be said of the secrets now: their standing, and every finding with it (pure; the same for all edges)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sync.catalogue.delivery import delivery_findings
+from sync.certificates.checks import ageing, verdict
+from sync.certificates.items import Certificate
+from sync.desired.state import OBJECT_LIMIT, files_of
+from sync.findings import Code, Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime, timedelta
+
+    from sync.catalogue.entry import Candidate, Entry
+    from sync.catalogue.secret import SecretKey
+    from sync.certificates.items import Item
+    from sync.desired.state import Desired, Desires
+    from sync.fleet.lists import ListDefinition
+
+
+HEALING = frozenset({Code.CRL_WITHOUT_ISSUER, Code.LIST_TOO_LARGE})
+"""Rejections that end by themselves once another secret comes or goes: the secret waits."""
+
+
+class Standing(StrEnum):
+    """How a secret stands."""
+
+    IN_FORCE = "in force"
+    LAST_STAYS = "newest rejected, the last one stays"
+    REJECTED = "rejected"
+    WAITS = "waits"
+    DISABLED = "disabled"
+    UNASSIGNED = "unassigned"
+    DELETED = "deleted"
+    HELD = "removal held"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVerdict:
+    """A secret's standing and what is found about it, rejecting findings first."""
+
+    standing: Standing
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One list as it should be on the clusters that the same secrets reach."""
+
+    definition: ListDefinition
+    desired: Desired
+    items: Mapping[SecretKey, tuple[Item, ...]]
+
+    @cached_property
+    def holders(self) -> Mapping[str, tuple[SecretKey, ...]]:
+        """The secrets that give each certificate or CRL, by its SHA-256."""
+        holders: dict[str, list[SecretKey]] = defaultdict(list)
+        for key, items in self.items.items():
+            for item in items:
+                holders[item.sha256].append(key)
+        return {sha: tuple(sorted(keys)) for sha, keys in holders.items()}
+
+    @cached_property
+    def waiting(self) -> Mapping[SecretKey, tuple[str, ...]]:
+        """The files that would grow the list over one object, the newest first out, as a plan has it."""
+        waiting: dict[SecretKey, list[str]] = defaultdict(list)
+        total = 0
+        for wanted in sorted(self.desired.files.values(), key=lambda wanted: wanted.seniority):
+            if total + len(wanted.data) > OBJECT_LIMIT:
+                waiting[wanted.key].append(wanted.name)
+            else:
+                total += len(wanted.data)
+        return {key: tuple(names) for key, names in waiting.items()}
+
+    @cached_property
+    def givers(self) -> frozenset[SecretKey]:
+        """The secrets that give the list at least one file, and the disabled ones that would."""
+        waiting = {name for names in self.waiting.values() for name in names}
+        giving = {wanted.key for name, wanted in self.desired.files.items() if name not in waiting}
+        return frozenset(giving | (self.desired.chosen.keys() - self.items.keys()))
+
+
+@dataclass(frozen=True)
+class Site:
+    """Clusters that have the same lists and that the same secrets reach."""
+
+    where: frozenset[tuple[str, str]]
+    shelves: tuple[Shelf, ...]
+
+    @cached_property
+    def subjects(self) -> frozenset[bytes]:
+        """The names of all certificates on its lists."""
+        return frozenset(
+            item.subject_name
+            for shelf in self.shelves
+            for items in shelf.items.values()
+            for item in items
+            if isinstance(item, Certificate)
+        )
+
+
+class Verdicts:
+    """The verdicts of one snapshot; what they share is computed once.
+
+    Args:
+        desires: of the snapshot.
+        now: UTC.
+        expiry_warning: how long before its end a certificate is called expiring.
+    """
+
+    def __init__(self, desires: Desires, *, now: datetime, expiry_warning: timedelta) -> None:
+        self._desires = desires
+        self._now = now
+        self._expiry_warning = expiry_warning
+
+    def of(self, entry: Entry) -> SecretVerdict:
+        """How the secret stands on the lists that it is assigned to, everywhere."""
+        reached = [(site, shelf) for site in self._sites for shelf in self._reached(entry, site)]
+        in_force = {shelf.desired.chosen[entry.key] for _, shelf in reached if entry.key in shelf.givers}
+        found = [
+            *(f for rejected in entry.rejected[:1] for f in rejected.findings if _is_newest(entry, rejected.version)),
+            *self._alone(entry),
+            *(f for _, shelf in reached for f in _on_shelf(entry.key, shelf)),
+            *entry.notes,
+            *(f for site, shelf in reached for f in _issuer_missing(entry.key, site, shelf)),
+            *(self._no_cluster_matches(entry) if entry.assigned and not reached else ()),
+            *self._by_time(entry, in_force),
+        ]
+        ordered = sorted(dict.fromkeys(found), key=lambda f: f.severity is not Severity.REJECT)
+        return SecretVerdict(_standing(entry, in_force, ordered), tuple(ordered))
+
+    @cached_property
+    def _sites(self) -> tuple[Site, ...]:
+        """Every distinct kind of cluster: a fleet of a thousand has a handful."""
+        desires, sites = self._desires, {}
+        for registration in desires.snapshot.clusters.values():
+            where = desires.reach(registration.labels)
+            definitions = registration.definitions(desires.configuration)
+            if (where, definitions) not in sites:
+                shelves = tuple(self._shelf(d, desires.of(registration, d)) for d in definitions)
+                sites[where, definitions] = Site(where, shelves)
+        return tuple(sites.values())
+
+    def _shelf(self, definition: ListDefinition, desired: Desired) -> Shelf:
+        entries = self._desires.snapshot.entries
+        chosen = {key: _version(entries[key], version) for key, version in desired.chosen.items()}
+        items = {k: tuple(s.item for s in c.items) for k, c in chosen.items() if c is not None and c.enabled}
+        return Shelf(definition, desired, items)
+
+    def _reached(self, entry: Entry, site: Site) -> Iterator[Shelf]:
+        return (s for s in site.shelves if self._desires.reaches(entry, s.definition, site.where))
+
+    def _alone(self, entry: Entry) -> Iterator[Finding]:
+        """What the newest candidate alone is found to have, on the lists that it is assigned to."""
+        newest: Candidate | None = next(iter(entry.candidates), None)
+        for name in entry.assignment.lists if newest else ():
+            definition = self._desires.configuration.definition(name)
+            if definition is not None and newest is not None:
+                accept = definition.policy.accept & entry.assignment.accept
+                found = verdict(newest.findings, definition.role, accept=accept, reject=definition.policy.reject)
+                yield from found.findings
+                yield from delivery_findings(files_of(entry, newest), newest.pem, definition.delivery)
+
+    def _no_cluster_matches(self, entry: Entry) -> Iterator[Finding]:
+        vault = self._desires.configuration.vault(entry.key.vault)
+        ceiling = f" within the vault's ceiling {vault.clusters}" if vault and vault.clusters != "*" else ""
+        yield Finding(Code.NO_CLUSTER_MATCHES, f"selector {entry.assignment.clusters}{ceiling}")
+
+    def _by_time(self, entry: Entry, in_force: set[str]) -> Iterator[Finding]:
+        """What time does to what is in force; it removes nothing."""
+        for candidate in entry.candidates:
+            if candidate.version in in_force:
+                items = tuple(stored.item for stored in candidate.items)
+                yield from ageing(items, now=self._now, expiry_warning=self._expiry_warning)
+
+
+def secret_verdict(entry: Entry, desires: Desires, *, now: datetime, expiry_warning: timedelta) -> SecretVerdict:
+    """The verdict of one secret; for many, keep a `Verdicts`."""
+    return Verdicts(desires, now=now, expiry_warning=expiry_warning).of(entry)
+
+
+def _version(entry: Entry, version: str) -> Candidate | None:
+    return next((candidate for candidate in entry.candidates if candidate.version == version), None)
+
+
+def _on_shelf(key: SecretKey, shelf: Shelf) -> Iterator[Finding]:
+    """What the rules about the set say of the secret, and what only all of the list's files together tell."""
+    yield from shelf.desired.findings.get(key, ())
+    for name in shelf.waiting.get(key, ()):
+        yield Finding(Code.LIST_TOO_LARGE, f"{name} waits for room on the list '{shelf.definition.name}'", file=name)
+    for item in shelf.items.get(key, ()):
+        others = [other for other in shelf.holders[item.sha256] if other != key]
+        if others:
+            yield Finding(Code.DUPLICATE, f"also in {others[0]}")
+
+
+def _issuer_missing(key: SecretKey, site: Site, shelf: Shelf) -> Iterator[Finding]:
+    for item in shelf.items.get(key, ()):
+        if isinstance(item, Certificate) and not item.self_issued and item.issuer_name not in site.subjects:
+            yield Finding(Code.ISSUER_MISSING, f"issuer {item.issuer}")
+
+
+def _standing(entry: Entry, in_force: set[str], found: list[Finding]) -> Standing:
+    newest = entry.newest.version if entry.newest else ""
+    rejected = any(f.severity is Severity.REJECT and f.code not in HEALING for f in found)
+    if entry.held:
+        return Standing.HELD
+    if entry.gone:
+        return Standing.DELETED
+    if not entry.assignment.lists:
+        return Standing.REJECTED if rejected else Standing.UNASSIGNED
+    if in_force - {c.version for c in entry.candidates if c.enabled}:
+        return Standing.DISABLED
+    if newest in in_force or (in_force and entry.candidates[0].version in in_force and not entry.rejected):
+        return Standing.IN_FORCE
+    if in_force:
+        return Standing.LAST_STAYS
+    return Standing.REJECTED if rejected else Standing.WAITS
+
+
+def _is_newest(entry: Entry, version: str) -> bool:
+    return entry.newest is not None and entry.newest.version == version

@@ -1,0 +1,173 @@
+"""Step `check_drift`: every minute, whatever is due: planning that was lost, pushes, the listing of vaults.
+
+Events only say "look" and may never come; this finds by itself what they did not tell: deletions, disabled versions,
+edited tags, dropped events, clusters that are back, lists that somebody changed by hand.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sync.catalogue.entry import PROOF_INTERVAL
+from sync.catalogue.secret import SecretKey
+from sync.desired.removals import WINDOW
+from sync.errors import Changed, TrustcastError
+from sync.ports.decisions import RowKind, RowName, Stored, VaultWork, Write
+from sync.steps.admission import admit
+from sync.steps.configuration import adopt_configuration
+from sync.steps.enqueue import request_plan
+from sync.steps.holding import is_past
+from sync.steps.planning import request_pushes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from sync.catalogue.entry import Entry
+    from sync.catalogue.secret import ListedSecret
+    from sync.ports.decisions import Snapshot
+    from sync.steps.runtime import Service
+
+log = logging.getLogger("trustcast.drift")
+
+LEASE = timedelta(minutes=2)
+"""How long a vault's listing belongs to one worker; it is renewed while the worker admits."""
+
+
+def check_drift(service: Service) -> None:
+    """Do all that is due.
+
+    Raises:
+        TrustcastError: the storage failed; the next minute begins anew. A vault's failure is logged and does not raise.
+    """
+    adopt_configuration(service)
+    _ask_for_what_is_due(service)
+    for host in service.vaults:
+        lease = _lease(service, host)
+        if lease is not None:
+            _sweep(service, host, lease)
+    _forget_what_is_past(service)
+
+
+def _ask_for_what_is_due(service: Service) -> None:
+    head = service.decisions.head().value
+    if head.token and service.work.planned() != head.token:
+        request_plan(service, head, "not planned yet")
+    request_pushes(service, service.work.due(service.clock()), "due")
+
+
+def _lease(service: Service, host: str) -> Stored[VaultWork] | None:
+    """Take the vault's listing, if it is due and nobody works on it."""
+    now = service.clock()
+    stored = service.work.vault(host)
+    work = stored.value if stored else VaultWork()
+    taken = work.leased_until is not None and timedelta(0) < work.leased_until - now <= LEASE
+    due = work.due is None or work.due <= now or work.due > now + 2 * service.rhythm.vault_interval
+    if taken or not due:
+        return None
+    if stored is None:
+        _start_over(service)
+    leased = VaultWork(now, now + LEASE)
+    try:
+        return _renewed(service, host, leased, stored.etag if stored else None)
+    except Changed:
+        return None
+
+
+def _start_over(service: Service) -> None:
+    """The table of work is new or was emptied, and with it every cluster's due time: all are planned for."""
+    service.work.set_planned("")
+    head = service.decisions.head().value
+    if head.token:
+        request_plan(service, head, "no due times are kept")
+
+
+def _renewed(service: Service, host: str, work: VaultWork, etag: str | None) -> Stored[VaultWork]:
+    return Stored(work, service.work.set_vault(host, work, etag))
+
+
+def _sweep(service: Service, host: str, lease: Stored[VaultWork]) -> None:
+    """List the vault and admit what the catalogue does not know; one that fails stops no other (law 8)."""
+    now = service.clock()
+    snapshot = service.decisions.snapshot(fresh=True)
+    listing = None
+    with _quietly(f"the listing of {host} failed and proves nothing"):
+        listing = service.vaults[host].listing()
+    try:
+        for key in owed(snapshot, host, listing, now) if listing is not None else ():
+            _admit_quietly(service, key)
+            if service.clock() - (lease.value.leased_until or now) > -LEASE / 2:
+                lease = _renewed(service, host, replace(lease.value, leased_until=service.clock() + LEASE), lease.etag)
+        service.work.set_vault(host, VaultWork(now + service.rhythm.vault_interval, None), lease.etag)
+    except Changed:
+        log.warning("another worker took over the listing of %s", host)
+
+
+def owed(snapshot: Snapshot, host: str, listing: tuple[ListedSecret, ...], now: datetime) -> Iterator[SecretKey]:
+    """The secrets that must be looked at: changed, missing on either side, unsettled, or with a proof due.
+
+    Args:
+        snapshot: read before the listing.
+        host: the vault's.
+        listing: all of it; part of a listing proves nothing.
+        now: UTC.
+    """
+    listed = {SecretKey.of(host, item.name): item for item in listing}
+    for key, item in listed.items():
+        entry = snapshot.entries.get(key)
+        if entry is None or _differs(entry, item) or not entry.settled or _proof_due(entry, now):
+            yield key
+    for key, entry in snapshot.entries.items():
+        if key.vault == host and key not in listed and not entry.gone:
+            yield key
+
+
+def _differs(entry: Entry, item: ListedSecret) -> bool:
+    newest = entry.newest
+    return newest is None or (
+        (newest.updated, newest.enabled, newest.content_type, dict(newest.tags), newest.managed)
+        != (item.updated, item.enabled, item.content_type, dict(item.tags), item.managed)
+    )
+
+
+def _proof_due(entry: Entry, now: datetime) -> bool:
+    return entry.proved is not None and now - entry.proved >= PROOF_INTERVAL
+
+
+def _admit_quietly(service: Service, key: SecretKey) -> None:
+    with _quietly(f"{key} could not be looked at; it is tried again"):
+        admit(service, key)
+
+
+@contextmanager
+def _quietly(failed: str) -> Iterator[None]:
+    """Log what goes wrong within; of what nobody foresaw its type alone, as its text may quote content (law 9)."""
+    try:
+        yield
+    except TrustcastError as error:
+        log.warning("%s: %s", failed, error)
+    except Exception as error:  # noqa: BLE001  one secret or vault ends the check of no other (law 8)
+        log.error("%s: %s", failed, type(error).__name__)  # noqa: TRY400
+
+
+def _forget_what_is_past(service: Service) -> None:
+    """Losses count for 24 hours, approvals for one; dropping their rows decides nothing, so the head stays."""
+    now = service.clock()
+    if not _past(service.decisions.snapshot(), now):
+        return
+    writes = [Write(name, None, "*") for name in _past(service.decisions.snapshot(fresh=True), now)[:90]]
+    try:
+        if writes:
+            service.decisions.commit(writes, head=None)
+    except Changed:
+        log.debug("another worker forgets the same rows")
+
+
+def _past(snapshot: Snapshot, now: datetime) -> list[RowName]:
+    losses = [RowName(RowKind.LOSSES, name) for name, row in snapshot.losses.items() if now - row.at > WINDOW]
+    approvals = [RowName(RowKind.APPROVAL, name) for name, row in snapshot.approvals.items() if is_past(row, now)]
+    return losses + approvals

@@ -1,0 +1,75 @@
+"""Asking for a plan or a push: the marks that coalesce bursts, and the delays (step `request_…` of the protocol).
+
+A mark says that a message is on its way. It is set before the message is sent, by test and set, and cleared by the
+receiver before it reads anything; so a change that finds a fresh mark is read by the receiver of that message.
+Redelivered messages and admissions that found nothing new pass `regardless`: the sender before them may have died
+between the mark and the message.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sync.adapters.event_grid import PlanFleet, PushCluster
+from sync.errors import Changed
+from sync.ports.decisions import ClusterWork, PlanMark
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sync.ports.decisions import Head
+    from sync.steps.runtime import Service
+
+FRESH = timedelta(seconds=60)
+SHORTEST_DELAY = 2.0
+LONGEST_DELAY = 16.0
+LOST_MESSAGE = timedelta(minutes=2)
+"""A push whose message was lost is asked for again after this time, by its due time."""
+
+TRIES = 4
+
+
+def fresh(at: datetime | None, now: datetime) -> bool:
+    """Whether a mark is 0 to 60 s old; one from the future (a clock that was off) is not."""
+    return at is not None and timedelta(0) <= now - at <= FRESH
+
+
+def delay(head: Head, mark: PlanMark, still: timedelta) -> float:
+    """Seconds to wait before planning: none after `still` without a change, else 2, doubling to 16 in a burst."""
+    if head.before is None or head.moved is None or not timedelta(0) <= head.moved - head.before < still:
+        return 0.0
+    return min(LONGEST_DELAY, max(SHORTEST_DELAY, 2 * mark.delay))
+
+
+def request_plan(service: Service, head: Head, reason: str, *, regardless: bool = False) -> None:
+    """See to it that a plan message is on its way that will read what is stored now; `head` as just read."""
+    for _ in range(TRIES):
+        stored = service.work.plan_mark()
+        mark = stored.value if stored else PlanMark()
+        now = service.clock()
+        if fresh(mark.at, now) and not regardless:
+            return
+        wait = delay(head, mark, service.rhythm.still)
+        try:
+            service.work.set_plan_mark(PlanMark(now, wait), stored.etag if stored else None)
+        except Changed:
+            continue
+        service.queues.send_plan(PlanFleet(reason), wait)
+        return
+    service.queues.send_plan(PlanFleet(reason), SHORTEST_DELAY)
+
+
+def request_push(service: Service, cluster: str, reason: str, *, regardless: bool = False) -> None:
+    """See to it that a push message for the cluster is on its way that will read what is stored now."""
+    for _ in range(TRIES):
+        stored = service.work.cluster(cluster)
+        now = service.clock()
+        if stored and fresh(stored.value.mark, now) and not regardless:
+            return
+        try:
+            service.work.set_cluster(cluster, ClusterWork(now, now + LOST_MESSAGE), stored.etag if stored else None)
+        except Changed:
+            continue
+        break
+    service.queues.send_push(PushCluster(cluster, reason))

@@ -1,0 +1,83 @@
+"""Holding removals, for changes of secrets, registrations and the configuration alike (law 4)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sync.catalogue.entry import Entry
+from sync.desired.removals import too_much, too_wide
+from sync.desired.revocation import remembering
+from sync.errors import Changed
+from sync.ports.decisions import Losses, RowKind, RowName, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from sync.catalogue.entry import Held, Refusal
+    from sync.catalogue.secret import SecretKey
+    from sync.desired.state import Desires
+    from sync.ports.decisions import Approval, Snapshot
+    from sync.steps.runtime import Service
+
+
+CONSENT = timedelta(hours=1)
+"""How long an approval counts that was not used: what it was for may end by itself, and come again by mistake."""
+
+
+def must_wait(service: Service, after: Desires, what: Held, *, now: datetime, steered: bool, held: bool) -> bool:
+    """Whether losing these files is more than may happen without a person, or was before: time approves nothing.
+
+    Args:
+        service: for the limits.
+        after: the lists as the change would make them, with approvals and the losses of 24 hours in its snapshot.
+        what: the change and what it takes.
+        now: UTC.
+        steered: the change is one of selectors, labels or registrations.
+        held: this change waits for a person already.
+    """
+    approval = after.snapshot.approvals.get(what.digest)
+    if approval is not None and not is_past(approval, now):
+        return False
+    if held and what.losses:
+        return True
+    history = after.snapshot.losses.values()
+    return too_much(what.losses, history, after, now=now, limits=service.limits) or (
+        steered and too_wide(what.losses, after, service.limits)
+    )
+
+
+def is_past(approval: Approval, now: datetime) -> bool:
+    """Whether the approval counts no more."""
+    return now - approval.at > CONSENT
+
+
+def removal_rows(service: Service, snapshot: Snapshot, what: Held) -> tuple[Write, ...]:
+    """The rows that go with a removal: its memory for 24 hours, and its approval, which is used once."""
+    if not what.losses:
+        return ()
+    now = service.clock()
+    name = RowName(RowKind.LOSSES, f"{now:%Y%m%dT%H%M%S}|{service.token()[:8]}")
+    memory = Write(name, Losses(now, what.losses), None)
+    used = Write(RowName(RowKind.APPROVAL, what.digest), None, "*")
+    return (memory, used) if what.digest in snapshot.approvals else (memory,)
+
+
+def refusal_rows(service: Service, ended: Mapping[SecretKey, tuple[Refusal, ...]]) -> tuple[Write, ...]:
+    """The rows of other CRLs that remember what they refuse no more by themselves once a change is made."""
+    return tuple(amended(service, key, partial(remembering, ended=refusals)) for key, refusals in ended.items())
+
+
+def amended(service: Service, key: SecretKey, change: Callable[[Entry], Entry]) -> Write:
+    """The write that changes a secret's row as it is now, on its ETag.
+
+    Raises:
+        Changed: the row is gone.
+    """
+    name = RowName.secret(key)
+    stored = service.decisions.row(name)
+    if stored is None or not isinstance(stored.value, Entry):
+        raise Changed(f"the row of {key} is gone")
+    return Write(name, change(stored.value), stored.etag)

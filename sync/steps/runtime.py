@@ -1,0 +1,110 @@
+"""What the steps of the protocol work with: the ports, the clock, the settings that they obey."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from sync.desired.removals import Limits
+from sync.desired.state import Desires
+from sync.ports.decisions import Head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from sync.fleet.lists import Configuration
+    from sync.ports.decisions import Clusters, Decisions, Queues, Snapshot, Statuses, Vault, Work
+
+T = TypeVar("T")
+
+
+class Each(Protocol):
+    """Does one thing for every name, and gives what came of it, in their order."""
+
+    def __call__(self, action: Callable[[str], T], names: Iterable[str], /) -> Iterable[T]:
+        """Do it; an error of the action is raised when its result is taken."""
+        ...
+
+
+def utc_now() -> datetime:
+    """The clock of the entry points."""
+    return datetime.now(UTC)  # noqa: TID251  the one place that asks the system's clock
+
+
+def random_token() -> str:
+    """A new head's token: 128 random bits."""
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When things are due; all spans are positive.
+
+    Attributes:
+        vault_interval: between two listings of a vault.
+        verify_interval: within which every list is verified (law 10).
+        offline_first, offline_most: first and longest wait for a cluster that cannot be reached (law 12).
+        still: after this time without a change the next one is planned at once; within it, changes are gathered.
+    """
+
+    vault_interval: timedelta = timedelta(seconds=60)
+    verify_interval: timedelta = timedelta(minutes=30)
+    offline_first: timedelta = timedelta(seconds=30)
+    offline_most: timedelta = timedelta(hours=1)
+    still: timedelta = timedelta(seconds=5)
+
+    @property
+    def bound(self) -> timedelta:
+        """The stated bound of law 10: a verification that is older is stale. A message may be lost and sent again."""
+        return self.verify_interval + timedelta(minutes=3)
+
+
+@dataclass(frozen=True)
+class Service:
+    """The ports and settings of one running trustcast.
+
+    Attributes:
+        configured: VAULTS and LISTS as the environment has them now; those in force are in the decisions.
+        vaults: the watched vaults by host.
+        push_timeout: seconds that the push of one cluster may take as a whole.
+        expiry_warning: how long before its end a certificate is called expiring.
+        each: one after the other by default; the running service does several at a time.
+        clock, token: time and randomness, replaced in tests.
+    """
+
+    decisions: Decisions
+    work: Work
+    statuses: Statuses
+    queues: Queues
+    vaults: Mapping[str, Vault]
+    clusters: Clusters
+    configured: Configuration
+    limits: Limits = field(default_factory=Limits)
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    push_timeout: float = 30.0
+    expiry_warning: timedelta = timedelta(days=30)
+    each: Each = map
+    clock: Callable[[], datetime] = utc_now
+    token: Callable[[], str] = random_token
+    _desires: dict[str, Desires] = field(default_factory=dict)
+
+    def desires(self, snapshot: Snapshot) -> Desires:
+        """The desired lists of a snapshot; those of the latest head are kept, as every push asks for them."""
+        kept = self._desires.get(snapshot.head.token)
+        if kept is not None and kept.snapshot is snapshot:
+            return kept
+        new = Desires(snapshot, self.in_force(snapshot))
+        self._desires.clear()
+        self._desires[snapshot.head.token] = new
+        return new
+
+    def in_force(self, snapshot: Snapshot) -> Configuration:
+        """The configuration that decides: the stored one, or the environment's before the first was stored."""
+        return snapshot.configuration or self.configured
+
+    def next_head(self, head: Head) -> Head:
+        """The head that replaces this one."""
+        now = self.clock()
+        return Head(self.token(), now, head.moved, head.begun if head.token else now)

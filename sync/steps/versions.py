@@ -1,0 +1,91 @@
+"""The versions of a secret in the order in which they were current.
+
+Key Vault lists them in no order and tells when each was created in whole seconds.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sync.catalogue.assignment import LISTS_TAG
+from sync.catalogue.secret import VersionProperties
+from sync.errors import Changed, NotFound, Permanent
+
+if TYPE_CHECKING:
+    from sync.catalogue.entry import Candidate, Entry
+    from sync.catalogue.secret import SecretKey
+    from sync.ports.decisions import Vault
+
+
+def newest_first(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[VersionProperties, ...]:
+    """The secret's versions, newest first; none where there is no such secret.
+
+    Args:
+        vault: its vault.
+        key: the secret.
+        old: the catalogue's row; it remembers an order that the vault tells no more.
+
+    Raises:
+        TrustcastError: the vault failed, or what it tells decides nothing.
+    """
+    return _in_known_order(_newest_known(vault, key, old), old)
+
+
+def _newest_known(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[VersionProperties, ...]:
+    """The versions by `created`, the current one first.
+
+    `created` has whole seconds: where the newest tie, a read by name tells which is current; if it is refused, one that
+    is disabled is.
+    """
+    found = vault.versions(key.name)
+    if not found.complete:
+        return _known_by_name(vault, key, old)
+    versions = found.items
+    tied = [v for v in versions if v.created == versions[0].created]
+    tagged = any(LISTS_TAG in v.tags for v in versions)
+    if len(tied) <= 1 or not tagged or not any(v.enabled for v in tied) or versions[0].managed:
+        return versions
+    try:
+        current = vault.read(key.name, None).properties
+    except NotFound:
+        return versions
+    except Changed:
+        if all(v.enabled for v in tied):
+            raise
+        return (*sorted(tied, key=lambda v: v.enabled), *versions[len(tied) :])
+    return (current, *(v for v in versions if v.version != current.version))
+
+
+def _known_by_name(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[VersionProperties, ...]:
+    """The current version and those that the catalogue holds, of a secret with more than can be looked through.
+
+    Part of its versions, which come in no order, says nothing of the others. What is not told by the current one alone
+    changes nothing.
+
+    Raises:
+        Permanent: the current version is disabled or bears no assignment.
+    """
+    listed = next((s for s in vault.listing() if s.name.casefold() == key.name), None)
+    if listed is None or listed.managed or LISTS_TAG not in listed.tags or not listed.enabled:
+        raise Permanent(
+            f"{key} has too many versions to look through, and its newest is disabled or without {LISTS_TAG}: nothing "
+            "is changed; tag it, or use a secret with a new name"
+        )
+    current = vault.read(key.name, None).properties
+    held = (_properties(current.name, c) for c in (old.candidates if old else ()) if c.version != current.version)
+    return (current, *held)
+
+
+def _properties(name: str, known: Candidate) -> VersionProperties:
+    """A version of the catalogue as it was when it was read."""
+    return VersionProperties(
+        name, known.version, known.created, known.created, known.enabled, None, MappingProxyType({}), managed=False
+    )
+
+
+def _in_known_order(versions: tuple[VersionProperties, ...], old: Entry | None) -> tuple[VersionProperties, ...]:
+    """Behind the newest, versions of one second in the order that was found while one of them was the newest."""
+    known = {version: at for at, version in enumerate(old.known)} if old else {}
+    older = sorted(versions[1:], key=lambda v: (-v.created.timestamp(), known.get(v.version, -1)))
+    return (*versions[:1], *older)
