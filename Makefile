@@ -53,7 +53,7 @@ interleavings: setup  ## law 7 beside crashes and sweeps: the real steps in ever
 	@$(BIN)/python -m tests.interleaving --all
 
 kube: setup  ## build etcd, kube-apiserver and kubectl from pinned Go modules (once)
-	@$(BIN)/python -m local.realkube build
+	@$(BIN)/python -m local.apiserver.server build
 
 # Both workers are tried: Microsoft's own (3.13) and the SDK's converters (3.11), where the interpreter is found.
 OTHER := $(if $(filter 3.11,$(VERSION)),3.13,3.11)
@@ -64,7 +64,7 @@ other: setup
 	    exec $(MAKE) --no-print-directory setup PYTHON=$$p; fi; done; echo "no Python $(OTHER) was found" >&2
 
 e2e: setup other  ## the same against real servers: kube-apiserver, the Azure CLI; both workers
-	@programs=$$($(BIN)/python -m local.realkube build) && KUBEBUILDER_ASSETS="$$programs" $(BIN)/python -m pytest tests/e2e
+	@programs=$$($(BIN)/python -m local.apiserver.server build) && KUBEBUILDER_ASSETS="$$programs" $(BIN)/python -m pytest tests/e2e
 
 bench: setup  ## figures beside their floors, into docs/benchmarks.md
 	@$(BIN)/python -m benchmarks

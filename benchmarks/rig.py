@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from benchmarks.world import World
-from local.azurite import Azurite
+from local.storage import Azurite
 from sync.adapters.event_grid import encode
 from sync.bootstrap import connect
 from sync.fleet.clusters import Access, AccessKind, Registration

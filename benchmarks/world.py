@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from local.identity import Identity
-from local.keyvault import Vault
-from local.kubernetes import Fleet, kubeconfig
-from local.serving import Server
-from local.tls import Authority
+from local.keyvault.server import Vault
+from local.kubernetes.server import Fleet, kubeconfig
+from local.support.serving import Server
+from local.support.tls import Authority
 from sync.fleet.kubeconfig import parse
 
 if TYPE_CHECKING:

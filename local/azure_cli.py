@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from local.cache import cached
+from local.support.cache import cached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

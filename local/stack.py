@@ -20,24 +20,24 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from local.azure_cli import AzureCli, resource_manager
-from local.azurite import Azurite
-from local.children import Child
-from local.eventgrid import EventGrid
-from local.eventgrid_events import Subscription
+from local.clusters import NAMESPACE, Plant, StandIn
+from local.eventgrid.events import Subscription
+from local.eventgrid.server import EventGrid
 from local.identity import Identity
-from local.keyvault import Vault
-from local.kubernetes import Fleet
-from local.kubernetes_cluster import least_privilege
-from local.plants import NAMESPACE, Plant, StandIn
-from local.ports import free_ports
-from local.serving import Server
-from local.tls import Authority
+from local.keyvault.server import Vault
+from local.kubernetes.cluster import least_privilege
+from local.kubernetes.server import Fleet
+from local.storage import Azurite
+from local.support.children import Child
+from local.support.ports import free_ports
+from local.support.serving import Server
+from local.support.tls import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-    from local.eventgrid_events import Delivery
+    from local.eventgrid.events import Delivery
 
 ROOT = Path(__file__).resolve().parent.parent
 EVENT_KEY = "local-event-grid-key"
@@ -145,7 +145,7 @@ class Stack:
         keys = {"HOST_SYSTEM_KEY": EVENT_KEY, "HOST_MASTER_KEY": MASTER_KEY, "PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
             self._host = Child(
-                [self._python, "-m", "local.host", "--app", str(ROOT), "--port", port],
+                [self._python, "-m", "local.functions.host", "--app", str(ROOT), "--port", port],
                 output=log,
                 environment={**os.environ, **self.environment, **keys},
                 folder=ROOT,

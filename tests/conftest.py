@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from local.identity import Identity
-from local.kubernetes import Fleet
-from local.tls import Authority
+from local.kubernetes.server import Fleet
+from local.support.tls import Authority
 
 settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fixed")

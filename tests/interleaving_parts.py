@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from local.kubernetes_cluster import Cluster
+from local.kubernetes.cluster import Cluster
 from sync.adapters.event_grid import PlanFleet, PushCluster, encode
 from sync.adapters.storage.decisions import HEAD, TableDecisions
 from sync.errors import TrustcastError

@@ -16,10 +16,10 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from local.keyvault_secrets import Properties, Secrets, Version, _check_name
-from local.keyvault_secrets import Refused as RefusedByVault
-from local.kubernetes_cluster import Cluster
-from local.kubernetes_status import Refused as RefusedByCluster
+from local.keyvault.secrets import Properties, Secrets, Version, _check_name
+from local.keyvault.secrets import Refused as RefusedByVault
+from local.kubernetes.cluster import Cluster
+from local.kubernetes.status import Refused as RefusedByCluster
 from sync.adapters.event_grid import PlanFleet, PushCluster, encode
 from sync.adapters.keyvault.vault import Disabled, Versions
 from sync.adapters.kubernetes.wire import Asked, observed, proves_absence, refusal

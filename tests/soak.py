@@ -21,10 +21,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from local.eventgrid_events import Treatment
-from local.keyvault_faults import Fault as VaultFault
-from local.keyvault_secrets import Properties
-from local.kubernetes_faults import Fault, Kind
+from local.eventgrid.events import Treatment
+from local.keyvault.faults import Fault as VaultFault
+from local.keyvault.secrets import Properties
+from local.kubernetes.faults import Fault, Kind
 from local.stack import RESPONSIVE, Stack
 from sync.bootstrap import connect
 from sync.commands.clusters import Wish, enrol
@@ -40,7 +40,7 @@ from tests.soak_model import SELECTORS, Model, Secret, Version
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.plants import StandIn
+    from local.clusters import StandIn
     from sync.steps.runtime import Service
 
 OBJECTS = {"trust": "aio-opc-ua-broker-trust-list", "issuer": "aio-opc-ua-broker-issuer-list"}

@@ -5,7 +5,7 @@ from azure.core.exceptions import ResourceExistsError, ServiceRequestError
 from azure.data.tables import TableClient
 from azure.storage.queue import QueueClient
 
-from local.azurite import Azurite
+from local.storage import Azurite
 from tests.owners import left_behind
 
 
@@ -61,4 +61,4 @@ def test_what_keeps_it_from_starting_is_told(tmp_path):
 
 
 def test_it_ends_with_the_process_that_started_it_even_one_that_is_killed():
-    assert left_behind("from local.azurite import Azurite; a = Azurite().start()") == []
+    assert left_behind("from local.storage import Azurite; a = Azurite().start()") == []

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local import children
-from local.children import Child
+from local.support import children
+from local.support.children import Child
 from tests.owners import left_behind
 
 GENTLE = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit()); print('ready', flush=True); signal.pause()"
@@ -17,7 +17,7 @@ STUBBORN = (
 )
 TWO = f"""
 import signal, subprocess, sys
-from local.children import Child
+from local.support.children import Child
 children = [Child([sys.executable, "-c", {STUBBORN!r}], output=subprocess.PIPE) for _ in range(2)]
 for child in children:
     child.output.readline()

@@ -11,12 +11,12 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.eventgrid import EventGrid, HandshakeFailed
-from local.eventgrid_events import SecretEvent, Subscription, Treatment
+from local.eventgrid.events import SecretEvent, Subscription, Treatment
+from local.eventgrid.server import EventGrid, HandshakeFailed
 from local.identity import Identity
-from local.keyvault import Vault
-from local.serving import Server
-from local.tls import Authority
+from local.keyvault.server import Vault
+from local.support.serving import Server
+from local.support.tls import Authority
 
 
 class Endpoint:

@@ -11,8 +11,8 @@ from threading import Event
 import httpx
 import pytest
 
-from local.eventgrid_events import SecretEvent, Subscription, Treatment
-from local.keyvault_faults import Fault
+from local.eventgrid.events import SecretEvent, Subscription, Treatment
+from local.keyvault.faults import Fault
 from local.stack import EVENT_KEY, Stack
 from tests import certs
 

@@ -15,12 +15,12 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient
 
-from local.azurite import Azurite
-from local.host import Host
-from local.host_queue import next_wait
-from local.host_settings import Keys
-from local.host_storage import StorageQueue
-from local.worker import AppError, load_worker
+from local.functions.host import Host
+from local.functions.queue_client import StorageQueue
+from local.functions.queue_listener import next_wait
+from local.functions.settings import Keys
+from local.functions.worker_api import AppError, load_worker
+from local.storage import Azurite
 
 SAMPLE = Path(__file__).parent / "apps" / "sample"
 KEYS = Keys(master="the-master", system="the-system", function="the-function")

@@ -18,8 +18,8 @@ import httpx
 import pytest
 from azure.storage.queue import QueueClient
 
-from local.azurite import Azurite
-from local.children import Child
+from local.storage import Azurite
+from local.support.children import Child
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "tests" / "apps" / "sample"
@@ -51,7 +51,7 @@ class Running:
     def __init__(self, settings, python=sys.executable, lease=600):
         reading, writing = os.pipe()
         self.process = Child(
-            [python, "-m", "local.host", "--app", SAMPLE, "--port", "0", "--lease", str(lease)],
+            [python, "-m", "local.functions.host", "--app", SAMPLE, "--port", "0", "--lease", str(lease)],
             output=subprocess.PIPE,
             errors=subprocess.PIPE,
             environment=os.environ | settings | {"SAMPLE_OUTPUT": str(writing)},

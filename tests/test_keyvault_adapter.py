@@ -12,8 +12,8 @@ from azure.core.rest import HttpRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.keyvault import Vault
-from local.keyvault_faults import Fault
+from local.keyvault.faults import Fault
+from local.keyvault.server import Vault
 from sync.adapters.keyvault.limits import BoundedCalls, ReadBudget
 from sync.adapters.keyvault.vault import Disabled, KeyVault
 from sync.errors import (

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.identity import Identity
-from local.keyvault import Vault
-from local.keyvault_faults import Fault
-from local.keyvault_pages import Cursor, page_of
-from local.serving import Server
-from local.tls import Authority
+from local.keyvault.faults import Fault
+from local.keyvault.pages import Cursor, page_of
+from local.keyvault.server import Vault
+from local.support.serving import Server
+from local.support.tls import Authority
 from tests.contract.vaults import IssuedCredential
 
 

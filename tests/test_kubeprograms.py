@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 
 def build(cache, **variables):
     settings = os.environ | {"TRUSTCAST_CACHE": str(cache), "KUBEBUILDER_ASSETS": "", **variables}
-    command = [sys.executable, "-m", "local.realkube", "build"]
+    command = [sys.executable, "-m", "local.apiserver.server", "build"]
     return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
 
 

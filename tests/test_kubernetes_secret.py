@@ -11,9 +11,9 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from local.kubernetes_faults import Fault, Kind
-from local.serving import Server
-from local.tls import Authority
+from local.kubernetes.faults import Fault, Kind
+from local.support.serving import Server
+from local.support.tls import Authority
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.adapters.kubernetes.wire import Denied
 from sync.deadline import Deadline

@@ -10,9 +10,9 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from local.kubernetes import kubeconfig
-from local.kubernetes_cluster import AIO_LISTS, AIO_NAMESPACE, Cluster, least_privilege
-from local.kubernetes_faults import Fault, Kind
+from local.kubernetes.cluster import AIO_LISTS, AIO_NAMESPACE, Cluster, least_privilege
+from local.kubernetes.faults import Fault, Kind
+from local.kubernetes.server import kubeconfig
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.adapters.kubernetes.wire import Denied
 from sync.deadline import Deadline

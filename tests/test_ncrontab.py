@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.host_timer import next_due
-from local.ncrontab import Schedule
+from local.functions.ncrontab import Schedule
+from local.functions.timer import next_due
 
 NOW = datetime(2026, 11, 23, 20, 4, 38, 500, tzinfo=UTC)  # a Monday
 

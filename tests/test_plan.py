@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.kubernetes_cluster import Cluster
+from local.kubernetes.cluster import Cluster
 from sync.desired.state import OBJECT_LIMIT, Desired, Proof, WantedFile, digest_of
 from sync.reconcile.observed import MISSING, Observed
 from sync.reconcile.plan import Verb, make_plan

@@ -2,7 +2,7 @@
 
 import socket
 
-from local.ports import AFTER, FIRST, free_ports
+from local.support.ports import AFTER, FIRST, free_ports
 
 
 def test_ports_differ_are_free_and_are_never_given_to_outgoing_connections():
@@ -17,6 +17,6 @@ def test_ports_differ_are_free_and_are_never_given_to_outgoing_connections():
 def test_a_port_that_somebody_listens_on_is_passed_over(monkeypatch):
     taken, free = sorted(free_ports(2))
     offered = iter([taken - FIRST, free - FIRST])
-    monkeypatch.setattr("local.ports.secrets.randbelow", lambda _: next(offered))
+    monkeypatch.setattr("local.support.ports.secrets.randbelow", lambda _: next(offered))
     with socket.create_server(("127.0.0.1", taken)):
         assert free_ports(1) == [free]

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 
-from local.keyvault_secrets import Properties
+from local.keyvault.secrets import Properties
 from sync.catalogue.entry import StoredItem
 from sync.catalogue.secret import SecretKey
 from sync.certificates.items import Kind

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local.worker import AppError, HttpCall, TriggerData, load_worker
-from local.worker_converters import ConverterWorker
+from local.functions.worker_api import AppError, HttpCall, TriggerData, load_worker
+from local.functions.worker_converters import ConverterWorker
 
 SAMPLE = Path(__file__).parent / "apps" / "sample"
 QUEUE = {

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
-from local.kubernetes import Fleet
-from local.kubernetes_cluster import Cluster
+from local.kubernetes.cluster import Cluster
+from local.kubernetes.server import Fleet
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.deadline import Deadline
 from sync.fleet.kubeconfig import Endpoint
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from local.tls import Authority
+    from local.support.tls import Authority
     from sync.ports.decisions import Target
 
 NAMESPACE = "trustcast-contract"

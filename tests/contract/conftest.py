@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.azurite import Azurite
+from local.storage import Azurite
 from tests.contract.stores import OPENERS, in_azurite, in_memory
 
 

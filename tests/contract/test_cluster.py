@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local.tls import Authority
+from local.support.tls import Authority
 from sync.errors import Changed, Invalid, NotFound
 from sync.reconcile.observed import MISSING
 from tests.contract.clusters import NAMESPACE, OPENERS, encoded

@@ -4,7 +4,7 @@ from datetime import UTC
 
 import pytest
 
-from local.tls import Authority
+from local.support.tls import Authority
 from sync.errors import Changed, Invalid, NotFound
 from tests.contract.vaults import OPENERS
 

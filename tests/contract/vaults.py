@@ -23,7 +23,7 @@ from azure.identity import DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 
 from local.identity import Identity
-from local.keyvault import Vault as StandIn
+from local.keyvault.server import Vault as StandIn
 from sync.adapters.keyvault.vault import KeyVault
 from tests.memory import MemoryVault
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from azure.core.credentials import TokenCredential
 
-    from local.tls import Authority
+    from local.support.tls import Authority
     from sync.ports.decisions import Vault
 
 ENVIRONMENT = "TRUSTCAST_TEST_VAULT_"

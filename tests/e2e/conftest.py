@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.kubeprograms import programs_folder
-from local.realkube import RealCluster
+from local.apiserver.programs import programs_folder
+from local.apiserver.server import RealCluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,9 @@ import pytest
 
 from local.azure_cli import AzureCli, CliError, installed, resource_manager
 from local.identity import Identity
-from local.keyvault import Vault
-from local.serving import Server
-from local.tls import Authority
+from local.keyvault.server import Vault
+from local.support.serving import Server
+from local.support.tls import Authority
 from sync.certificates.decoding import decode
 from tests import certs
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from local.keyvault_secrets import Version
+    from local.keyvault.secrets import Version
 
 DER, PEM, CRL = "application/pkix-cert", "application/x-pem-file", "application/pkix-crl"
 CERTIFICATE = certs.server()

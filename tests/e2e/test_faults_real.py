@@ -24,7 +24,7 @@ from tests.service import TRUST, Fleet, registration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.realkube import RealCluster
+    from local.apiserver.server import RealCluster
     from sync.fleet.kubeconfig import Endpoint
 
 EVERYWHERE = {"trustcast-lists": "trust", "trustcast-clusters": "*"}

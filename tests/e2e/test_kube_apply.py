@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from local.realkube import RealCluster
+    from local.apiserver.server import RealCluster
     from sync.adapters.kubernetes.secrets import SecretsWithin
 
 NAMESPACE = "apply"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.tls import Authority
+from local.support.tls import Authority
 from tests.contract.clusters import ENVIRONMENT, ClusterUnderTest, open_real
 from tests.contract.test_cluster import *  # noqa: F403  pytest collects what is imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.realkube import RealCluster
+    from local.apiserver.server import RealCluster
 
 
 @pytest.fixture(scope="module")  # type: ignore[no-redef]

@@ -20,13 +20,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.kubernetes import Fleet
-from local.tls import Authority
+from local.kubernetes.server import Fleet
+from local.support.tls import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from local.realkube import RealCluster
+    from local.apiserver.server import RealCluster
 
 NAMESPACE = "differential"
 STRANGER = "00000000-0000-0000-0000-00000000beef"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from local.realkube import RealCluster
+    from local.apiserver.server import RealCluster
     from sync.adapters.kubernetes.secrets import SecretsWithin
 
 MANIFESTS = Path(__file__).parents[2] / "infra" / "kubernetes"

@@ -12,7 +12,7 @@ from tests.owners import left_behind
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from local.realkube import RealCluster
+    from local.apiserver.server import RealCluster
 
 
 def test_two_clusters_share_neither_data_nor_authority_nor_tokens(
@@ -63,7 +63,7 @@ def test_a_frozen_api_server_answers_nothing(real_cluster: RealCluster) -> None:
 def test_its_programs_end_with_an_owner_that_is_killed(kube_programs: Path, tmp_path: Path) -> None:
     program = f"""
 from pathlib import Path
-from local.realkube import RealCluster
+from local.apiserver.server import RealCluster
 cluster = RealCluster.start(Path({str(tmp_path)!r}), Path({str(kube_programs)!r}))
 cluster.__enter__()
 """

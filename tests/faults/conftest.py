@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.keyvault import Vault
+from local.keyvault.server import Vault
 from tests.certs import NOW
 from tests.faults.world import Site, world_of
 from tests.service import Clock
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.identity import Identity
-    from local.kubernetes import Fleet
-    from local.tls import Authority
+    from local.kubernetes.server import Fleet
+    from local.support.tls import Authority
     from tests.faults.world import World
 
 _numbers = itertools.count()

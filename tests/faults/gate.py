@@ -11,8 +11,8 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
-from local.running import Running
-from local.serving import Server
+from local.support.running import Running
+from local.support.serving import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.kubernetes_faults import Fault, Kind
+from local.kubernetes.faults import Fault, Kind
 from sync.reconcile.status import State
 from tests.faults.world import EVERYWHERE, PATIENT, certificate
 from tests.service import TRUST

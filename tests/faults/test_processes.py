@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.storage.queue import QueueServiceClient
 
-from local.azurite import Azurite
-from local.children import Child
 from local.stack import RESPONSIVE, ROOT, Stack
+from local.storage import Azurite
+from local.support.children import Child
 from sync.bootstrap import connect
 from sync.commands.clusters import Wish, enrol
 from sync.reconcile.status import State
@@ -173,7 +173,7 @@ def test_two_hosts_on_the_same_queues(running: Processes, tmp_path: Path) -> Non
     """Two hosts share the queues while versions come in a burst → every list ends with the newest, nothing failed."""
     with (tmp_path / "second.log").open("wb") as log:
         second = Child(
-            [sys.executable, "-m", "local.host", "--app", str(ROOT), "--port", "0"],
+            [sys.executable, "-m", "local.functions.host", "--app", str(ROOT), "--port", "0"],
             output=subprocess.PIPE,
             errors=log,
             environment={**os.environ, **running.stack.environment, "PYTHONUNBUFFERED": "1"},

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from local.kubernetes import kubeconfig
-from local.kubernetes_faults import Fault, Kind
+from local.kubernetes.faults import Fault, Kind
+from local.kubernetes.server import kubeconfig
 from sync.adapters.kubernetes.connections import ClusterAccess
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.fleet.kubeconfig import parse
@@ -20,8 +20,8 @@ from tests.memory import MemoryVault
 from tests.service import TRUST, Fleet, registration
 
 if TYPE_CHECKING:
-    from local.kubernetes import Fleet as KubernetesStandIn
-    from local.kubernetes_cluster import Cluster
+    from local.kubernetes.cluster import Cluster
+    from local.kubernetes.server import Fleet as KubernetesStandIn
     from sync.fleet.kubeconfig import Endpoint
     from sync.steps.runtime import Service
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.keyvault_faults import Fault
+from local.keyvault.faults import Fault
 from sync.catalogue.secret import SecretKey
 from sync.errors import Temporary
 from sync.findings import Code
@@ -20,7 +20,7 @@ from tests.faults.world import EVERYWHERE, certificate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.keyvault_faults import Kind
+    from local.keyvault.faults import Kind
     from sync.catalogue.entry import Entry
     from sync.ports.decisions import Vault
     from tests.faults.world import World

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from local.kubernetes import kubeconfig
+from local.kubernetes.server import kubeconfig
 from sync.adapters.keyvault.vault import KeyVault
 from sync.adapters.kubernetes.connections import ClusterAccess
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from local.identity import Identity
-    from local.keyvault import Vault as VaultStandIn
-    from local.kubernetes import Fleet as KubernetesStandIn
-    from local.kubernetes_cluster import Cluster
-    from local.tls import Authority
+    from local.keyvault.server import Vault as VaultStandIn
+    from local.kubernetes.cluster import Cluster
+    from local.kubernetes.server import Fleet as KubernetesStandIn
+    from local.support.tls import Authority
     from sync.reconcile.status import ListStatus
     from tests.service import Clock
 

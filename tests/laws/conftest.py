@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.tls import Authority
+from local.support.tls import Authority
 from tests.laws.http_fleet import stands
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from starlette.responses import Response
 
-from local.serving import Server
 from local.stack import Stack
+from local.support.serving import Server
 from tests.laws.planted import ANSWERS, ELSEWHERE, TOKENS
 
 TRUST = "aio-opc-ua-broker-trust-list"

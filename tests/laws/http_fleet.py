@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from local.identity import Identity
-from local.keyvault import Vault
-from local.keyvault_secrets import Secrets
-from local.kubernetes import Fleet as Clusters
-from local.kubernetes_cluster import Cluster, kubeconfig, least_privilege
+from local.keyvault.secrets import Secrets
+from local.keyvault.server import Vault
+from local.kubernetes.cluster import Cluster, kubeconfig, least_privilege
+from local.kubernetes.server import Fleet as Clusters
 from sync.adapters.keyvault.vault import KeyVault
 from sync.adapters.kubernetes.connections import ClusterAccess
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
@@ -25,7 +25,7 @@ from tests.service import Fleet, event
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.tls import Authority
+    from local.support.tls import Authority
     from sync.fleet.lists import ListDefinition
     from sync.reconcile.status import ListStatus
 

@@ -23,8 +23,8 @@ import pytest
 from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueServiceClient
 
-from local.keyvault_faults import Fault
-from local.plants import NAMESPACE
+from local.clusters import NAMESPACE
+from local.keyvault.faults import Fault
 from local.stack import EVENT_KEY
 from sync import bootstrap
 from sync.catalogue.secret import SecretValue

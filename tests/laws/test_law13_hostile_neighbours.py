@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 from starlette.responses import PlainTextResponse
 
-from local.keyvault_faults import Fault as VaultFault
-from local.kubernetes_cluster import kubeconfig
-from local.kubernetes_faults import Fault, Kind
-from local.serving import Server
+from local.keyvault.faults import Fault as VaultFault
+from local.kubernetes.cluster import kubeconfig
+from local.kubernetes.faults import Fault, Kind
+from local.support.serving import Server
 from sync.commands.clusters import Wish, enrol
 from sync.errors import Permanent
 from sync.reconcile.status import State

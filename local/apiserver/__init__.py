@@ -1,0 +1,1 @@
+"""Real kube-apiservers, built once from pinned Go modules."""

@@ -1,0 +1,317 @@
+"""The steps of the demo, in order. Each acts as a person would, then waits until the clusters show what should be."""
+
+from __future__ import annotations
+
+import base64
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import certifi
+from azure.identity import DefaultAzureCredential
+from azure.keyvault.secrets import SecretClient
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from sync.bootstrap import connect
+from sync.catalogue.secret import SecretKey
+from sync.commands.steering import held_removals
+from sync.findings import Code
+from sync.reconcile.status import State
+from sync.reports.secrets import SecretVerdict, Standing, secret_verdict
+from sync.settings import settings
+from tests.certs import Built, ca, crl, server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from local.clusters import Plant
+    from local.stack import Stack
+    from sync.findings import Finding
+
+TRUST = "aio-opc-ua-broker-trust-list"
+ISSUER = "aio-opc-ua-broker-issuer-list"
+CERTIFICATE = "application/pkix-cert"
+PEM = "application/x-pem-file"
+SAMPLES = 10
+PATIENCE = 20.0
+"""Seconds until a step is said to have failed."""
+
+
+class Failed(Exception):
+    """A step did not hold; the message says what was missing."""
+
+
+class Scene:
+    """What the steps act on."""
+
+    def __init__(self, stack: Stack, say: Callable[[str], None]) -> None:
+        self.stack = stack
+        self.say = say
+        self.service = connect(settings())
+        self.client = SecretClient(stack.vault.url, DefaultAzureCredential())
+        self.plants: tuple[Plant, ...] = tuple(stack.plants.values())
+        self.latencies: dict[str, list[float]] = {name: [] for name in stack.plants}
+        self.now = datetime.now(UTC)  # noqa: TID251  an entry point
+        self.authority = ca(name="Plant Root CA", not_before=self.yesterday, not_after=self.next_year)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
+
+    @property
+    def yesterday(self) -> datetime:
+        """When the demo's certificates begin to be valid."""
+        return self.now - timedelta(days=1)
+
+    @property
+    def next_year(self) -> datetime:
+        """When they end."""
+        return self.now + timedelta(days=365)
+
+    def server(self, name: str) -> Built:
+        """An OPC UA server's certificate with its ApplicationUri."""
+        uri = f"urn:{name}.example:opcua"
+        return server(name=name, application_uri=uri, not_before=self.yesterday, not_after=self.next_year)
+
+    def put(self, name: str, value: str, kind: str, encoding: str, lists: str = "", clusters: str = "*") -> None:
+        """Set a secret, as `az keyvault secret set --encoding` does; without lists it bears no tag of ours."""
+        tags = {"file-encoding": encoding}
+        tags |= {"trustcast-lists": lists, "trustcast-clusters": clusters} if lists else {}
+        self.client.set_secret(name, value, content_type=kind, tags=tags)
+
+    def until(self, what: str, holds: Callable[[], bool]) -> None:
+        """Wait until it holds.
+
+        Raises:
+            Failed: it does not within the time.
+        """
+        end = time.monotonic() + PATIENCE
+        while not holds():
+            if time.monotonic() > end:
+                raise Failed(f"not within {PATIENCE:.0f} s: {what}")
+            time.sleep(0.02)
+
+    def still(self) -> None:
+        """Let the stack come to rest, so that the next change is one on an idle stack."""
+        time.sleep(1.1)
+
+    def verdict(self, name: str) -> SecretVerdict:
+        """What the catalogue says of a secret, as `trustcast secrets` shows it."""
+        key = SecretKey.of(next(iter(self.service.vaults)), name)
+        snapshot = self.service.decisions.snapshot(fresh=True)
+        if key not in snapshot.entries:
+            return SecretVerdict(Standing.WAITS, ())
+        desires, now = self.service.desires(snapshot), self.service.clock()
+        return secret_verdict(snapshot.entries[key], desires, now=now, expiry_warning=self.service.expiry_warning)
+
+    def until_said(self, name: str, code: Code) -> str:
+        """Wait until the catalogue names a finding; its sentence."""
+        found: list[Finding] = []
+
+        def said() -> bool:
+            found[:] = [finding for finding in self.verdict(name).findings if finding.code is code]
+            return bool(found)
+
+        self.until(f"{name} is found to be {code}", said)
+        return f"{name}: {code.value}: {found[0].sentence()}"
+
+    def state(self, cluster: str, list_name: str) -> State | None:
+        """A list's state, as `trustcast status` shows it."""
+        stored = self.service.statuses.get(cluster, list_name)
+        return stored.value.state if stored else None
+
+
+def register(scene: Scene) -> list[str]:
+    """Clusters are registered: hamburg and lyon (env=prod), lab (env=test)."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(scene.stack.enrol, scene.stack.plants))
+    return [f"{len(scene.plants)} clusters, each with host and CA pinned"]
+
+
+def fill(scene: Scene) -> list[str]:
+    """Certificates are set: public root CAs as issuers, servers as trusted, in four encodings, and a CRL."""
+    roots = _public_roots(4)
+    pem, der = scene.server("press-1"), scene.server("oven-2")
+    scene.put("root-a-crt", _pem(roots[0]), PEM, "utf-8", "issuer")
+    scene.put("root-b-crt", _pem(roots[1]).encode().hex(), PEM, "hex", "issuer")
+    scene.put("root-c-der", _der(roots[2]).hex(), CERTIFICATE, "hex", "issuer")
+    scene.put("root-d-der", base64.encodebytes(_der(roots[3])).decode(), CERTIFICATE, "base64", "issuer")
+    scene.put("plant-root-der", scene.authority.der.hex(), CERTIFICATE, "hex", "issuer")
+    revoked = crl(
+        scene.authority, number=7, this_update=scene.now - timedelta(hours=1), next_update=scene.now + timedelta(30)
+    )
+    scene.put("plant-root-crl", revoked.der.hex(), "application/pkix-crl", "hex", "issuer")
+    scene.put("press-1-crt", pem.pem, PEM, "utf-8", "trust", "env=prod")
+    scene.put("oven-2-der", der.der.hex(), CERTIFICATE, "hex", "trust", "env in (prod, test)")
+    issuers = {"root-a.crt", "root-b.crt", "root-c.der", "root-d.der", "plant-root.der", "plant-root.crl"}
+    for plant in scene.plants:
+        scene.until(f"{plant.name} has {issuers}", lambda p=plant: set(p.files(ISSUER)) == issuers)  # type: ignore[misc]
+        trusted = {"oven-2.der"} | ({"press-1.crt"} if plant.name != "lab" else set())
+        scene.until(f"{plant.name} trusts {trusted}", lambda p=plant, t=trusted: set(p.files(TRUST)) == t)  # type: ignore[misc]
+    return [f"{plant.name}: trust {sorted(plant.files(TRUST))}" for plant in scene.plants] + [
+        f"issuer {sorted(issuers)}"
+    ]
+
+
+def latency(scene: Scene) -> list[str]:
+    """Ten times, on the idle stack: a secret is set, and is on every cluster."""
+    for number in range(SAMPLES):
+        scene.still()
+        wanted = scene.server(f"robot-{number}").der
+        name = "robot-der"
+        began = time.monotonic()
+        scene.put(name, wanted.hex(), CERTIFICATE, "hex", "trust")
+        waiting = set(scene.plants)
+        while waiting:
+            for plant in tuple(waiting):
+                if plant.files(TRUST).get("robot.der") == wanted:
+                    scene.latencies[plant.name].append((time.monotonic() - began) * 1000)
+                    waiting.discard(plant)
+            if time.monotonic() - began > PATIENCE:
+                raise Failed(f"robot-der did not reach {[p.name for p in waiting]}")
+            time.sleep(0.005)
+    return [f"{name}: {', '.join(f'{v:.0f}' for v in values)} ms" for name, values in scene.latencies.items()]
+
+
+def invalid(scene: Scene) -> list[str]:
+    """A version that has expired is rejected with its reason; the last good one stays."""
+    good = scene.plants[0].files(TRUST)["press-1.crt"]
+    expired = server(
+        name="press-1",
+        application_uri="urn:press-1.example:opcua",
+        not_before=scene.now - timedelta(days=400),
+        not_after=scene.now - timedelta(days=30),
+    )
+    scene.put("press-1-crt", expired.pem, PEM, "utf-8", "trust", "env=prod")
+    sentence = scene.until_said("press-1-crt", Code.EXPIRED)
+    _same(scene, "press-1.crt", good)
+    return [sentence, f"standing: {scene.verdict('press-1-crt').standing.value}"]
+
+
+def private(scene: Scene) -> list[str]:
+    """A secret with a private key is refused, and nothing of it is kept."""
+    good = scene.plants[0].files(TRUST)["oven-2.der"]
+    new = scene.server("oven-2")
+    scene.put("oven-2-der", new.pem + new.key_pem, PEM, "utf-8", "trust", "env in (prod, test)")
+    sentence = scene.until_said("oven-2-der", Code.PRIVATE_KEY)
+    _same(scene, "oven-2.der", good)
+    return [sentence]
+
+
+def untagged(scene: Scene) -> list[str]:
+    """A new version without tags keeps its lists."""
+    new = scene.server("oven-2")
+    scene.put("oven-2-der", new.der.hex(), CERTIFICATE, "hex")
+    for plant in scene.plants:
+        scene.until(f"{plant.name} has the new oven-2.der", lambda p=plant: p.files(TRUST).get("oven-2.der") == new.der)  # type: ignore[misc]
+    return [scene.until_said("oven-2-der", Code.TAGS_DROPPED)]
+
+
+def repair(scene: Scene) -> list[str]:
+    """A change by hand is found and repaired; another writer's file is left alone."""
+    plant = scene.plants[0]
+    good = plant.files(TRUST)["press-1.crt"]
+    plant.edit(TRUST, {"press-1.crt": b"edited by hand", "by-hand.der": b"somebody else's"})
+    scene.say(f"somebody edits press-1.crt on {plant.name} and adds by-hand.der")
+    scene.until(f"{plant.name} has its press-1.crt back", lambda: plant.files(TRUST)["press-1.crt"] == good)
+    if plant.files(TRUST).get("by-hand.der") != b"somebody else's":
+        raise Failed("a file that is not ours was touched")
+    return ["press-1.crt is as it should be; by-hand.der is listed as unmanaged"]
+
+
+def offline(scene: Scene) -> list[str]:
+    """A cluster that is offline holds nobody up, and catches up by itself."""
+    away = scene.plants[1]
+    away.cut_off()
+    scene.say(f"the link to {away.name} goes down")
+    new = scene.server("conveyor-3").der
+    scene.put("conveyor-3-der", new.hex(), CERTIFICATE, "hex", "trust")
+    for plant in scene.plants:
+        if plant is not away:
+            scene.until(f"{plant.name} has it", lambda p=plant: p.files(TRUST).get("conveyor-3.der") == new)  # type: ignore[misc]
+    scene.until(f"{away.name} is offline", lambda: scene.state(away.name, "trust") is State.OFFLINE)
+    away.reconnect()
+    scene.say(f"the link to {away.name} is back")
+    scene.until(f"{away.name} caught up", lambda: away.files(TRUST).get("conveyor-3.der") == new)
+    return [f"{away.name} was offline and caught up"]
+
+
+def disable(scene: Scene) -> list[str]:
+    """A secret is disabled, which raises no event: the sweep finds it, and its file leaves."""
+    scene.client.update_secret_properties("conveyor-3-der", enabled=False)
+    scene.stack.run_function("check_drift")
+    for plant in scene.plants:
+        scene.until(f"{plant.name} dropped it", lambda p=plant: "conveyor-3.der" not in p.files(TRUST))  # type: ignore[misc]
+    return ["conveyor-3.der left every cluster"]
+
+
+def removal(scene: Scene) -> list[str]:
+    """A removal that is too large is held, and carried out once it is approved."""
+    bundle = "".join(scene.server(f"line-{n}").pem for n in range(5))
+    scene.put("line-pem", bundle, PEM, "utf-8", "trust")
+    for plant in scene.plants:
+        scene.until(f"{plant.name} has five more", lambda p=plant: _lines(p) == 5)  # type: ignore[misc]  # noqa: PLR2004
+    scene.client.begin_delete_secret("line-pem").wait()
+    scene.stack.run_function("check_drift")
+    scene.until("the removal is held", lambda: bool(held_removals(scene.service.decisions.snapshot(fresh=True))))
+    waiting = scene.stack.cli_json("removals", "list")
+    if any(_lines(plant) != 5 for plant in scene.plants):  # noqa: PLR2004
+        raise Failed("files left before the approval")
+    told = [f"held: {waiting[0]['cause']}, {len(waiting[0]['losses'][0]['files'])} files of a list"]
+    approved = scene.stack.cli("removals", "approve", waiting[0]["digest"])
+    told.append(approved.stdout.strip() or approved.stderr.strip())
+    for plant in scene.plants:
+        scene.until(f"{plant.name} dropped the five", lambda p=plant: _lines(p) == 0)  # type: ignore[misc]
+    return told
+
+
+def finish(scene: Scene) -> list[str]:
+    """At the end every list is in sync, and a certificate can be found by its thumbprint."""
+    scene.until("all in sync", lambda: all(s.state is State.IN_SYNC for s in scene.service.statuses.all()))
+    thumbprint = scene.authority.certificate.fingerprint(hashes.SHA256()).hex()
+    places = scene.stack.cli_json("status", "--thumbprint", thumbprint)
+    if len(places) != len(scene.plants):
+        raise Failed(f"the plant's root is on {len(places)} lists")
+    for line in scene.stack.cli("status").stdout.splitlines():
+        scene.say(line)
+    return [f"thumbprint {thumbprint[:16]}… is on {', '.join(p['cluster'] for p in places)}"]
+
+
+STEPS = (register, fill, latency, invalid, private, untagged, repair, offline, disable, removal, finish)
+
+
+def _lines(plant: Plant) -> int:
+    return sum(name.startswith("line-") for name in plant.files(TRUST))
+
+
+def _same(scene: Scene, name: str, good: bytes) -> None:
+    for plant in scene.plants:
+        files = plant.files(TRUST)
+        if name in files and files[name] != good:
+            raise Failed(f"{name} on {plant.name} was replaced")
+
+
+def _public_roots(count: int) -> list[x509.Certificate]:
+    """Public root CAs that every rule admits (RSA roots with a SHA-256 signature or better)."""
+    with warnings.catch_warnings(action="ignore"):  # one public root has the serial number 0
+        found = x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes())
+    strong = [c for c in found if c.signature_hash_algorithm and c.signature_hash_algorithm.name == "sha384"]
+    return strong[:count]
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)

@@ -1,0 +1,1 @@
+"""A stand-in for Azure Event Grid: Key Vault's events, delivered as Azure delivers them."""

@@ -1,0 +1,1 @@
+"""What the stand-ins share: HTTPS servers, ports, processes, certificates."""
