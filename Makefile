@@ -50,7 +50,7 @@ check: setup  ## ruff, mypy strict, import-linter
 	@$(BIN)/lint-imports
 
 interleavings: setup  ## law 7 beside crashes and sweeps: the real steps in every interleaving, millions of states
-	@$(BIN)/python -m tests.interleaving --all
+	@$(BIN)/python -m tests.interleavings --all
 
 kube: setup  ## build etcd, kube-apiserver and kubectl from pinned Go modules (once)
 	@$(BIN)/python -m local.apiserver.server build

@@ -12,7 +12,7 @@ from benchmarks.replay import applied, open_cluster, send
 from benchmarks.rig import Rig, certificate
 from benchmarks.traffic import Traffic
 from sync.steps.push import push_cluster
-from tests.memory import MemoryDecisions, MemoryStatuses, MemoryWork
+from tests.support.memory import MemoryDecisions, MemoryStatuses, MemoryWork
 
 if TYPE_CHECKING:
     from benchmarks.world import Door

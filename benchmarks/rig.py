@@ -25,7 +25,7 @@ from sync.ports.decisions import RowKind, RowName, Write
 from sync.settings import settings
 from sync.steps.configuration import adopt_configuration
 from sync.triggers import handle_event, handle_plan, handle_push
-from tests.certs import NOW, YEAR, Built, server
+from tests.support.certs import NOW, YEAR, Built, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -14,9 +14,9 @@ from benchmarks.figures import Figure, Report
 from benchmarks.rig import Rig, certificate
 from benchmarks.traffic import Traffic
 from sync.steps.drift import check_drift
-from tests.certs import server
-from tests.memory import MemoryCluster
-from tests.service import Fleet, registration
+from tests.support.certs import server
+from tests.support.memory import MemoryCluster
+from tests.support.service import Fleet, registration
 
 SIZES = (10, 100, 1000)
 LARGEST = 10_000

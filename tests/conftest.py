@@ -1,6 +1,6 @@
 """Hypothesis finds the same examples on every run, no slow machine decides a test, and the longest file comes first.
 
-Also the Kubernetes stand-in, for whoever asks.
+Also the stand-ins, for whoever asks.
 """
 
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from local.identity import Identity
 from local.kubernetes.server import Fleet
 from local.support.tls import Authority
+from tests.support.http_fleet import stands
 
 settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fixed")
@@ -18,7 +19,9 @@ settings.load_profile("fixed")
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONGEST = "test_law7_interleavings"
+    from tests.support.http_fleet import Stands
+
+LONGEST = "test_law07_"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,3 +48,10 @@ def kubernetes(authority: Authority) -> "Iterator[Fleet]":
 def cluster(kubernetes: Fleet, request: pytest.FixtureRequest):
     """One that no other test sees."""
     return kubernetes.add(f"edge-{abs(hash(request.node.nodeid))}")
+
+
+@pytest.fixture(scope="session")
+def servers(authority: Authority) -> "Iterator[Stands]":
+    """The servers of the laws that speak of requests."""
+    with stands(authority) as started:
+        yield started

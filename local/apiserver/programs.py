@@ -1,4 +1,4 @@
-"""The programs of a real cluster: etcd, kube-apiserver and kubectl, built from the Go module `tests/kube`."""
+"""The programs of a real cluster: etcd, kube-apiserver and kubectl, built from the Go module beside this file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from local.support.cache import cached
 
-_MODULE = Path(__file__).parents[2] / "tests" / "kube"
+_MODULE = Path(__file__).parent
 _PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",

@@ -24,7 +24,7 @@ from sync.findings import Code
 from sync.reconcile.status import State
 from sync.reports.secrets import SecretVerdict, Standing, secret_verdict
 from sync.settings import settings
-from tests.certs import Built, ca, crl, server
+from tests.support.certs import Built, ca, crl, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,7 @@
 import pytest
 
 from local.storage import Azurite
-from tests.contract.stores import OPENERS, in_azurite, in_memory
+from tests.support.stores import OPENERS, in_azurite, in_memory
 
 
 @pytest.fixture(scope="session")

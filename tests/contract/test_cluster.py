@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from local.support.tls import Authority
 from sync.errors import Changed, Invalid, NotFound
 from sync.reconcile.observed import MISSING
-from tests.contract.clusters import NAMESPACE, OPENERS, encoded
+from tests.support.clusters import NAMESPACE, OPENERS, encoded
 
 GONE = {"uid": str(uuid.uuid4()), "resource_version": "1"}
 

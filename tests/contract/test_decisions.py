@@ -8,7 +8,8 @@ import pytest
 from sync.adapters.storage.table import Operation
 from sync.errors import Changed, Invalid, Permanent
 from sync.ports.decisions import Approval, Damaged, Head, RowKind, RowName, Write
-from tests.contract.stores import (
+from tests.support.memory import MemoryDecisions, MemoryTable
+from tests.support.stores import (
     APPROVAL,
     LOSSES,
     NOW,
@@ -25,7 +26,6 @@ from tests.contract.stores import (
     put,
     registration,
 )
-from tests.memory import MemoryDecisions, MemoryTable
 
 
 @pytest.fixture

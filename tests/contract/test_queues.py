@@ -17,7 +17,7 @@ from sync.adapters.event_grid import PlanFleet, PushCluster, decode
 from sync.adapters.storage.queues import StorageQueues
 from sync.errors import Unreachable
 from sync.ports.decisions import Queues
-from tests.memory import MemoryQueues
+from tests.support.memory import MemoryQueues
 
 _prefixes = itertools.count()
 

@@ -12,7 +12,7 @@ from sync.adapters.storage.table import Operation
 from sync.errors import Changed, Invalid, Permanent, Unauthorized, Unreachable
 from sync.ports.decisions import ClusterWork, PlanMark, VaultWork
 from sync.reconcile.status import Standing, State
-from tests.contract.stores import MICROSECOND, NOW, ODD_NAMES, damage, status
+from tests.support.stores import MICROSECOND, NOW, ODD_NAMES, damage, status
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from local.support.tls import Authority
 from sync.errors import Changed, Invalid, NotFound
-from tests.contract.vaults import OPENERS
+from tests.support.vaults import OPENERS
 
 UNKNOWN_VERSION = "0" * 32
 

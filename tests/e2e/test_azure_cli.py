@@ -19,7 +19,7 @@ from local.keyvault.server import Vault
 from local.support.serving import Server
 from local.support.tls import Authority
 from sync.certificates.decoding import decode
-from tests import certs
+from tests.support import certs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

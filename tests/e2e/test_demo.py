@@ -13,7 +13,7 @@ FOUND = {version: python for version, python in PYTHONS.items() if python.exists
 
 def demo(python, *options):
     done = subprocess.run(
-        [python, "-m", "local.demo.__main__", "--json", *options],
+        [python, "-m", "local.demo", "--json", *options],
         cwd=ROOT,
         capture_output=True,
         text=True,

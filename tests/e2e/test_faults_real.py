@@ -17,9 +17,9 @@ from sync.deadline import Deadline
 from sync.fleet.kubeconfig import parse
 from sync.fleet.lists import CONNECTOR_NAMESPACE
 from sync.reconcile.status import State
-from tests.certs import server
-from tests.memory import MemoryVault
-from tests.service import TRUST, Fleet, registration
+from tests.support.certs import server
+from tests.support.memory import MemoryVault
+from tests.support.service import TRUST, Fleet, registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.support.tls import Authority
-from tests.contract.clusters import ENVIRONMENT, ClusterUnderTest, open_real
 from tests.contract.test_cluster import *  # noqa: F403  pytest collects what is imported
+from tests.support.clusters import ENVIRONMENT, ClusterUnderTest, open_real
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

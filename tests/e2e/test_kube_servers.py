@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.owners import left_behind
+from tests.support.owners import left_behind
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.keyvault.server import Vault
-from tests.certs import NOW
 from tests.faults.world import Site, world_of
-from tests.service import Clock
+from tests.support.certs import NOW
+from tests.support.service import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

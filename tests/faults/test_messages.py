@@ -10,8 +10,8 @@ import pytest
 from sync.reconcile.status import State
 from sync.steps.drift import check_drift
 from sync.triggers import handle_plan, handle_push, record_failure
-from tests.certs import server
-from tests.service import TRUST, Clock, Fleet, registration
+from tests.support.certs import server
+from tests.support.service import TRUST, Clock, Fleet, registration
 
 MINUTE = timedelta(minutes=1)
 EVERYWHERE = {"trustcast-lists": "trust", "trustcast-clusters": "*"}

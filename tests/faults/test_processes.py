@@ -29,8 +29,8 @@ from sync.reconcile.status import State
 from sync.settings import Settings
 from sync.steps.drift import check_drift
 from sync.steps.runtime import utc_now
-from tests.certs import server
 from tests.faults.gate import Gate, endpoint, through
+from tests.support.certs import server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,13 +18,13 @@ from sync.findings import Code
 from sync.ports.decisions import RowName
 from sync.reconcile.status import State
 from sync.triggers import record_failure
-from tests.certs import server
-from tests.service import HOST, TRUST, Fleet, registration
+from tests.support.certs import server
+from tests.support.service import HOST, TRUST, Fleet, registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.memory import MemoryTable
+    from tests.support.memory import MemoryTable
 
 MINUTE = timedelta(minutes=1)
 EVERYWHERE = {"trustcast-lists": "trust", "trustcast-clusters": "*"}

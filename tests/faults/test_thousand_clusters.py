@@ -16,8 +16,8 @@ from sync.reconcile.status import State
 from sync.steps.drift import check_drift
 from sync.triggers import handle_push
 from tests.faults.world import EVERYWHERE, certificate
-from tests.memory import MemoryVault
-from tests.service import TRUST, Fleet, registration
+from tests.support.memory import MemoryVault
+from tests.support.service import TRUST, Fleet, registration
 
 if TYPE_CHECKING:
     from local.kubernetes.cluster import Cluster

@@ -14,9 +14,9 @@ from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.fleet.clusters import Access, AccessKind, Registration
 from sync.fleet.kubeconfig import parse
 from sync.fleet.lists import Configuration, WatchedVault
-from tests.certs import server
-from tests.contract.vaults import IssuedCredential
-from tests.service import TRUST, Fleet, event
+from tests.support.certs import server
+from tests.support.service import TRUST, Fleet, event
+from tests.support.vaults import IssuedCredential
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from local.kubernetes.server import Fleet as KubernetesStandIn
     from local.support.tls import Authority
     from sync.reconcile.status import ListStatus
-    from tests.service import Clock
+    from tests.support.service import Clock
 
 PATIENT = 30.0
 """Seconds for a call that ends by itself; only one that would never end is given less."""

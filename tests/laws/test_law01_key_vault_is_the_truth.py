@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.reconcile.status import State
-from tests import certs
-from tests.catalogues import CONFIGURATION
-from tests.certs import DAY, NOW
-from tests.service import TRUST, Fleet, registration
+from tests.support import certs
+from tests.support.catalogues import CONFIGURATION
+from tests.support.certs import DAY, NOW
+from tests.support.service import TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 A, B, C = certs.server(name="a"), certs.server(name="b"), certs.server(name="c")

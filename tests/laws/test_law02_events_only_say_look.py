@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sync.catalogue.entry import Entry
 from sync.commands.assignment import Tags, assign_secret
 from sync.steps.admission import admit
-from tests import certs
-from tests.catalogues import key
-from tests.service import Fleet, event, registration
+from tests.support import certs
+from tests.support.catalogues import key
+from tests.support.service import Fleet, event, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 A, B, C = (certs.server(name=name) for name in "abc")

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from sync.findings import Code
-from tests import certs
-from tests.catalogues import key
-from tests.certs import DAY, NOW
-from tests.service import TRUST, Fleet, registration
+from tests.support import certs
+from tests.support.catalogues import key
+from tests.support.certs import DAY, NOW
+from tests.support.service import TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD = certs.server()

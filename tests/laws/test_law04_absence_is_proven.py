@@ -9,9 +9,9 @@ from sync.catalogue.secret import SecretKey
 from sync.commands.steering import approve
 from sync.errors import Unreachable
 from sync.steps.admission import admit
-from tests import certs
-from tests.laws.failing import Failing
-from tests.service import HOST, Fleet, registration
+from tests.support import certs
+from tests.support.failing import Failing
+from tests.support.service import HOST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 NAMES = ("plc1", "plc2", "plc3", "plc4")

@@ -8,8 +8,8 @@ import pytest
 from sync.fleet.lists import DEFAULT_LISTS
 from sync.reconcile.status import State
 from sync.steps.push import push_cluster
-from tests import certs
-from tests.laws.http_fleet import TRUST, http_fleet
+from tests.support import certs
+from tests.support.http_fleet import TRUST, http_fleet
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD, ROOT = certs.server(), certs.ca()

@@ -6,9 +6,9 @@ import pytest
 
 from sync.reconcile.status import State
 from sync.steps.push import push_cluster
-from tests import certs
-from tests.catalogues import sha256
-from tests.laws.http_fleet import TRUST, http_fleet
+from tests.support import certs
+from tests.support.catalogues import sha256
+from tests.support.http_fleet import TRUST, http_fleet
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 A, B = certs.server(name="a"), certs.server(name="b")

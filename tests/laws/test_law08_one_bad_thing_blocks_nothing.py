@@ -11,11 +11,11 @@ from sync.errors import Changed, Permanent, Temporary, Unauthorized, Unreachable
 from sync.ports.decisions import RowKind
 from sync.reconcile.observed import Observed
 from sync.reconcile.status import State
-from tests import certs
-from tests.catalogues import CONFIGURATION, HOST, ISSUER, TRUST
-from tests.laws.failing import Failing
-from tests.memory import MemoryVault
-from tests.service import Fleet, event, registration
+from tests.support import certs
+from tests.support.catalogues import CONFIGURATION, HOST, ISSUER, TRUST
+from tests.support.failing import Failing
+from tests.support.memory import MemoryVault
+from tests.support.service import Fleet, event, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 BOTH = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*"}

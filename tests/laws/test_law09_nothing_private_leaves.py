@@ -33,9 +33,9 @@ from sync.deadline import Deadline
 from sync.findings import SHOWN_LENGTH, Code
 from sync.fleet.kubeconfig import parse
 from sync.settings import Settings
-from tests import certs
-from tests.laws.hostile import TRUST, Echo, HostileStack
-from tests.laws.planted import ASSIGNED, ELSEWHERE, FRESH, MALFORMED, SERVER, TOKENS, canary, needles
+from tests.support import certs
+from tests.support.hostile import TRUST, Echo, HostileStack
+from tests.support.planted import ASSIGNED, ELSEWHERE, FRESH, MALFORMED, SERVER, TOKENS, canary, needles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,11 +9,11 @@ from sync.errors import Unreachable
 from sync.fleet.clusters import Mode
 from sync.reconcile.status import State
 from sync.steps.runtime import Rhythm
-from tests import certs
-from tests.catalogues import sha256
-from tests.certs import NOW
-from tests.laws.failing import Failing
-from tests.service import TRUST, Fleet, registration
+from tests.support import certs
+from tests.support.catalogues import sha256
+from tests.support.certs import NOW
+from tests.support.failing import Failing
+from tests.support.service import TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD, NEXT = certs.server(), certs.server(key_name="next")

@@ -8,9 +8,9 @@ from sync.adapters.event_grid import SecretChanged, parse_event
 from sync.catalogue.secret import SecretKey
 from sync.commands.steering import approve
 from sync.errors import Changed
-from tests import certs
-from tests.catalogues import CONFIGURATION
-from tests.service import HOST, Fleet, event, registration
+from tests.support import certs
+from tests.support.catalogues import CONFIGURATION
+from tests.support.service import HOST, Fleet, event, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD, NEXT = certs.server(), certs.server(key_name="next")

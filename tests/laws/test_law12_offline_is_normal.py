@@ -8,10 +8,10 @@ import pytest
 from sync.errors import Unreachable
 from sync.reconcile.status import State
 from sync.steps.push import push_cluster
-from tests import certs
-from tests.catalogues import ISSUER
-from tests.laws.failing import Failing
-from tests.service import CONFIGURATION, TRUST, Fleet, registration
+from tests.support import certs
+from tests.support.catalogues import ISSUER
+from tests.support.failing import Failing
+from tests.support.service import CONFIGURATION, TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

@@ -16,9 +16,9 @@ from sync.commands.clusters import Wish, enrol
 from sync.errors import Permanent
 from sync.reconcile.status import State
 from sync.steps.push import push_cluster
-from tests import certs
-from tests.laws.http_fleet import TRUST, http_fleet
-from tests.service import event
+from tests.support import certs
+from tests.support.http_fleet import TRUST, http_fleet
+from tests.support.service import event
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD = certs.server()

@@ -1,0 +1,382 @@
+"""From looks at one secret to its entry: the walk's table, tags, time, ties of fault, the daily proof."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync.catalogue.assignment import assign
+from sync.catalogue.entry import KNOWN_VERSIONS, Rejected
+from sync.catalogue.update import Look, judge, proof_is_due, settle, walk
+from sync.certificates.checks import verdict
+from sync.desired.state import files_of
+from sync.findings import Code, Finding, Role
+from sync.fleet.lists import Policy
+from tests.support import certs
+from tests.support.catalogues import (
+    CONFIGURATION,
+    ISSUER,
+    TAGS,
+    TRUST,
+    VAULT,
+    candidate,
+    entry,
+    key,
+    version,
+    version_name,
+)
+from tests.support.certs import DAY, NOW
+
+GOOD, OTHER, THIRD = certs.server(), certs.server(key_name="b"), certs.server(key_name="c")
+EXPIRED = certs.server(not_after=NOW - DAY, key_name="old")
+CA, EXPIRED_CA = certs.ca(), certs.ca(not_after=NOW - DAY, key_name="old")
+WEAK = certs.server(key="rsa-1024")
+WEAK_AND_EXPIRED = certs.server(key="rsa-1024", not_after=NOW - DAY)
+GARBAGE = None
+SERVER_ON_ISSUER = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*"}
+
+
+def reading(number, built, at=NOW):
+    if built is GARBAGE:
+        return Rejected(version_name(number), version(number).created, (Finding(Code.NOT_A_CERTIFICATE),))
+    return candidate(number, built, at=at)
+
+
+def look_at(before, values, *, at=NOW, configuration=CONFIGURATION, **differs):
+    """One look as admission takes it: the entry, and the numbers of the versions that were read.
+
+    Args:
+        before: the entry so far.
+        values: what each version holds, by number; a tuple's second part are properties that differ.
+        at: when.
+        configuration: what lists there are.
+        differs: properties of all versions.
+    """
+    pairs = {n: v if isinstance(v, tuple) else (v, {}) for n, v in values.items()}
+    versions = tuple(version(n, **differs | pairs[n][1]) for n in sorted(pairs, reverse=True))
+    assigned = assign(versions, VAULT, configuration)
+    assignment = assigned.assignment or (before.assignment if before else None)
+    look, read = Look(at, versions, {}), []
+    if assignment is not None:
+        while wanted := walk(before, look, assignment, configuration).wants:
+            number = int(wanted.version, 16)
+            read.append(number)
+            look = replace(look, readings={**look.readings, wanted.version: reading(number, pairs[number][0], at)})
+    return judge(before, key("plc7"), look, assigned, configuration), read
+
+
+def versions_of(found):
+    return [int(c.version, 16) for c in found.candidates]
+
+
+def passing(found):
+    """Numbers of the versions that could come into force on the trust list."""
+    return [
+        int(c.version, 16) for c in found.candidates if verdict(c.findings, Role.TRUST, accept=(), reject=()).passes
+    ]
+
+
+OFF = {"enabled": False}
+
+FIRST_LOOKS = {
+    "one good version": ({1: GOOD}, [1], [1], None),
+    "the newest good one ends the walk": ({1: GOOD, 2: OTHER}, [2], [2], None),
+    "a rejected one gives way to the good one before it": ({1: GOOD, 2: WEAK}, [2, 1], [2, 1], None),
+    "of what is no certificate nothing is kept": ({1: GOOD, 2: GARBAGE}, [2, 1], [1], None),
+    "all are rejected": ({1: WEAK, 2: GARBAGE}, [2, 1], [1], None),
+    "law 1: a rebuild stops at a disabled version": ({1: GOOD, 2: (OTHER, OFF)}, [], [], 2),
+    "law 1: a rebuild stops at a disabled version below a rejected one": (
+        {1: GOOD, 2: (OTHER, OFF), 3: WEAK},
+        [3],
+        [3],
+        2,
+    ),
+    "law 1: a rebuild stops at a version rejected by time alone": ({1: GOOD, 2: EXPIRED}, [2], [2], 2),
+    "law 1: time alone counts list by list": ({1: GOOD, 2: CA, 3: EXPIRED_CA}, [3], [3], 3),
+    "a version rejected by time and more is walked past": ({1: GOOD, 2: WEAK_AND_EXPIRED}, [2, 1], [2, 1], None),
+    "the only version is disabled": ({1: (GOOD, OFF)}, [], [], 1),
+}
+
+
+@pytest.mark.parametrize(("values", "read", "kept", "stop"), FIRST_LOOKS.values(), ids=FIRST_LOOKS)
+def test_the_first_look_at_a_secret(values, read, kept, stop):
+    found, was_read = look_at(None, values)
+    assert (was_read, versions_of(found)) == (read, kept)
+    assert found.stop == (version_name(stop) if stop else None)
+
+
+def test_law1_a_stopped_rebuild_has_no_candidate_that_could_add_a_file():
+    found, _ = look_at(None, {1: GOOD, 2: EXPIRED, 3: WEAK})
+    assert passing(found) == []
+
+
+LATER_LOOKS = {
+    "nothing new": ({1: GOOD}, {1: GOOD}, [], [1]),
+    "a newer good version": ({1: GOOD}, {1: GOOD, 2: OTHER}, [2], [2, 1]),
+    "a newer rejected version beside the one in force": ({1: GOOD}, {1: GOOD, 2: WEAK}, [2], [2, 1]),
+    "a newer expired one walks on to the one in force": ({1: GOOD}, {1: GOOD, 2: EXPIRED}, [2], [2, 1]),
+    "a newer disabled one never was in force": ({1: GOOD}, {1: GOOD, 2: (OTHER, OFF)}, [], [1]),
+    "the one in force disabled stays the candidate, no older one returns": (
+        {1: OTHER, 2: GOOD},
+        {1: OTHER, 2: (GOOD, OFF)},
+        [],
+        [2],
+    ),
+    "the one in force enabled again": ({1: (GOOD, OFF)}, {1: GOOD}, [1], [1]),
+    "a newer one enabled later": ({1: GOOD, 2: (OTHER, OFF)}, {1: GOOD, 2: OTHER}, [2], [2]),
+    "several newer ones at once": ({1: GOOD}, {1: GOOD, 2: OTHER, 3: THIRD}, [3], [3, 1]),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "read", "kept"), LATER_LOOKS.values(), ids=LATER_LOOKS)
+def test_a_later_look_at_a_secret(first, second, read, kept):
+    before, _ = look_at(None, first)
+    found, was_read = look_at(before, second, at=NOW + timedelta(minutes=5))
+    assert (was_read, versions_of(found)) == (read, kept)
+
+
+def test_a_disabled_version_in_force_is_a_disabled_candidate_and_comes_back_enabled_without_a_read():
+    before, _ = look_at(None, {1: GOOD})
+    off, read_off = look_at(before, {1: (GOOD, OFF)})
+    on, read_on = look_at(off, {1: GOOD})
+    assert ([c.enabled for c in off.candidates], [c.enabled for c in on.candidates]) == ([False], [True])
+    assert read_off == read_on == []
+
+
+def test_time_alone_never_unseats_what_was_in_force():
+    """Its examination was settled when it was read; growing old is shown elsewhere and removes nothing."""
+    before, _ = look_at(None, {1: GOOD})
+    found, read = look_at(before, {1: GOOD}, at=NOW + 1000 * DAY)
+    assert read == []
+    assert found.candidates == before.candidates
+
+
+def test_law1_the_newest_version_that_bears_the_tag_decides_and_dropped_tags_are_told():
+    before, _ = look_at(None, {1: GOOD})
+    found, _ = look_at(before, {1: GOOD, 2: (OTHER, {"tags": {"file-encoding": "hex"}})})
+    assert found.assignment.version == version_name(1)
+    assert Code.TAGS_DROPPED in {note.code for note in found.notes}
+    assert versions_of(found)[0] == 2
+
+
+def test_an_older_disabled_version_still_assigns_by_its_tags():
+    found, _ = look_at(None, {1: (GOOD, OFF), 2: (OTHER, {"tags": {}})})
+    assert (found.assignment.lists, versions_of(found)) == (("trust",), [2])
+
+
+def test_refused_tags_keep_the_last_assignment():
+    before, _ = look_at(None, {1: GOOD})
+    found, _ = look_at(before, {1: (GOOD, {"tags": {"trustcast-lists": "no-such", "trustcast-clusters": "*"}})})
+    assert found.assignment == before.assignment
+    assert found.candidates == before.candidates
+    assert Code.UNKNOWN_LIST in {note.code for note in found.notes}
+
+
+def test_none_unassigns_and_nothing_is_read_or_kept():
+    before, _ = look_at(None, {1: GOOD})
+    found, read = look_at(before, {1: GOOD, 2: (OTHER, {"tags": {"trustcast-lists": "none"}})})
+    assert (found.assignment.lists, found.candidates, read) == ((), (), [])
+    assert found.former == ("plc7.der",)
+
+
+def test_a_secret_on_two_lists_is_walked_until_both_are_served():
+    ca = certs.ca()
+    found, read = look_at(None, {1: ca, 2: GOOD}, tags=SERVER_ON_ISSUER)
+    assert (read, versions_of(found)) == ([2, 1], [2, 1])
+
+
+def test_law1_one_list_that_accepts_the_expired_lets_no_other_fall_back():
+    lenient = replace(ISSUER, policy=Policy(accept=frozenset({Code.EXPIRED})))
+    configuration = replace(CONFIGURATION, lists=(TRUST, lenient))
+    tags = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*", "trustcast-accept": "expired"}
+    found, read = look_at(None, {1: CA, 2: EXPIRED_CA}, tags=tags, configuration=configuration)
+    assert (read, found.stop) == ([2], version_name(2))
+
+
+def test_a_gone_secret_keeps_only_the_names_of_its_files():
+    before, _ = look_at(None, {1: GOOD})
+    found, _ = look_at(before, {})
+    assert (found.gone, found.candidates, found.former, found.newest) == (True, (), ("plc7.der",), None)
+
+
+def test_a_recovered_secret_is_as_it_was():
+    before, _ = look_at(None, {1: GOOD})
+    gone, _ = look_at(before, {})
+    back, read = look_at(gone, {1: GOOD})
+    assert (back.gone, versions_of(back), back.former, read) == (False, [1], (), [1])
+
+
+def test_a_newer_disabled_head_is_told():
+    found, _ = look_at(entry("plc7", candidate(1, GOOD)), {1: GOOD, 2: (OTHER, OFF)})
+    assert [note.code for note in found.notes] == [Code.HEAD_DISABLED]
+
+
+# --- The daily proof -------------------------------------------------------------------------------------
+
+
+def proved(at):
+    return entry("plc7", candidate(1, GOOD), proved=at)
+
+
+@pytest.mark.parametrize(
+    ("since", "due"), [(DAY, version_name(1)), (DAY - timedelta(seconds=1), None), (timedelta(0), None)]
+)
+def test_law11_the_proof_is_due_after_a_day(since, due):
+    assert proof_is_due(proved(NOW - since), NOW) == due
+
+
+def test_a_disabled_version_needs_no_proof():
+    off = entry("plc7", candidate(1, GOOD, enabled=False), proved=NOW - 2 * DAY)
+    assert proof_is_due(off, NOW) is None
+
+
+def proof(before, value, at=NOW):
+    """A look that read the version in force once more and found this."""
+    look = Look(at, (version(1),), {version_name(1): value})
+    return judge(before, key("plc7"), look, assign(look.versions, VAULT, CONFIGURATION), CONFIGURATION)
+
+
+def test_a_proof_that_finds_the_same_bytes_changes_nothing_but_its_time():
+    before = entry("plc7", candidate(1, GOOD), proved=NOW - 2 * DAY)
+    after = proof(before, candidate(1, GOOD))
+    assert (after.candidates, after.notes, after.proved) == (before.candidates, (), NOW)
+
+
+def test_a_proof_never_examines_anew_what_only_grew_old():
+    before = entry("plc7", candidate(1, EXPIRED, at=EXPIRED.certificate.not_valid_before_utc), proved=NOW - 2 * DAY)
+    assert proof(before, candidate(1, EXPIRED)).candidates == before.candidates
+
+
+def test_other_bytes_under_a_known_version_are_told_and_the_vaults_are_in_force():
+    before = entry("plc7", candidate(1, GOOD), proved=NOW - 2 * DAY)
+    after = proof(before, candidate(1, OTHER))
+    assert after.candidates[0].items == candidate(1, OTHER).items
+    assert Code.CATALOGUE_TAMPERED in {note.code for note in after.notes}
+
+
+# --- Second looks, bounds, settling ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("after", "settled"), [(1.9, False), (2.0, True)])
+def test_what_is_read_within_two_seconds_of_its_change_is_looked_at_once_more(after, settled):
+    at = version(1).updated + timedelta(seconds=after)
+    found, _ = look_at(None, {1: GOOD}, at=at)
+    assert found.settled is settled
+
+
+def test_what_the_listing_does_not_show_keeps_a_secret_unsettled():
+    """The listing shows the newest version alone: an older one in force, or one that bears the tags, is not seen."""
+    older_in_force, _ = look_at(None, {1: GOOD, 2: WEAK})
+    dropped, _ = look_at(None, {1: GOOD, 2: (OTHER, {"tags": {}})})
+    assert (older_in_force.settled, dropped.settled) == (False, False)
+
+
+def test_law_1_a_disabled_version_behind_a_rejected_one_is_looked_at_until_it_is_enabled():
+    """The listing shows the newest version alone, and enabling an older one raises no event."""
+    stopped, _ = look_at(None, {1: (GOOD, {"enabled": False}), 2: WEAK})
+    assert (stopped.stop, stopped.settled) == (version_name(1), False)
+
+
+def test_known_versions_are_bounded_newest_first():
+    found, _ = look_at(None, dict.fromkeys(range(1, KNOWN_VERSIONS + 10), GOOD))
+    assert len(found.known) == KNOWN_VERSIONS
+    assert found.known[0] == version_name(KNOWN_VERSIONS + 9)
+
+
+def test_settling_forgets_what_was_replaced_and_keeps_its_file_names():
+    two_files = certs.server(name="other")
+    found = entry("plc7", candidate(3, GOOD), candidate(2, OTHER, two_files), candidate(1, THIRD))
+    settled = settle(found, {version_name(3)})
+    assert versions_of(settled) == [3]
+    assert set(settled.former) == {f"plc7-{OTHER.sha256[:8]}.der", f"plc7-{two_files.sha256[:8]}.der"}
+
+
+def test_settling_keeps_down_to_the_oldest_in_force_on_any_list():
+    found = entry("plc7", candidate(3, GOOD), candidate(2, OTHER), candidate(1, THIRD))
+    assert versions_of(settle(found, {version_name(2), version_name(3)})) == [3, 2]
+
+
+def test_settling_without_any_in_force_keeps_the_newest_two_of_each_kind_of_fault():
+    weak = [candidate(n, WEAK) for n in (6, 5, 4)]
+    old = [candidate(n, EXPIRED) for n in (3, 2, 1)]
+    assert versions_of(settle(entry("plc7", *weak, *old), ())) == [6, 5, 3, 2]
+
+
+# --- Properties ------------------------------------------------------------------------------------------
+
+VALUES = st.sampled_from([GOOD, OTHER, WEAK, EXPIRED, GARBAGE])
+FATES = st.dictionaries(st.integers(1, 5), st.tuples(VALUES, st.sampled_from([{}, OFF])), min_size=1)
+
+
+@given(FATES)
+def test_law2_a_second_look_at_the_same_versions_reads_nothing_and_decides_the_same(values):
+    first, _ = look_at(None, values)
+    again, read = look_at(first, values, at=NOW + timedelta(minutes=1))
+    assert read == []
+    assert again.candidates == first.candidates
+    assert again.rejected == first.rejected
+
+
+@given(FATES, FATES)
+def test_a_look_depends_on_versions_alone_never_more_than_all_are_read_and_none_disabled(first, second):
+    before, _ = look_at(None, first)
+    found, read = look_at(before, {**first, **second})
+    assert len(read) == len(set(read))
+    assert all({**first, **second}[n][1] != OFF for n in read)
+    assert versions_of(found) == sorted(versions_of(found), reverse=True)
+
+
+@given(FATES)
+def test_law3_a_candidate_in_force_is_never_pushed_out_by_what_is_rejected(values):
+    before, _ = look_at(None, {0: GOOD})
+    bad = {n: (v if v not in (GOOD, OTHER) else WEAK, p) for n, (v, p) in values.items()}
+    found, _ = look_at(before, {0: GOOD, **bad})
+    assert passing(found) == [0]
+    assert next(c for c in found.candidates if c.version == version_name(0)).enabled
+
+
+def test_the_tags_of_the_table_are_what_the_tests_say():
+    assert assign((version(1),), VAULT, CONFIGURATION).assignment.lists == (TAGS["trustcast-lists"],)
+
+
+# --- Versions that were read and are not kept (law 11) ---------------------------------------------------
+
+
+def test_law11_what_settling_forgets_is_not_read_again():
+    values = dict.fromkeys(range(1, 5), WEAK)
+    first, _ = look_at(None, values)
+    settled = settle(first, ())
+    again, read = look_at(settled, values)
+    assert (versions_of(settled), [int(p.version, 16) for p in settled.passed]) == ([4, 3], [2, 1])
+    assert (read, again.passed, again.rejected) == ([], settled.passed, ())
+
+
+def test_what_settling_forgot_is_read_again_once_a_list_would_take_it():
+    """A server's certificate was replaced by a CA's; then the secret is put on the trust list as well."""
+    issuer = {"tags": {"trustcast-lists": "issuer", "trustcast-clusters": "*"}}
+    strict = replace(TRUST, policy=Policy(reject=frozenset({Code.CA_IN_TRUST_LIST})))
+    configuration = replace(CONFIGURATION, lists=(strict, ISSUER))
+    first, _ = look_at(None, {1: (GOOD, issuer)}, configuration=configuration)
+    second, _ = look_at(first, {1: (GOOD, issuer), 2: (CA, issuer)}, configuration=configuration)
+    settled = settle(second, {version_name(2)})
+    both = {"tags": SERVER_ON_ISSUER}
+    found, read = look_at(settled, {1: (GOOD, both), 2: (CA, both)}, configuration=configuration)
+    assert (versions_of(settled), read, versions_of(found), found.passed) == ([2], [1], [2, 1], ())
+
+
+# --- Names of former files -------------------------------------------------------------------------------
+
+
+def test_law4_the_names_that_left_last_are_remembered_and_those_of_one_look_all():
+    """A name that is forgotten stays on every list that has it."""
+    lines = [candidate(number, *(certs.server(name=f"{number}-{n}") for n in range(50))) for number in range(1, 9)]
+    found, left = entry("line", lines[0]), []
+    for line in lines[1:]:
+        left = [*sorted(name for name, _ in files_of(found, found.candidates[0])), *left]
+        found = settle(replace(found, candidates=(line, *found.candidates)), {line.version})
+        assert list(found.former) == left[:256]
+    many = entry("line", candidate(1, *(certs.server(name=f"many-{n}") for n in range(300))))
+    gone, _ = look_at(many, {})
+    assert len(gone.former) == 300

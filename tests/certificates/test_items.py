@@ -1,0 +1,263 @@
+"""Facts of certificates and CRLs, each of which a rule relies on."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from sync.certificates.issuance import issued
+from sync.certificates.items import Certificate, Kind, RevocationList, parse, pem
+from sync.certificates.loading import NotParsable, guarded
+from tests.support.certs import APPLICATION_URI, DAY, NOW, YEAR, build, ca, crl, server
+
+
+def certificate(**defects) -> Certificate:
+    parsed = parse(Kind.CERTIFICATE, build(**defects).der)
+    assert isinstance(parsed, Certificate)
+    return parsed
+
+
+def revocations(*args, **defects) -> RevocationList:
+    parsed = parse(Kind.CRL, crl(*args, **defects).der)
+    assert isinstance(parsed, RevocationList)
+    return parsed
+
+
+def test_a_certificate_gives_its_facts():
+    built = server(issuer=ca(), serial=77)
+    fact = parse(Kind.CERTIFICATE, built.der)
+    assert isinstance(fact, Certificate)
+    assert fact.der == built.der
+    assert fact.sha256 == hashlib.sha256(built.der).hexdigest()
+    assert (fact.subject, fact.issuer) == ("O=Example,CN=plc7", "O=Example,CN=Plant Root CA")
+    assert (fact.common_name, fact.serial, fact.version) == ("plc7", 77, 3)
+    assert (fact.not_before, fact.not_after) == (NOW - YEAR, NOW + YEAR)
+    assert (fact.key, fact.key_bits, fact.signature) == ("secp256r1", 256, "sha256")
+    assert fact.key_usage == {
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+    }
+    assert (fact.is_ca, fact.self_issued, fact.has_basic_constraints) == (False, False, True)
+    assert fact.application_uri == APPLICATION_URI
+    assert fact.kind is Kind.CERTIFICATE
+
+
+def test_a_crl_gives_its_facts():
+    root = ca()
+    fact = revocations(root, revoked=[5, 2**157, server(issuer=root, serial=9)], number=2**64)
+    assert fact.revoked == {5, 2**157, 9}
+    assert fact.number == 2**64
+    assert (fact.this_update, fact.next_update) == (NOW - DAY, NOW + timedelta(days=30))
+    assert fact.issuer == "O=Example,CN=Plant Root CA"
+    assert (fact.unsupported, fact.signature) == (None, "sha256")
+    assert fact.kind is Kind.CRL
+
+
+def test_a_crl_may_promise_no_next_update_and_have_no_number():
+    fact = revocations(ca(), number=None, next_update=None)
+    assert (fact.number, fact.next_update) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "bits"),
+    [
+        ("rsa-1024", "RSA", 1024),
+        ("dsa-1024", "DSA", 1024),
+        ("ec-secp521r1", "secp521r1", 521),
+        ("ec-brainpoolP256r1", "brainpoolP256r1", 256),
+        ("ed25519", "Ed25519", 0),
+        ("ed448", "Ed448", 0),
+    ],
+)
+def test_a_key_has_a_kind_and_a_size(key, name, bits):
+    fact = certificate(key=key, name=key)
+    assert (fact.key, fact.key_bits) == (name, bits)
+
+
+def test_a_key_of_an_unknown_kind_is_named_by_its_oid():
+    rsa_key, unknown = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d01017f")
+    der = server(key="rsa-2048", name="odd key").der.replace(rsa_key, unknown)
+    fact = parse(Kind.CERTIFICATE, der)
+    assert isinstance(fact, Certificate)
+    assert (fact.key, fact.key_bits) == ("1.2.840.113549.1.1.127", 0)
+    assert not issued(fact, fact)
+
+
+def test_a_self_issued_version_1_certificate_whose_key_cannot_be_read_is_no_ca():
+    rsa_key, unknown = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d01017f")
+    fact = parse(Kind.CERTIFICATE, build(version=1, key="rsa-2048", name="odd root").der.replace(rsa_key, unknown))
+    assert isinstance(fact, Certificate)
+    assert (fact.self_issued, fact.is_ca) == (True, False)
+
+
+def test_the_most_specific_of_several_common_names_counts():
+    assert certificate(subject="CN=plc7,CN=Line 3,O=Example").common_name == "plc7"
+    assert certificate(subject="O=Example").common_name == ""
+
+
+def test_a_signature_of_an_unknown_kind_is_named_by_its_oid():
+    der = server(key="rsa-2048", name="md2").der.replace(
+        bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010102")
+    )
+    fact = parse(Kind.CERTIFICATE, der)
+    assert fact.signature == "1.2.840.113549.1.1.2"
+
+
+SERVER_USAGE = ("digital_signature", "key_encipherment", "key_cert_sign")
+CAS = {
+    "a root with CA:TRUE": (ca(), True),
+    "an intermediate with CA:TRUE": (ca(issuer=ca(), name="Line 3 CA"), True),
+    "CA:TRUE without a key usage": (ca(key_usage=None), True),
+    "CA:TRUE whose key usage lacks keyCertSign": (ca(key_usage=("digital_signature",)), True),
+    "CA:FALSE": (ca(ca=False), False),
+    "keyCertSign without BasicConstraints": (ca(ca=None), False),
+    "a self-signed version 1 root": (ca(version=1), True),
+    "version 1 under another CA": (build(version=1, issuer=ca()), False),
+    "version 1 that only names itself as issuer": (
+        build(version=1, issuer=ca(), issuer_name="O=Example,CN=plc7"),
+        False,
+    ),
+    "a self-signed server with keyCertSign": (server(), False),
+    "a self-signed server with CA:TRUE, path length 0": (
+        server(ca=True, path_length=0, key_usage=SERVER_USAGE),
+        False,
+    ),
+    "a self-signed server with CA:TRUE and no path length": (server(ca=True, key_usage=SERVER_USAGE), False),
+    "a self-signed server with CA:TRUE, path length 0 and no key usage": (
+        server(ca=True, path_length=0, key_usage=None),
+        False,
+    ),
+    "a self-signed server with names but no ApplicationUri, path length 0": (
+        server(ca=True, path_length=0, application_uri=None, addresses=("10.1.2.3",), key_usage=SERVER_USAGE),
+        False,
+    ),
+    "a Kubernetes cluster's CA, which has a DNS name": (
+        ca(dns=("kubernetes",), key_usage=SERVER_USAGE, name="kubernetes"),
+        True,
+    ),
+    "a CA with a URI of its own that signs CRLs": (
+        ca(application_uri="urn:ca", key_usage=(*SERVER_USAGE, "crl_sign")),
+        True,
+    ),
+    "a CA with a URI of its own above other CAs": (
+        ca(application_uri="urn:ca", key_usage=SERVER_USAGE, path_length=1),
+        True,
+    ),
+    "a CA with a URI of its own under another CA": (
+        ca(application_uri="urn:ca", key_usage=SERVER_USAGE, issuer=ca(), name="Line 3 CA"),
+        True,
+    ),
+    "a CA that names itself as issuer and did not sign itself": (
+        server(issuer=ca(), ca=True, issuer_name="O=Example,CN=plc7", key_usage=SERVER_USAGE),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CAS)
+def test_what_is_called_a_ca(case):
+    built, is_ca = CAS[case]
+    fact = parse(Kind.CERTIFICATE, built.der)
+    assert isinstance(fact, Certificate)
+    assert fact.is_ca is is_ca
+
+
+def point(**parts) -> tuple[x509.ExtensionType, bool]:
+    whole = {
+        "full_name": None,
+        "relative_name": None,
+        "only_contains_user_certs": False,
+        "only_contains_ca_certs": False,
+        "only_some_reasons": None,
+        "indirect_crl": False,
+        "only_contains_attribute_certs": False,
+    }
+    return x509.IssuingDistributionPoint(**whole | parts), True
+
+
+ODD_EXTENSION = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+OTHER_ISSUER = x509.CertificateIssuer([x509.DirectoryName(ca(name="Other CA").certificate.subject)])
+INCOMPLETE = {
+    "a delta CRL": {"extensions": [(x509.DeltaCRLIndicator(1), True)]},
+    "an indirect CRL": {"extensions": [point(indirect_crl=True)]},
+    "a CRL for one distribution point, or for some certificates or reasons only": {
+        "extensions": [point(only_contains_user_certs=True)]
+    },
+    "a CRL with the critical extension 1.2.3.4": {"extensions": [(ODD_EXTENSION, True)]},
+}
+
+
+@pytest.mark.parametrize("reason", INCOMPLETE)
+def test_a_crl_that_is_not_the_complete_one_of_its_issuer_says_why(reason):
+    assert revocations(ca(), **INCOMPLETE[reason]).unsupported == reason
+
+
+def test_an_entry_of_another_issuer_makes_a_crl_indirect():
+    fact = revocations(ca(), revoked=[5], entry_extensions=[(OTHER_ISSUER, True)])
+    assert fact.unsupported == "an indirect CRL"
+
+
+def test_an_unknown_extension_that_is_not_critical_is_no_matter():
+    assert revocations(ca(), extensions=[(ODD_EXTENSION, False)]).unsupported is None
+
+
+def test_a_name_is_shown_escaped_and_cut_law_9():
+    organisations = ",O=".join(["[/x]" * 10] * 8)
+    fact = certificate(subject=f"O={organisations},CN=end")
+    assert fact.subject.startswith("O=[/x]")
+    assert len(fact.subject) == 256
+    assert certificate(subject="CN=a\nb\x1b[31mc\u202e").subject == "CN=a\\nb\\x1b[31mc\\u202e"
+
+
+@pytest.mark.parametrize(("octets", "serial"), [("00", 0), ("ff", -1)])
+def test_serial_numbers_that_old_public_roots_have_are_read_without_a_warning(octets, serial):
+    der = build(name="old root", serial=0x77).der.replace(b"\x02\x01\x77", b"\x02\x01" + bytes.fromhex(octets), 1)
+    fact = parse(Kind.CERTIFICATE, der)
+    assert isinstance(fact, Certificate)
+    assert fact.serial == serial
+
+
+@pytest.mark.parametrize("der", [b"", b"0", b"\x30\x00", b"\x30\x80", ca().der[:-1], ca().der + b"\n", b"\xff" * 99])
+@pytest.mark.parametrize("kind", Kind)
+def test_bytes_that_are_not_exactly_one_item_are_not_parsable(kind, der):
+    with pytest.raises(NotParsable):
+        parse(kind, der)
+
+
+def test_a_certificate_is_no_crl_and_a_crl_no_certificate():
+    with pytest.raises(NotParsable):
+        parse(Kind.CRL, ca().der)
+    with pytest.raises(NotParsable):
+        parse(Kind.CERTIFICATE, crl(ca()).der)
+
+
+def test_a_panic_of_the_library_is_not_parsable_but_an_interrupt_goes_through():
+    class PanicException(BaseException):
+        pass
+
+    def fail(error):
+        raise error
+
+    with pytest.raises(NotParsable):
+        guarded(lambda: fail(PanicException()))
+    with pytest.raises(KeyboardInterrupt):
+        guarded(lambda: fail(KeyboardInterrupt()))
+
+
+def test_the_same_bytes_are_parsed_once():
+    built = ca()
+    assert parse(Kind.CERTIFICATE, built.der) is parse(Kind.CERTIFICATE, bytes(bytearray(built.der)))
+
+
+def test_pem_is_what_the_library_writes():
+    root = ca()
+    written = root.certificate.public_bytes(Encoding.PEM)
+    assert pem(parse(Kind.CERTIFICATE, root.der)) == written
+    revoked = crl(root)
+    assert pem(parse(Kind.CRL, revoked.der)) == revoked.crl.public_bytes(Encoding.PEM)

@@ -1,0 +1,46 @@
+"""Which certificates a file on a cluster holds, whoever wrote it."""
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync.certificates.thumbprints import LARGEST, thumbprints
+from tests.support import certs
+
+ONE, TWO = certs.server(), certs.ca()
+
+
+def prints(*built):
+    return tuple(name for b in built for name in (b.sha256, hashlib.sha1(b.der, usedforsecurity=False).hexdigest()))
+
+
+@pytest.mark.parametrize(
+    ("data", "held"),
+    [
+        (ONE.der, [ONE]),
+        (ONE.pem.encode(), [ONE]),
+        (f"subject=plc7\n{ONE.pem}{TWO.pem}".encode(), [ONE, TWO]),
+        (certs.crl(TWO).der, []),
+        (certs.crl(TWO).pem.encode(), []),
+        (TWO.pem.encode() + certs.crl(TWO).pem.encode(), [TWO]),
+        (b"", []),
+        (b"hello", []),
+        (ONE.der[:-1], []),
+        (ONE.pem.encode() + b" " * LARGEST, []),
+    ],
+    ids=["DER", "PEM", "bundle", "CRL", "CRL in PEM", "mixed", "empty", "text", "cut off", "too large"],
+)
+def test_a_file_gives_sha256_and_sha1_of_every_certificate(data, held):
+    assert thumbprints(data) == prints(*held)
+
+
+def test_a_file_with_a_private_key_gives_nothing_law_9():
+    assert thumbprints((ONE.key_pem + ONE.pem).encode()) == ()
+
+
+@given(st.binary(max_size=2000), st.integers(0, len(ONE.der)))
+def test_whatever_the_bytes_nothing_is_raised(junk, at):
+    for data in (junk, ONE.der[:at] + junk + ONE.der[at:], b"-----BEGIN CERTIFICATE-----\n" + junk):
+        assert len(thumbprints(data)) % 2 == 0

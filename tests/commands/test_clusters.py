@@ -1,0 +1,145 @@
+"""Registering clusters: host and CA are pinned, and a change of them waits for a person's word (law 13)."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from sync.commands.clusters import Wish, enrol
+from sync.commands.steering import set_paused
+from sync.errors import Invalid, NotFound, Permanent
+from sync.findings import Code
+from sync.fleet.clusters import ListOverride, Mode
+from sync.fleet.kubeconfig import Endpoint
+from sync.fleet.lists import Delivery, Policy
+from tests.support import certs
+from tests.support.service import Fleet, Targets
+
+CA, OTHER_CA = certs.ca(), certs.ca(name="Other CA")
+
+
+@dataclass
+class Credentials(Targets):
+    """Clusters with credentials that point wherever the test says."""
+
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+
+    def endpoint(self, cluster: str, secret: str) -> Endpoint:  # noqa: ARG002
+        if secret not in self.endpoints:
+            raise NotFound(f"the credentials vault has no secret {secret}")
+        return self.endpoints[secret]
+
+
+def pointing(host: str = "edge:6443", ca: certs.Built = CA) -> Endpoint:
+    return Endpoint(f"https://{host}", ca.pem.encode(), "token")
+
+
+@pytest.fixture
+def fleet():
+    made = Fleet()
+    made.credentials = Credentials(made.clusters, {"good": pointing()})
+    made.service = replace(made.service, clusters=made.credentials)
+    return made
+
+
+def registered(fleet):
+    return fleet.service.decisions.snapshot(fresh=True).clusters.get("edge")
+
+
+def test_a_registration_pins_the_credential_s_host_and_ca(fleet):
+    wish = Wish("edge", "good", ("site=hamburg", "env=prod"), ("trust",), "report")
+    made, held = enrol(fleet.service, wish)
+    assert held is None
+    assert (made.host, made.ca_sha256, made.mode) == ("edge:6443", CA.sha256, Mode.REPORT)
+    assert dict(made.labels) == {"site": "hamburg", "env": "prod"}
+    assert registered(fleet) == made
+
+
+@pytest.mark.parametrize("moved", [pointing("elsewhere:6443"), pointing(ca=OTHER_CA)], ids=["host", "CA"])
+def test_another_host_or_ca_is_refused_until_it_is_confirmed_law_13(fleet, moved):
+    before, _ = enrol(fleet.service, Wish("edge", "good"))
+    fleet.credentials.endpoints["good"] = moved
+    with pytest.raises(Permanent, match="--confirm"):
+        enrol(fleet.service, Wish("edge", "good", ("site=oz",)))
+    assert registered(fleet) == before
+    enrol(fleet.service, Wish("edge", "good", confirm=True))
+    assert (registered(fleet).host, registered(fleet).ca_sha256) == (moved.host, moved.ca_sha256)
+
+
+def test_a_changed_registration_stays_paused(fleet):
+    enrol(fleet.service, Wish("edge", "good"))
+    set_paused(fleet.service, "edge", paused=True)
+    enrol(fleet.service, Wish("edge", "good", ("site=oz",)))
+    assert registered(fleet).paused
+
+
+TOLD_APART = (
+    "trust,namespace=plant,object=own-list,delivery=secret,accept=expired,accept=weak-key,reject=no-application-uri"
+)
+
+
+def test_a_list_may_differ_on_one_cluster(fleet):
+    made, _ = enrol(fleet.service, Wish("edge", "good", lists=(TOLD_APART,)))
+    policy = Policy(frozenset({Code.EXPIRED, Code.WEAK_KEY}), frozenset({Code.NO_APPLICATION_URI}))
+    assert made.lists == (ListOverride("trust", "plant", "own-list", Delivery.SECRET, policy),)
+
+
+@pytest.mark.parametrize("lists", [("trust",), (TOLD_APART,)])
+def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet, lists):
+    before, _ = enrol(fleet.service, Wish("edge", "good", ("site=hamburg",), lists, "report"))
+    fleet.credentials.endpoints["good"] = pointing("elsewhere:6443", OTHER_CA)
+    after, _ = enrol(fleet.service, Wish("edge", confirm=True))
+    assert after == replace(before, host="elsewhere:6443", ca_sha256=OTHER_CA.sha256) == registered(fleet)
+
+
+@pytest.mark.parametrize(
+    ("wish", "changed"),
+    [
+        (Wish("edge", "other"), "access"),
+        (Wish("edge", labels=("site=oz",)), "labels"),
+        (Wish("edge", labels=("",)), "labels"),
+        (Wish("edge", lists=("trust,object=another",)), "lists"),
+        (Wish("edge", lists=("trust",)), "lists"),
+        (Wish("edge", lists=("",)), "lists"),
+        (Wish("edge", mode="repair"), "mode"),
+    ],
+)
+def test_what_is_named_is_told_in_full_and_changes_alone(fleet, wish, changed):
+    fleet.credentials.endpoints["other"] = pointing()
+    before, _ = enrol(fleet.service, Wish("edge", "good", ("site=hamburg", "env=prod"), (TOLD_APART,), "report"))
+    after, _ = enrol(fleet.service, wish)
+    assert getattr(after, changed) != getattr(before, changed)
+    assert replace(after, **{changed: getattr(before, changed)}) == before
+
+
+def test_an_empty_label_or_list_is_none_of_them(fleet):
+    enrol(fleet.service, Wish("edge", "good", ("site=hamburg",), ("trust",)))
+    after, _ = enrol(fleet.service, Wish("edge", labels=("",), lists=("",)))
+    assert (dict(after.labels), after.lists) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    ("wish", "error", "word"),
+    [
+        (Wish("edge", "none"), NotFound, "no secret none"),
+        (Wish("Edge!", "good"), Invalid, "cluster name"),
+        (Wish("edge", "good", ("site",)), Invalid, "key=value"),
+        (Wish("edge", "good", ("site=a", "site=b")), Invalid, "given twice"),
+        (Wish("edge", "good", (), ("nowhere",)), Invalid, "not defined; there are trust"),
+        (Wish("edge", "good", mode="wild"), Invalid, "mode"),
+        (Wish("edge"), Invalid, "--credential"),
+        (Wish("edge", "good", lists=("trust,object",)), Invalid, "'object' is no field; write field=value"),
+        (Wish("edge", "good", lists=("trust,colour=red",)), Invalid, "colour"),
+        (Wish("edge", "good", lists=("trust,name=other",)), Invalid, "'name' is given twice"),
+        (Wish("edge", "good", lists=("trust,object=a,object=b",)), Invalid, "'object' is given twice"),
+        (Wish("edge", "good", lists=("trust", "trust")), Invalid, "defined twice"),
+        (Wish("edge", "good", lists=("trust", "")), Invalid, "has no name"),
+        (Wish("edge", "good", lists=("trust,delivery=arm",)), Invalid, "not available"),
+        (Wish("edge", "good", lists=("trust,object=!",)), Invalid, "no name of a Kubernetes object"),
+        (Wish("edge", "good", lists=("trust,accept=revoked",)), Invalid, "nothing can waive"),
+        (Wish("edge", "good", lists=("trust,accept=nonsense",)), Invalid, "nonsense"),
+    ],
+)
+def test_what_cannot_be_registered_is_said_and_not_written(fleet, wish, error, word):
+    with pytest.raises(error, match=word):
+        enrol(fleet.service, wish)
+    assert registered(fleet) is None

@@ -1,0 +1,248 @@
+"""What a change takes from the lists, and when it waits for a person (law 4)."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync.catalogue.entry import Loss
+from sync.desired.removals import WINDOW, Limits, digest, hold, losses, may_lose, too_much, too_wide
+from sync.desired.state import Desires
+from sync.ports.decisions import Losses
+from tests.support import certs
+from tests.support.catalogues import CONFIGURATION, candidate, desires, entry, snapshot
+from tests.support.certs import NOW
+
+PLANTS = tuple(f"plant-{n:02}" for n in range(20))
+CERTIFICATE = certs.server()
+OTHER = certs.server(key_name="other")
+WEAK = certs.server(key="rsa-1024")
+ROOT = certs.ca()
+LEAF = certs.server(name="leaf", issuer=ROOT)
+CRL = certs.crl(ROOT, revoked=[LEAF])
+HOUR = timedelta(hours=1)
+
+
+def listed(count, **more):
+    """So many secrets of one file each."""
+    return [entry(f"s{n:02}", candidate(1, CERTIFICATE), **more) for n in range(count)]
+
+
+def deleted(one):
+    return replace(one, gone=True, candidates=(), former=(f"{one.name}.der",))
+
+
+def lost(count, of, *, clusters=("plant",), first=0):
+    """So many files lost of a list that held `of`."""
+    return (Loss("trust", tuple(f"s{n:02}.der" for n in range(first, first + count)), clusters, of),)
+
+
+def waits(taken, *, remaining=0, history=(), limits=None, clusters=("plant",)):
+    after = desires(*listed(remaining), clusters=clusters)
+    return too_much(taken, history, after, now=NOW, limits=limits or Limits())
+
+
+# --- What is lost ----------------------------------------------------------------------------------------
+
+
+def test_a_deleted_secret_takes_its_file_from_every_cluster_that_had_it():
+    before = desires(*listed(4), clusters=("hamburg", "lyon"))
+    first, *others = listed(4)
+    after = desires(deleted(first), *others, clusters=("hamburg", "lyon"))
+    assert losses(before, after) == (Loss("trust", ("s00.der",), ("hamburg", "lyon"), 4),)
+
+
+def test_law4_a_file_without_a_proof_is_not_lost_because_it_stays():
+    before = desires(*listed(2))
+    after = desires(*listed(1), replace(listed(2)[1], candidates=(), former=("s01.der",)))
+    assert losses(before, after) == ()
+
+
+def test_a_revoked_certificate_is_lost():
+    secrets = (entry("leaf", candidate(1, LEAF)), entry("root", candidate(1, ROOT)))
+    crl = entry("crl", candidate(1, CRL))
+    assert losses(desires(*secrets), desires(*secrets, crl)) == (Loss("trust", ("leaf.der",), ("plant",), 2),)
+
+
+def test_a_file_that_another_secret_gives_from_now_on_is_not_lost():
+    first, second = (entry(name, candidate(1, CERTIFICATE), file="x.der") for name in ("a", "b"))
+    assert losses(desires(first, second), desires(replace(first, gone=True, former=("x.der",)), second)) == ()
+
+
+def test_a_new_bytes_under_the_same_name_are_no_loss():
+    assert losses(desires(entry("a", candidate(1, CERTIFICATE))), desires(entry("a", candidate(2, OTHER)))) == ()
+
+
+def test_a_cluster_that_is_registered_now_or_no_more_loses_nothing():
+    """Nothing is ever taken off a cluster that leaves: its lists stay as they are."""
+    before, after = desires(*listed(4), clusters=("gone",)), desires(clusters=("new",))
+    assert losses(before, after) == ()
+
+
+def test_changed_labels_lose_what_the_selector_gave():
+    secret = entry("a", candidate(1, CERTIFICATE), clusters="site=plant")
+    before = snapshot(secret)
+    moved = replace(before, clusters={"plant": replace(before.clusters["plant"], labels={"site": "elsewhere"})})
+    taken = losses(Desires(before, CONFIGURATION), Desires(moved, CONFIGURATION))
+    assert taken == (Loss("trust", ("a.der",), ("plant",), 1),)
+
+
+# --- How much may leave ----------------------------------------------------------------------------------
+
+AMOUNTS = {
+    "three of three may leave": (3, 3, False),
+    "four of four wait": (4, 4, True),
+    "a quarter of many may leave": (25, 100, False),
+    "more than a quarter of many waits": (26, 100, True),
+    "four of sixteen are a quarter": (4, 16, False),
+    "four of fifteen are more": (4, 15, True),
+    "nothing lost": (0, 10, False),
+}
+
+
+@pytest.mark.parametrize(("count", "of", "held"), AMOUNTS.values(), ids=AMOUNTS)
+def test_law4_over_the_share_and_over_the_number_of_files_waits(count, of, held):
+    assert waits(lost(count, of) if count else ()) is held
+
+
+def test_the_limits_are_settings():
+    assert waits(lost(2, 100), limits=Limits(share=0.01, files=1))
+    assert not waits(lost(2, 2), limits=Limits(share=1.0, files=0))
+
+
+def past(count, of, *, ago, first=0, clusters=("plant",)):
+    return Losses(NOW - ago, lost(count, of, first=first, clusters=clusters))
+
+
+DRIPS = {
+    "what was lost before adds up": ([past(2, 10, ago=HOUR, first=2)], True),
+    "within the window to its last second": ([past(2, 10, ago=WINDOW, first=2)], True),
+    "older than a day counts no more": ([past(2, 10, ago=WINDOW + timedelta(seconds=1), first=2)], False),
+    "the same names again count once": ([past(2, 10, ago=HOUR), past(2, 10, ago=2 * HOUR)], False),
+    "another cluster's losses do not count": ([past(2, 10, ago=HOUR, first=2, clusters=("lab",))], False),
+}
+
+
+@pytest.mark.parametrize(("history", "held"), DRIPS.values(), ids=DRIPS)
+def test_law4_a_drip_is_held_like_a_flood(history, held):
+    """Two more files of ten leave: four together are over three and over a quarter."""
+    assert waits(lost(2, 10), history=history) is held
+
+
+def test_law4_the_share_is_of_the_most_that_the_list_held_within_the_day():
+    """40 once; 8 went, now 2 more: 10 of 40 are a quarter, though 10 of the 32 that are left would be more."""
+    assert not waits(lost(2, 32), history=[past(8, 40, ago=HOUR, first=2)])
+    assert waits(lost(3, 32), history=[past(8, 40, ago=HOUR, first=3)])
+
+
+def test_what_came_back_since_does_not_count():
+    """s00 to s03 were lost and are there again; only the new loss counts."""
+    assert not waits(lost(1, 5, first=9), remaining=4, history=[past(4, 5, ago=HOUR)])
+    assert waits(lost(1, 5, first=9), remaining=0, history=[past(4, 5, ago=HOUR)])
+
+
+def test_the_worst_hit_cluster_decides():
+    history = [past(3, 10, ago=HOUR, first=5, clusters=("lab",))]
+    assert waits(lost(1, 10, clusters=("plant", "lab")), history=history, clusters=("plant", "lab"))
+    assert not waits(lost(1, 10, clusters=("plant",)), history=history, clusters=("plant", "lab"))
+
+
+# --- How many clusters a change of selectors may take files from --------------------------------------------
+
+
+def narrowed(reached):
+    """A selector that reached all twenty plants and now reaches these."""
+    wide, narrow = entry("a", candidate(1, CERTIFICATE)), f"site in ({', '.join(reached)})"
+    before = desires(wide, clusters=PLANTS)
+    after = desires(entry("a", candidate(1, CERTIFICATE), clusters=narrow), clusters=PLANTS)
+    return losses(before, after), after
+
+
+@pytest.mark.parametrize(("left", "held"), [(3, False), (4, True), (19, True)])
+def test_law4_one_change_of_selectors_that_hits_too_many_clusters_waits(left, held):
+    assert too_wide(*narrowed(PLANTS[left:]), Limits()) is held
+
+
+def test_the_share_of_clusters_and_their_number_must_both_be_passed():
+    assert not too_wide(*narrowed(PLANTS[4:]), Limits(cluster_share=0.2))
+    assert not too_wide(*narrowed(PLANTS[4:]), Limits(clusters=4))
+
+
+def test_a_deleted_secret_is_no_change_of_selectors_however_many_clusters_it_was_on():
+    one = entry("a", candidate(1, CERTIFICATE))
+    before, after = desires(one, clusters=PLANTS), desires(deleted(one), clusters=PLANTS)
+    assert not too_wide(losses(before, after), after, Limits())
+
+
+# --- What an approval names ------------------------------------------------------------------------------
+
+
+def test_law4_the_digest_names_the_change_and_exactly_what_is_shown():
+    base = digest("row", lost(4, 10))
+    assert base == digest("row", lost(4, 10))
+    others = [
+        digest("other", lost(4, 10)),
+        digest("row", lost(5, 10)),
+        digest("row", lost(4, 10, first=1)),
+        digest("row", lost(4, 10, clusters=("lab",))),
+        digest("row", lost(4, 11)),
+    ]
+    assert base not in others
+    assert len(set(others)) == len(others)
+
+
+def test_an_unchanged_removal_keeps_its_time_and_a_persons_rejection():
+    first = replace(hold("row", "why", lost(4, 10), now=NOW, before=None), refused=True)
+    assert hold("row", "why", lost(4, 10), now=NOW + HOUR, before=first) is first
+    changed = hold("row", "why", lost(5, 10), now=NOW + HOUR, before=first)
+    assert (changed.since, changed.refused) == (NOW + HOUR, False)
+
+
+# --- may_lose: False is certain --------------------------------------------------------------------------
+
+ITEMS = st.sampled_from([CERTIFICATE, OTHER, WEAK, ROOT, CRL])
+CANDIDATES = st.lists(st.tuples(st.lists(ITEMS, min_size=1, max_size=2, unique_by=id), st.booleans()), max_size=3).map(
+    lambda found: tuple(candidate(9 - i, *items, enabled=on) for i, (items, on) in enumerate(found))
+)
+ENTRIES = st.builds(
+    lambda candidates, lists, clusters, gone: entry(
+        "a", *(() if gone else candidates), lists=lists, clusters=clusters, gone=gone, former=("a.der", "old.der")
+    ),
+    CANDIDATES,
+    st.sampled_from([("trust",), ("issuer",), ("issuer", "trust"), ()]),
+    st.sampled_from(["*", "site=plant", "site=lab"]),
+    st.booleans(),
+)
+AROUND = st.lists(
+    st.sampled_from(
+        [entry("root", candidate(1, ROOT)), entry("b", candidate(1, OTHER)), entry("c", candidate(1, WEAK))]
+    ),
+    unique_by=lambda each: each.key,
+)
+
+
+@given(st.none() | ENTRIES, ENTRIES, AROUND)
+def test_law4_where_may_lose_says_no_nothing_is_lost(old, new, around):
+    if not may_lose(old, new):
+        assert losses(desires(*around, *([old] if old else [])), desires(*around, new)) == ()
+
+
+def test_the_ordinary_additions_and_renewals_are_told_as_harmless():
+    first = entry("a", candidate(1, CERTIFICATE))
+    assert not may_lose(None, first)
+    assert not may_lose(first, entry("a", candidate(2, OTHER), candidate(1, CERTIFICATE)))
+
+
+@pytest.mark.parametrize("before", [None, entry("root", candidate(1, ROOT, enabled=False))], ids=["new", "enabled"])
+def test_law4_a_ca_may_wake_a_crl_that_waited_for_it(before):
+    waiting = [entry("leaf", candidate(1, LEAF)), entry("crl", candidate(1, CRL))]
+    ca = entry("root", candidate(1, ROOT))
+    taken = losses(desires(*waiting, *([before] if before else [])), desires(*waiting, ca))
+    assert [loss.files for loss in taken] == [("leaf.der",)]
+    assert may_lose(before, ca)
+
+
+def test_a_ca_that_another_certificate_replaces_may_end_what_its_crl_refused():
+    assert may_lose(entry("root", candidate(1, ROOT)), entry("root", candidate(2, CERTIFICATE)))

@@ -1,0 +1,417 @@
+"""What a list should hold: the rules about the set, the proofs, and that neither depends on an order."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync.catalogue.entry import Refusal
+from sync.desired.state import Desires, Proof
+from sync.findings import Code
+from sync.fleet.lists import Delivery, Policy
+from tests.support import certs
+from tests.support.catalogues import (
+    CONFIGURATION,
+    ISSUER,
+    TRUST,
+    VAULT,
+    candidate,
+    desired,
+    desires,
+    entry,
+    key,
+    sha256,
+    snapshot,
+    version_name,
+)
+from tests.support.certs import DAY, NOW
+
+A, B, C = certs.server(name="a"), certs.server(name="b"), certs.server(name="c")
+WEAK = certs.server(name="weak", key="rsa-1024")
+ROOT, OTHER_ROOT = certs.ca(), certs.ca(key_name="rekeyed")
+LEAF = certs.server(name="leaf", issuer=ROOT)
+RENEWED = certs.server(name="leaf", issuer=ROOT, key_name="renewed", serial=7)
+EMPTY_CRL, CRL_ON_LEAF = certs.crl(ROOT, number=1), certs.crl(ROOT, number=2, revoked=[LEAF])
+
+ROOT_SECRET = entry("root", candidate(1, ROOT))
+LEAF_SECRET = entry("leaf", candidate(1, LEAF))
+
+
+def codes(found, name):
+    return [finding.code for finding in found.findings.get(key(name), ())]
+
+
+def in_force(found):
+    return {each.name: int(version, 16) for each, version in found.chosen.items()}
+
+
+# --- One secret ------------------------------------------------------------------------------------------
+
+
+def test_the_newest_version_that_passes_gives_the_file():
+    found = desired(entry("plc7", candidate(2, A), candidate(1, B)))
+    assert {name: file.sha256 for name, file in found.files.items()} == {"plc7.der": sha256(A.der)}
+    assert in_force(found) == {"plc7": 2}
+
+
+def test_law3_a_version_that_is_rejected_alone_gives_way_to_the_one_before_it():
+    found = desired(entry("plc7", candidate(2, WEAK), candidate(1, B)))
+    assert {file.sha256 for file in found.files.values()} == {sha256(B.der)}
+
+
+def test_what_the_lists_policy_and_the_tag_accept_comes_into_force():
+    lenient = replace(TRUST, policy=Policy(accept=frozenset({Code.WEAK_KEY})))
+    secret = entry("plc7", candidate(1, WEAK), accept=frozenset({Code.WEAK_KEY}))
+    assert desired(secret, definition=lenient).files
+    assert not desired(secret).files
+    assert not desired(
+        replace(secret, assignment=replace(secret.assignment, accept=frozenset())), definition=lenient
+    ).files
+
+
+def test_a_warning_that_the_lists_policy_rejects_keeps_a_version_out():
+    strict = replace(TRUST, policy=Policy(reject=frozenset({Code.CA_IN_TRUST_LIST})))
+    assert desired(ROOT_SECRET).files
+    assert not desired(ROOT_SECRET, definition=strict).files
+
+
+def test_a_secret_with_several_certificates_gives_a_file_of_each():
+    found = desired(entry("bundle-pem", candidate(1, A, B)))
+    assert set(found.files) == {f"bundle-{each.sha256[:8]}.crt" for each in (A, B)}
+    assert all(file.data.startswith(b"-----BEGIN") for file in found.files.values())
+
+
+@pytest.mark.parametrize("delivery", [Delivery.SECRETSYNC, Delivery.ARM])
+def test_a_delivery_of_one_file_a_secret_refuses_several_and_keeps_the_version_before(delivery):
+    single = replace(TRUST, delivery=delivery)
+    assert in_force(desired(entry("plc7", candidate(2, A, B), candidate(1, C)), definition=single)) == {"plc7": 1}
+    assert in_force(desired(entry("plc7", candidate(2, A, B), candidate(1, C)))) == {"plc7": 2}
+
+
+def test_a_role_decides_for_its_list_alone():
+    """A server certificate goes to the trust list; the issuer list takes no such thing."""
+    secret = entry("plc7", candidate(1, A), lists=("issuer", "trust"))
+    assert desired(secret).files
+    assert not desired(secret, definition=ISSUER).files
+
+
+# --- File names ------------------------------------------------------------------------------------------
+
+
+def claims(**since):
+    """Two secrets that claim `x.der`, in force since so many days before now."""
+    return [
+        entry(name, candidate(1, built), file="x.der", since=NOW - days * DAY)
+        for (name, days), built in zip(since.items(), (A, B), strict=True)
+    ]
+
+
+def test_the_earlier_in_force_keeps_a_file_name_and_the_later_is_told():
+    found = desired(*claims(late=1, early=2))
+    assert found.files["x.der"].key == key("early")
+    assert (codes(found, "late"), codes(found, "early")) == ([Code.FILE_NAME_TAKEN], [])
+
+
+def test_of_two_in_force_since_the_same_moment_the_first_by_name_keeps_the_file():
+    assert desired(*claims(b=1, a=1)).files["x.der"].key == key("a")
+
+
+def test_a_name_is_free_again_once_its_holder_leaves():
+    late, early = claims(late=1, early=2)
+    assert desired(late, replace(early, gone=True, candidates=(), former=("x.der",))).files["x.der"].key == key("late")
+
+
+def test_the_loser_of_a_name_falls_back_to_its_version_before():
+    """File names depend on the item, so an older version may have another one."""
+    crl_first = entry("y", candidate(2, A), candidate(1, EMPTY_CRL), file="x.der", since=NOW)
+    found = desired(crl_first, ROOT_SECRET, *claims(late=1, early=2)[1:])
+    assert found.files["x.der"].key == key("early")
+    assert found.files["x.crl"].version == version_name(1)
+
+
+def test_a_disabled_holder_keeps_its_name_so_that_enabling_it_takes_nothing_from_another():
+    late, early = claims(late=1, early=2)
+    found = desired(late, replace(early, candidates=(replace(early.candidates[0], enabled=False),)))
+    assert not found.files
+    assert codes(found, "late") == [Code.FILE_NAME_TAKEN]
+
+
+# --- CRLs ------------------------------------------------------------------------------------------------
+
+
+def test_a_crl_waits_for_its_ca_and_heals_by_itself():
+    crl = entry("crl", candidate(1, EMPTY_CRL))
+    alone, together = desired(crl), desired(crl, ROOT_SECRET)
+    assert (set(alone.files), codes(alone, "crl")) == (set(), [Code.CRL_WITHOUT_ISSUER])
+    assert (set(together.files), codes(together, "crl")) == ({"crl.crl", "root.der"}, [])
+
+
+def test_a_crl_that_its_named_ca_did_not_sign_is_refused():
+    found = desired(entry("crl", candidate(1, certs.crl(ROOT, signer=A))), ROOT_SECRET)
+    assert codes(found, "crl") == [Code.CRL_SIGNATURE]
+    assert set(found.files) == {"root.der"}
+
+
+def test_a_crl_is_matched_by_signature_among_cas_of_one_name():
+    found = desired(entry("crl", candidate(1, EMPTY_CRL)), ROOT_SECRET, entry("rekeyed", candidate(1, OTHER_ROOT)))
+    assert "crl.crl" in found.files
+
+
+def test_a_ca_on_another_list_does_not_serve():
+    elsewhere = entry("root", candidate(1, ROOT), lists=("issuer",))
+    assert codes(desired(entry("crl", candidate(1, EMPTY_CRL)), elsewhere), "crl") == [Code.CRL_WITHOUT_ISSUER]
+
+
+def test_a_disabled_ca_does_not_serve():
+    off = entry("root", candidate(1, ROOT, enabled=False))
+    assert codes(desired(entry("crl", candidate(1, EMPTY_CRL)), off), "crl") == [Code.CRL_WITHOUT_ISSUER]
+
+
+def test_a_file_name_matches_no_crl_to_its_ca():
+    found = desired(entry("root-crl", candidate(1, certs.crl(A))), entry("root", candidate(1, ROOT)))
+    assert codes(found, "root-crl") == [Code.CRL_WITHOUT_ISSUER]
+
+
+ROLLBACKS = {
+    "a smaller number": (certs.crl(ROOT, number=5), certs.crl(ROOT, number=4), True),
+    "a larger number": (certs.crl(ROOT, number=4), certs.crl(ROOT, number=5), False),
+    "the same number, an older date": (
+        certs.crl(ROOT, number=4, this_update=NOW - DAY),
+        certs.crl(ROOT, number=4, this_update=NOW - 2 * DAY),
+        True,
+    ),
+    "no number after a number": (certs.crl(ROOT, number=1), certs.crl(ROOT, number=None), True),
+    "no numbers, an older date": (
+        certs.crl(ROOT, number=None, this_update=NOW - DAY),
+        certs.crl(ROOT, number=None, this_update=NOW - 2 * DAY),
+        True,
+    ),
+    "another issuer's": (certs.crl(ROOT, number=5), certs.crl(certs.ca(name="Other Root"), number=4), False),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "refused"), ROLLBACKS.values(), ids=ROLLBACKS)
+def test_law3_an_older_crl_never_replaces_the_one_in_force(before, after, refused):
+    other = entry("other", candidate(1, certs.ca(name="Other Root")))
+    found = desired(entry("crl", candidate(2, after), candidate(1, before)), ROOT_SECRET, other)
+    assert in_force(found)["crl"] == (1 if refused else 2)
+    assert codes(found, "crl") == ([Code.CRL_ROLLBACK] if refused else [])
+
+
+LAST_OF_OLD_KEY = certs.crl(ROOT, number=57)
+OF_NEW_KEY = certs.server(name="leaf", issuer=OTHER_ROOT)
+FIRST_OF_NEW_KEY = certs.crl(OTHER_ROOT, number=1, revoked=[OF_NEW_KEY])
+NEW_KEYS = {
+    "in the place of the old": (entry("root", candidate(2, OTHER_ROOT), candidate(1, ROOT)),),
+    "beside the old": (ROOT_SECRET, entry("rekeyed", candidate(1, OTHER_ROOT))),
+}
+
+
+@pytest.mark.parametrize("roots", NEW_KEYS.values(), ids=NEW_KEYS)
+def test_the_numbers_of_crls_begin_anew_with_a_new_key_of_the_ca(roots):
+    crl = entry("crl", candidate(2, FIRST_OF_NEW_KEY), candidate(1, LAST_OF_OLD_KEY))
+    found = desired(crl, entry("leaf", candidate(1, OF_NEW_KEY)), *roots)
+    assert (in_force(found)["crl"], codes(found, "crl")) == (2, [])
+    assert found.gone["leaf.der"] is Proof.REVOKED
+
+
+def test_law3_a_ca_that_is_renewed_with_its_key_goes_on_counting_its_crls():
+    renewed = entry("root", candidate(2, certs.ca(serial=9)), candidate(1, ROOT))
+    found = desired(entry("crl", candidate(2, EMPTY_CRL), candidate(1, LAST_OF_OLD_KEY)), renewed)
+    assert (in_force(found)["crl"], codes(found, "crl")) == (1, [Code.CRL_ROLLBACK])
+
+
+def test_law3_a_crl_without_issuer_leaves_the_crl_before_it_in_force():
+    lost = certs.crl(certs.ca(name="Other Root"), number=9)
+    found = desired(entry("crl", candidate(2, lost), candidate(1, EMPTY_CRL)), ROOT_SECRET)
+    assert (in_force(found)["crl"], codes(found, "crl")) == (1, [Code.CRL_WITHOUT_ISSUER])
+
+
+# --- Revocation ------------------------------------------------------------------------------------------
+
+CRL_SECRET = entry("crl", candidate(1, CRL_ON_LEAF))
+
+
+def test_a_crl_in_force_takes_the_certificate_off_the_list_with_a_proof():
+    found = desired(LEAF_SECRET, ROOT_SECRET, CRL_SECRET)
+    assert set(found.files) == {"root.der", "crl.crl"}
+    assert found.gone["leaf.der"] is Proof.REVOKED
+    assert codes(found, "leaf") == [Code.REVOKED]
+
+
+NO_REVOCATION = {
+    "a CRL of another issuer with the same serial": certs.crl(certs.ca(name="Other Root"), revoked=[LEAF]),
+    "a forged CRL": certs.crl(ROOT, signer=A, revoked=[LEAF]),
+    "a CRL on another serial": certs.crl(ROOT, revoked=[RENEWED]),
+}
+
+
+@pytest.mark.parametrize("crl", NO_REVOCATION.values(), ids=NO_REVOCATION)
+def test_revokes_nothing(crl):
+    other = entry("other", candidate(1, certs.ca(name="Other Root")))
+    assert "leaf.der" in desired(LEAF_SECRET, ROOT_SECRET, other, entry("crl", candidate(1, crl))).files
+
+
+def test_a_disabled_crl_revokes_nothing():
+    assert "leaf.der" in desired(LEAF_SECRET, ROOT_SECRET, entry("crl", candidate(1, CRL_ON_LEAF, enabled=False))).files
+
+
+def test_law3_a_newer_version_that_is_revoked_already_gives_way_to_the_one_in_force():
+    found = desired(entry("leaf", candidate(2, LEAF), candidate(1, RENEWED)), ROOT_SECRET, CRL_SECRET)
+    assert (in_force(found)["leaf"], codes(found, "leaf")) == (1, [Code.REVOKED])
+    assert found.files["leaf.der"].sha256 == sha256(RENEWED.der)
+
+
+def test_a_renewal_ends_the_refusal():
+    found = desired(entry("leaf", candidate(2, RENEWED), candidate(1, LEAF)), ROOT_SECRET, CRL_SECRET)
+    assert found.files["leaf.der"].sha256 == sha256(RENEWED.der)
+
+
+REFUSED_ONCE = entry("crl", gone=True, former=("crl.crl",), refused=(Refusal("trust", "*", LEAF.sha256),))
+
+
+def test_a_refusal_as_revoked_outlives_the_crl_where_the_crl_was():
+    found = desired(LEAF_SECRET, ROOT_SECRET, REFUSED_ONCE)
+    assert (set(found.files), found.gone["leaf.der"]) == ({"root.der"}, Proof.REVOKED)
+    for elsewhere in (Refusal("issuer", "*", LEAF.sha256), Refusal("trust", "site=elsewhere", LEAF.sha256)):
+        assert "leaf.der" in desired(LEAF_SECRET, ROOT_SECRET, replace(REFUSED_ONCE, refused=(elsewhere,))).files
+
+
+# --- Proofs (law 4) --------------------------------------------------------------------------------------
+
+HAD = entry("plc7", candidate(1, A), former=("old.der",))
+PROOFS = {
+    "deleted": (replace(HAD, gone=True, candidates=(), former=("old.der", "plc7.der")), Proof.DELETED, Proof.DELETED),
+    "disabled": (entry("plc7", candidate(1, A, enabled=False), former=("old.der",)), Proof.DISABLED, Proof.DISABLED),
+    "unassigned": (entry("plc7", lists=(), former=("old.der", "plc7.der")), Proof.UNASSIGNED, Proof.UNASSIGNED),
+    "on another list": (entry("plc7", candidate(1, A), lists=("issuer",)), Proof.ELSEWHERE, None),
+    "on other clusters": (entry("plc7", candidate(1, A), clusters="site=lab"), Proof.ELSEWHERE, None),
+    "in force": (HAD, None, Proof.REPLACED),
+    "nothing in force, no reason known": (entry("plc7", former=("old.der", "plc7.der")), None, None),
+    "rejected alone": (entry("plc7", candidate(1, WEAK), former=("old.der",)), None, None),
+}
+
+
+@pytest.mark.parametrize(("secret", "of_file", "of_former"), PROOFS.values(), ids=PROOFS)
+def test_law4_what_proves_that_a_file_may_leave(secret, of_file, of_former):
+    gone = desired(secret).gone
+    assert (gone.get("plc7.der"), gone.get("old.der")) == (of_file, of_former)
+
+
+def test_law4_a_vault_that_is_watched_no_more_proves_nothing():
+    unwatched = replace(CONFIGURATION, vaults=(replace(VAULT, url="https://other.vault.azure.net"),))
+    assert not desired(HAD, configuration=unwatched).gone
+
+
+def test_law4_a_list_taken_from_the_vaults_ceiling_is_elsewhere():
+    narrowed = replace(CONFIGURATION, vaults=(replace(VAULT, lists=("issuer",)),))
+    found = desired(HAD, configuration=narrowed)
+    assert (found.files, found.gone["plc7.der"]) == ({}, Proof.ELSEWHERE)
+
+
+def test_law4_a_name_with_two_owners_leaves_only_if_both_have_a_proof():
+    claim = entry("other", candidate(1, WEAK), file="plc7.der")
+    deleted = PROOFS["deleted"][0]
+    assert "plc7.der" not in desired(deleted, claim).gone
+    assert "plc7.der" in desired(deleted, replace(claim, gone=True, candidates=(), former=("plc7.der",))).gone
+
+
+def test_law4_a_crl_that_waits_for_its_ca_is_no_proof_against_itself():
+    assert "crl.crl" not in desired(entry("crl", candidate(1, EMPTY_CRL))).gone
+
+
+def test_a_revoked_name_that_another_secret_now_gives_stays():
+    taker = entry("taker", candidate(1, B), file="leaf.der", since=NOW - 9 * DAY)
+    found = desired(LEAF_SECRET, ROOT_SECRET, CRL_SECRET, taker)
+    assert found.files["leaf.der"].key == key("taker")
+    assert "leaf.der" not in found.gone
+
+
+# --- Reach -----------------------------------------------------------------------------------------------
+
+
+def on(cluster, *entries, configuration=CONFIGURATION):
+    found = snapshot(*entries, clusters=("hamburg", "lyon"))
+    return set(Desires(found, configuration).of(found.clusters[cluster], TRUST).files)
+
+
+def test_a_secret_reaches_the_clusters_that_its_selector_and_the_vaults_ceiling_both_match():
+    secrets = (entry("all", candidate(1, A)), entry("there", candidate(1, B), clusters="site=lyon"))
+    assert (on("hamburg", *secrets), on("lyon", *secrets)) == ({"all.der"}, {"all.der", "there.der"})
+    ceiling = replace(CONFIGURATION, vaults=(replace(VAULT, clusters="site=hamburg"),))
+    assert (on("hamburg", *secrets, configuration=ceiling), on("lyon", *secrets, configuration=ceiling)) == (
+        {"all.der"},
+        set(),
+    )
+
+
+def test_clusters_that_the_same_secrets_reach_share_one_computation():
+    both = desires(HAD, clusters=("hamburg", "lyon"))
+    first, second = (both.of(each, TRUST) for each in both.snapshot.clusters.values())
+    assert first is second
+
+
+# --- Properties ------------------------------------------------------------------------------------------
+
+ITEMS = (A, B, WEAK, ROOT, OTHER_ROOT, LEAF, RENEWED, EMPTY_CRL, CRL_ON_LEAF, certs.crl(ROOT, signer=A))
+SECRETS = st.builds(
+    lambda name, items, enabled, days, file, extra: entry(
+        name,
+        *(candidate(len(items) - i, item, enabled=i > 0 or enabled) for i, item in enumerate(items)),
+        since=NOW - days * timedelta(days=1),
+        file=file,
+        **extra,
+    ),
+    st.sampled_from(["a", "b", "c", "d", "e"]),
+    st.lists(st.sampled_from(ITEMS), min_size=1, max_size=3),
+    st.booleans(),
+    st.integers(0, 2),
+    st.sampled_from([None, "x.der"]),
+    st.sampled_from([{}, {"refused": (Refusal("trust", "*", LEAF.sha256),)}, {"former": ("x.der", "old.der")}]),
+)
+CATALOGUES = st.lists(SECRETS, max_size=5, unique_by=lambda each: each.key)
+
+
+@given(CATALOGUES, st.randoms(use_true_random=False))
+def test_the_order_of_the_catalogue_does_not_matter(entries, rng: random.Random):
+    first = desired(*entries)
+    rng.shuffle(entries)
+    second = desired(*entries)
+    assert (first.files, first.chosen, first.digest) == (second.files, second.chosen, second.digest)
+    assert first.gone.keys() == second.gone.keys()
+
+
+@given(CATALOGUES)
+def test_law4_no_name_is_both_wanted_and_gone_and_every_gone_name_has_an_owner(entries):
+    found = desires(*entries)
+    want = found.of(found.snapshot.clusters["plant"], TRUST)
+    assert not want.files.keys() & want.gone.keys()
+    assert want.gone.keys() <= set(found.accounted)
+
+
+@given(CATALOGUES)
+def test_only_versions_that_pass_alone_and_crls_with_their_ca_are_in_force(entries):
+    found = desired(*entries)
+    wanted = {file.sha256 for file in found.files.values()}
+    assert sha256(WEAK.der) not in wanted
+    if {sha256(EMPTY_CRL.der), sha256(CRL_ON_LEAF.der)} & wanted:
+        assert sha256(ROOT.der) in wanted
+    if sha256(CRL_ON_LEAF.der) in wanted:
+        assert sha256(LEAF.der) not in wanted
+
+
+@given(CATALOGUES)
+def test_law3_taking_the_newest_versions_away_again_gives_what_was_before(entries):
+    """Desired is a function of the catalogue alone: an upload that is refused leaves every other file as it was."""
+    worse = [replace(each, candidates=(candidate(9, WEAK), *each.candidates)) for each in entries]
+    assert desired(*worse).files == desired(*entries).files
+
+
+def test_a_certificate_whose_key_usage_forbids_it_signs_no_crl():
+    """RFC 5280 §6.3.3 (f)."""
+    lone = certs.server(name="lone")
+    found = desired(entry("lone", candidate(1, lone)), entry("crl", candidate(1, certs.crl(lone))))
+    assert codes(found, "crl") == [Code.CRL_WITHOUT_ISSUER]

@@ -1,0 +1,90 @@
+"""What is explored, and what a case sees of the world at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sync.ports.decisions import Decisions, Statuses, Work
+    from sync.steps.runtime import Service
+    from tests.support.memory import MemoryCluster, MemoryVault
+    from tests.support.service import Fleet
+
+Message = tuple[str, str]
+"""Kind and text of what starts a process."""
+
+Line = "Callable[[MemoryVault], Sequence[Message]]"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a case sees of a state: the stores as they are, the lists, the vault.
+
+    `service` works on them, for what the next minute's check would do.
+    """
+
+    service: Service
+    clusters: Mapping[str, MemoryCluster]
+    vault: MemoryVault
+
+    @property
+    def decisions(self) -> Decisions:
+        """The catalogue, registrations and head."""
+        return self.service.decisions
+
+    @property
+    def work(self) -> Work:
+        """Marks and due times."""
+        return self.service.work
+
+    @property
+    def statuses(self) -> Statuses:
+        """What the clusters' lists were last seen to hold."""
+        return self.service.statuses
+
+    def files(self, cluster: str, name: str) -> dict[str, bytes]:
+        """The files of an object on a cluster."""
+        return self.clusters[cluster].state.files("azure-iot-operations", name)
+
+
+@dataclass
+class Case:
+    """What is explored.
+
+    Attributes:
+        fleet: as everything stands at the start.
+        script: lines of what owners do to the vault; each gives the messages that it raises, by kind and text.
+        end: of the world once nothing is left to do: what is wrong with it, or None.
+        always: likewise of one cluster's Secrets after every write to them.
+        crashes: how many processes may die.
+        workers: how many messages of events and queues are worked on at a time; any number if None.
+        running: processes at work from the start: kind and message.
+        written: of the decisions before and after every write to them: what is wrong with it.
+        wrap: what a deliberately wrong order does to the service; for tests of the explorer itself.
+    """
+
+    name: str
+    fleet: Fleet
+    script: Sequence[Line]
+    end: Callable[[World], str | None]
+    always: Callable[[Any], str | None] | None = None
+    crashes: int = 0
+    workers: int | None = None
+    running: Sequence[Message] = ()
+    written: Callable[[Decisions, Decisions], str | None] | None = None
+    wrap: Callable[[Service], Service] = lambda service: service
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an exploration found: its size, and the shortest schedule that it met for each wrong end."""
+
+    states: int
+    steps: int
+    ends: int
+    wrong: Mapping[str, tuple[str, ...]]
+    truncated: bool
+    seconds: float = 0.0

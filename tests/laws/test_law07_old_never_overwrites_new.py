@@ -1,0 +1,245 @@
+"""Law 7: old never overwrites new, in no interleaving and with no crash: the real steps, driven through all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sync.desired import state as desired
+from sync.steps import admission, enqueue, planning, push
+from tests.interleavings.cases import LOOK, SMALL, SWEEP, VERIFICATION, a_secret_each, letters, rebuilt
+from tests.interleavings.explore import explore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sync.steps.runtime import Service
+    from tests.interleavings.case import Case
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_law_7_holds_in_every_interleaving(name):
+    report = explore(SMALL[name]())
+    assert not report.wrong, "\n".join(("", *next(iter(report.wrong.items()))[1]))
+    assert not report.truncated
+    assert report.ends
+
+
+# Wrong orders. Each is what the code would be with one step moved or dropped, and each must be found out.
+
+
+class Around:
+    """A port with some of its methods replaced."""
+
+    def __init__(self, inner: Any, **methods: Callable[..., Any]) -> None:
+        self._inner = inner
+        self.__dict__.update(methods)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def vault_first(monkeypatch) -> Callable[[Service], Service]:
+    """The vault is looked at before the row is read; the row's ETag then guards nothing."""
+    real = admission._catalogue
+
+    def catalogue(service, key, event_version):
+        vault = service.vaults[key.vault]
+        seen = vault.versions(key.name)
+        stale = Around(vault, versions=lambda _: seen)
+        return real(replace(service, vaults={key.vault: stale}), key, event_version)
+
+    monkeypatch.setattr(admission, "_catalogue", catalogue)
+    return lambda service: service
+
+
+def row_without_etag(_) -> Callable[[Service], Service]:
+    """The catalogue's row is written whatever it has become."""
+
+    def wrap(service: Service) -> Service:
+        inner = service.decisions
+
+        def commit(writes, **heads):
+            inner.commit([replace(write, etag="*") for write in writes], **heads)
+
+        return replace(service, decisions=Around(inner, commit=commit))
+
+    return wrap
+
+
+def planned_first(monkeypatch) -> Callable[[Service], Service]:
+    """The head counts as planned before the pushes are asked for, and a redelivered plan believes it."""
+    real = planning.plan_fleet
+
+    def plan_fleet(service, **_):
+        inner = service.work
+
+        def planned() -> str:
+            token = inner.planned()
+            inner.set_planned(service.decisions.head().value.token)
+            return token
+
+        real(replace(service, work=Around(inner, planned=planned, set_planned=lambda _: None)))
+
+    monkeypatch.setattr("sync.triggers.plan_fleet", plan_fleet)
+    return lambda service: service
+
+
+def plan_mark_cleared_last(monkeypatch) -> Callable[[Service], Service]:
+    """The plan's mark is cleared once the plan is done."""
+    clear, plan = planning._clear_mark, planning.plan_fleet
+
+    def plan_fleet(service, **options):
+        plan(service, **options)
+        clear(service)
+
+    monkeypatch.setattr(planning, "_clear_mark", lambda _: None)
+    monkeypatch.setattr("sync.triggers.plan_fleet", plan_fleet)
+    return lambda service: service
+
+
+def plan_mark_cleared_after_the_reading(monkeypatch) -> Callable[[Service], Service]:
+    """The plan's mark is cleared once all that decides is read."""
+    clear, real = planning._clear_mark, planning.plan_fleet
+    monkeypatch.setattr(planning, "_clear_mark", lambda _: None)
+
+    def plan_fleet(service, **options):
+        inner = service.decisions
+
+        def snapshot():
+            read = inner.snapshot()
+            clear(service)
+            return read
+
+        real(replace(service, decisions=Around(inner, snapshot=snapshot)), **options)
+
+    monkeypatch.setattr("sync.triggers.plan_fleet", plan_fleet)
+    return lambda service: service
+
+
+def push_mark_cleared_last(monkeypatch) -> Callable[[Service], Service]:
+    """The cluster's mark is cleared once the push is done, and the head is compared no more."""
+    clear = push._clear_mark
+
+    def end(service, name):
+        clear(service, name)
+        return "none"
+
+    real = push.push_cluster
+
+    def push_cluster(service, name, **options):
+        real(service, name, **options)
+        end(service, name)
+
+    monkeypatch.setattr(push, "_clear_mark", lambda *_: None)
+    monkeypatch.setattr(push, "request_push", lambda *_, **__: None)
+    monkeypatch.setattr("sync.triggers.push_cluster", push_cluster)
+    return lambda service: service
+
+
+def head_never_compared(monkeypatch) -> Callable[[Service], Service]:
+    """A push ends with its status and does not look whether the head moved."""
+    monkeypatch.setattr(push, "request_push", lambda *_, **__: None)
+    return lambda service: service
+
+
+def head_compared_before_the_status(monkeypatch) -> Callable[[Service], Service]:
+    """The head is compared between the list's write and the status's."""
+    ask = push.request_push
+    monkeypatch.setattr(push, "request_push", lambda *_, **__: None)
+
+    def wrap(service: Service) -> Service:
+        inner = service.statuses
+
+        def put(status, etag):
+            if service.decisions.head().value.token != status.head:
+                ask(service, status.cluster, "the head moved")
+            return inner.put(status, etag)
+
+        return replace(service, statuses=Around(inner, put=put))
+
+    return wrap
+
+
+def redelivery_obeys_marks(monkeypatch) -> Callable[[Service], Service]:
+    """A redelivered message is satisfied with a mark, whose message may never have been sent."""
+
+    def obedient(real, *arguments, regardless=False):  # noqa: ARG001
+        real(*arguments)
+
+    for module, name in ((admission, "request_plan"), (planning, "request_push"), (push, "request_push")):
+        monkeypatch.setattr(module, name, partial(obedient, getattr(enqueue, name)))
+    return lambda service: service
+
+
+def nothing_new_asks_for_nothing(monkeypatch) -> Callable[[Service], Service]:
+    """An admission that finds its row up to date returns, though the one before it may have died."""
+    real = admission._catalogue
+    moved: list[bool] = []
+
+    def catalogue(*arguments):
+        entry, new = real(*arguments)
+        moved.append(new)
+        return entry, new
+
+    ask = admission.request_plan
+    monkeypatch.setattr(admission, "_catalogue", catalogue)
+    monkeypatch.setattr(
+        admission, "request_plan", lambda *a, regardless=False: None if regardless else ask(*a, regardless=False)
+    )
+    return lambda service: service
+
+
+def row_and_head_apart(_) -> Callable[[Service], Service]:
+    """The head moves first, and the row is written after it, in a transaction of its own."""
+
+    def wrap(service: Service) -> Service:
+        inner = service.decisions
+
+        def commit(writes, *, head, on_head=None):
+            if head is not None:
+                inner.commit([], head=head, on_head=on_head)
+            inner.commit(writes, head=None)
+
+        return replace(service, decisions=Around(inner, commit=commit))
+
+    return wrap
+
+
+WRONG = [
+    (vault_first, lambda: letters("AB", running=(LOOK,))),
+    (row_without_etag, lambda: letters("ABC")),
+    (planned_first, lambda: letters("AB", crashes=1)),
+    (plan_mark_cleared_last, lambda: letters("ABC")),
+    (plan_mark_cleared_after_the_reading, a_secret_each),
+    (push_mark_cleared_last, lambda: letters("ABC")),
+    (head_never_compared, lambda: letters("ABA", running=(VERIFICATION,))),
+    (head_compared_before_the_status, lambda: letters("ABA")),
+    (redelivery_obeys_marks, lambda: letters("AB", crashes=1)),
+    (nothing_new_asks_for_nothing, lambda: letters("AB", crashes=1)),
+    (row_and_head_apart, lambda: letters("ABC")),
+    (row_without_etag, lambda: letters("AB", running=(SWEEP,), workers=1)),
+]
+
+
+@pytest.mark.parametrize(("wrong", "case"), WRONG, ids=lambda each: getattr(each, "__name__", ""))
+def test_law_7_is_broken_by_another_order(wrong, case, monkeypatch):
+    wrap = wrong(monkeypatch)
+    chosen: Case = case()
+    wrong_ends = explore(replace(chosen, wrap=wrap)).wrong
+    assert wrong_ends
+    assert not any("fails" in complaint for complaint in wrong_ends)
+
+
+def test_law_4_a_rebuild_would_take_files_if_absence_were_proof(monkeypatch):
+    real = desired.Desires._gone
+
+    def gone(desires, files, *arguments):
+        unproven = {name: desired.Proof.DELETED for name in ("plc7.der", "plc8.der") if name not in files}
+        return unproven | real(desires, files, *arguments)
+
+    monkeypatch.setattr(desired.Desires, "_gone", gone)
+    assert "a valid file was off its list" in explore(rebuilt("plc7", forgetful=False)).wrong

@@ -1,0 +1,223 @@
+"""What came of one attempt: which state wins, what is remembered, when the list is looked at again."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync.adapters.storage.rows import JsonRows
+from sync.desired.state import OBJECT_LIMIT
+from sync.errors import Changed, Invalid, NotFound, Permanent, Temporary, Unauthorized, Unreachable
+from sync.reconcile import outcome
+from sync.reconcile.observed import MISSING, Observed
+from sync.reconcile.outcome import Pushed, backoff, failed, paused, pushed, verify_in
+from sync.reconcile.plan import Change, Plan, Verb
+from sync.reconcile.status import ListStatus, State
+from sync.steps.runtime import Rhythm
+from tests.support import certs
+from tests.support.certs import NOW
+
+RHYTHM = Rhythm()
+OLD = NOW - timedelta(days=1)
+BEFORE = ListStatus(
+    "plant", "trust", applied={"a.der": "1" * 64, "left.der": "2" * 64}, verified=OLD, changed=OLD, failures=3
+)
+THERE = Observed("uid", "1", {"a.der": b"a"}, frozenset({"a.der"}))
+
+
+def facts(*changes, observed=THERE, wrote=False, held=False, writes=False):
+    plan = Plan(changes, False, ("x",) if writes else (), None, {"a.der": "3" * 64})
+    return Pushed(observed, plan, wrote, "digest", "head", held, NOW)
+
+
+DRIFT = Change(Verb.RESTORE, "a.der", before="4" * 64)
+WAIT, CONFLICT = Change(Verb.WAIT, "b.der"), Change(Verb.CONFLICT, "c.der", before="5" * 64)
+SSE, IMMUTABLE = replace(THERE, sse_managed=True), replace(THERE, immutable=True)
+ALL = (DRIFT, WAIT, CONFLICT)
+
+STATES = {
+    "the Secret Store extension's, whatever else": (
+        facts(*ALL, observed=SSE, held=True, writes=True),
+        State.SSE_MANAGED,
+    ),
+    "an immutable object that should change": (facts(*ALL, observed=IMMUTABLE, held=True, writes=True), State.BLOCKED),
+    "an immutable object that is as it should be": (facts(observed=IMMUTABLE), State.IN_SYNC),
+    "written, and still different": (facts(*ALL, wrote=True, writes=True), State.BLOCKED),
+    "different, and not to be written": (facts(*ALL, held=True, writes=True), State.DRIFTED),
+    "files that do not fit": (facts(WAIT, CONFLICT, held=True), State.BLOCKED),
+    "another's file of our name": (facts(CONFLICT, held=True), State.CONFLICT),
+    "a removal waits": (facts(held=True), State.REMOVAL_HELD),
+    "as it should be": (facts(), State.IN_SYNC),
+    "as it should be, just written": (facts(wrote=True), State.IN_SYNC),
+}
+
+
+@pytest.mark.parametrize(("found", "state"), STATES.values(), ids=STATES)
+def test_the_first_that_holds_is_the_state(found, state):
+    assert pushed(BEFORE, found, RHYTHM).state is state
+
+
+def test_details_name_what_a_person_looks_for():
+    assert "1 to restore" in pushed(BEFORE, facts(DRIFT, writes=True), RHYTHM).detail
+    assert "b.der" in pushed(BEFORE, facts(WAIT), RHYTHM).detail
+    assert "list-too-large" in pushed(BEFORE, facts(WAIT), RHYTHM).detail
+    assert "c.der" in pushed(BEFORE, facts(CONFLICT), RHYTHM).detail
+
+
+@pytest.mark.parametrize(
+    ("found", "verified", "changed"),
+    [
+        (facts(), NOW, OLD),
+        (facts(held=True), NOW, OLD),
+        (facts(wrote=True), NOW, NOW),
+        (facts(DRIFT, writes=True), OLD, OLD),
+        (facts(CONFLICT, wrote=True), OLD, NOW),
+    ],
+)
+def test_law10_verified_and_changed_are_separate_facts(found, verified, changed):
+    new = pushed(BEFORE, found, RHYTHM)
+    assert (new.verified, new.changed, new.attempted) == (verified, changed, NOW)
+
+
+def test_what_is_ours_is_the_plans_where_nothing_is_left_to_write():
+    assert pushed(BEFORE, facts(), RHYTHM).applied == {"a.der": "3" * 64}
+
+
+def test_where_nothing_was_written_what_was_ours_and_is_still_there_stays_ours():
+    assert pushed(BEFORE, facts(DRIFT, writes=True), RHYTHM).applied == {"a.der": "1" * 64}
+
+
+def test_law6_keys_of_others_are_listed_with_their_bytes_sha256():
+    foreign = Change(Verb.UNMANAGED, "notes.txt", "6" * 64, "6" * 64)
+    assert pushed(BEFORE, facts(foreign), RHYTHM).unmanaged == {"notes.txt": "6" * 64}
+
+
+def test_thumbprints_tell_every_certificate_whoever_wrote_it():
+    built = certs.server()
+    observed = replace(THERE, data={"a.der": built.der, "theirs.crt": built.pem.encode(), "notes.txt": b"no"})
+    found = pushed(BEFORE, facts(observed=observed), RHYTHM).thumbprints
+    assert set(found) == {"a.der", "theirs.crt"}
+    assert all(built.sha256 in prints for prints in found.values())
+
+
+def crowd(count, name):
+    """As many keys of another writer's, each with a certificate in it, and the changes that a plan makes of them."""
+    keys = {name(number): b"%d" % number for number in range(count)}
+    changes = tuple(Change(Verb.UNMANAGED, each, "7" * 64, "7" * 64) for each in sorted(keys))
+    return replace(THERE, data={**THERE.data, **keys}), changes
+
+
+@pytest.fixture
+def a_certificate_in_each(monkeypatch):
+    monkeypatch.setattr(outcome, "thumbprints", lambda data: tuple(noise(data, size) for size in (32, 20)))
+
+
+def noise(seed, size):
+    return random.Random(seed).randbytes(size).hex()
+
+
+@pytest.mark.usefixtures("a_certificate_in_each")
+@pytest.mark.parametrize("name", [lambda n: f"{n:05}", lambda n: f"{n:05}" + "\x07" * 300], ids=["short", "hostile"])
+def test_the_first_of_others_keys_are_listed_with_their_thumbprints_and_the_rest_is_counted(name):
+    observed, changes = crowd(30_000, name)
+    new = pushed(BEFORE, facts(*changes, observed=observed), RHYTHM)
+    assert 0 < len(new.unmanaged) < 1000
+    assert list(new.unmanaged) == [name(number) for number in range(len(new.unmanaged))]
+    assert new.thumbprints.keys() == {"a.der"} | new.unmanaged.keys()
+    assert len(new.unmanaged) + new.unlisted == 30_000
+
+
+@pytest.mark.usefixtures("a_certificate_in_each")
+def test_a_status_of_a_full_list_fits_its_row_whatever_keys_others_add():
+    """A MiB of certificates of 300 bytes, under names without order."""
+    ours = {noise(number, 32): noise(-number, 32) for number in range(OBJECT_LIMIT // 300)}
+    observed, changes = crowd(30_000, lambda number: noise(f"theirs {number}", 100))
+    observed = replace(observed, data={**observed.data, **{name: name.encode() for name in ours}})
+    found = facts(*changes, observed=observed)
+    new = pushed(BEFORE, replace(found, plan=replace(found.plan, ours=ours)), RHYTHM)
+    assert (len(new.applied), new.applied.keys() - new.thumbprints.keys()) == (OBJECT_LIMIT // 300, set())
+    assert JsonRows().decode(JsonRows().encode(new), ListStatus, "x") == new
+
+
+# --- Failures --------------------------------------------------------------------------------------------
+
+FAILURES = {
+    "no answer": (Unreachable("x"), State.OFFLINE),
+    "not allowed": (Unauthorized("x"), State.UNAUTHORIZED),
+    "refused content": (Invalid("x"), State.BLOCKED),
+    "not there": (NotFound("x"), State.BLOCKED),
+    "any other lasting fault": (Permanent("x"), State.BLOCKED),
+    "busy": (Temporary("x"), State.PENDING),
+    "changed under way": (Changed("x"), State.PENDING),
+}
+
+
+@pytest.mark.parametrize(("error", "state"), FAILURES.values(), ids=FAILURES)
+def test_an_error_is_one_state_and_what_is_ours_is_remembered(error, state):
+    new = failed(BEFORE, error, NOW, RHYTHM, "head")
+    assert (new.state, new.applied, new.verified, new.changed) == (state, BEFORE.applied, OLD, OLD)
+    assert (new.failures, new.attempted, new.digest, new.head) == (4, NOW, "", "head")
+
+
+def test_law9_an_errors_text_is_capped_and_escaped():
+    new = failed(BEFORE, Invalid("\x1b[31m" + "x" * 400), NOW, RHYTHM, "head")
+    assert len(new.detail) <= 256
+    assert "\x1b" not in new.detail
+
+
+@given(st.integers(1, 10_000))
+def test_law12_the_wait_doubles_and_never_exceeds_an_hour(failures):
+    assert RHYTHM.offline_first <= backoff(failures, RHYTHM) <= backoff(failures + 1, RHYTHM) <= timedelta(hours=1)
+
+
+def test_law12_the_waits_of_a_cluster_that_stays_away():
+    seconds = [backoff(n, RHYTHM).total_seconds() for n in range(1, 10)]
+    assert seconds == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, 30), (5.0, 30), (100.0, 100), (86_400.0, 3600)])
+def test_a_cluster_that_asks_for_time_gets_it_up_to_an_hour(asked, expected):
+    new = failed(replace(BEFORE, failures=0), Temporary("x", retry_after=asked), NOW, RHYTHM, "head")
+    assert new.due - NOW == timedelta(seconds=expected)
+
+
+def test_success_ends_the_counting_of_failures():
+    assert pushed(BEFORE, facts(), RHYTHM).failures == 0
+
+
+def test_a_paused_list_asks_for_nothing_and_keeps_what_it_knows():
+    new = paused(BEFORE, "head")
+    assert (new.state, new.due, new.applied, new.verified) == (State.PAUSED, None, BEFORE.applied, OLD)
+
+
+# --- Verifications ---------------------------------------------------------------------------------------
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_law10_every_list_is_verified_within_the_interval(cluster, name):
+    due = verify_in(ListStatus(cluster, name), RHYTHM)
+    assert 0.8 * RHYTHM.verify_interval <= due <= RHYTHM.verify_interval
+
+
+def test_law10_verifications_of_a_fleet_are_spread_out():
+    dues = [verify_in(ListStatus(f"plant-{n}", "trust"), RHYTHM) for n in range(1000)]
+    tenth = RHYTHM.verify_interval * 0.02
+    for n in range(10):
+        low = RHYTHM.verify_interval * 0.8 + n * tenth
+        assert 50 < sum(low <= due < low + tenth for due in dues) < 200
+
+
+def test_law10_overdue_is_told_from_the_stated_bound():
+    status = ListStatus("plant", "trust", verified=NOW)
+    assert not status.overdue(NOW + RHYTHM.bound, RHYTHM.bound)
+    assert status.overdue(NOW + RHYTHM.bound + timedelta(seconds=1), RHYTHM.bound)
+    assert ListStatus("plant", "trust").overdue(NOW, RHYTHM.bound)
+
+
+def test_a_missing_object_of_an_empty_list_is_as_it_should_be():
+    plan = Plan((), False, (), None, {})
+    new = pushed(BEFORE, Pushed(MISSING, plan, False, "digest", "head", False, NOW), RHYTHM)
+    assert (new.state, new.applied) == (State.IN_SYNC, {})

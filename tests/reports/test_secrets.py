@@ -1,0 +1,326 @@
+"""What is said of each secret; and that every code of the vocabulary is raised by something that happens."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+
+from local.keyvault.secrets import Properties
+from sync.catalogue.entry import StoredItem
+from sync.catalogue.secret import SecretKey
+from sync.certificates.items import Kind
+from sync.desired.state import OBJECT_LIMIT
+from sync.errors import Unauthorized
+from sync.findings import Code, Role, Severity
+from sync.fleet.lists import Configuration, Delivery, ListDefinition, Policy, WatchedVault
+from sync.ports.decisions import RowName, Write
+from sync.reports.secrets import Standing, secret_verdict
+from tests.support import certs
+from tests.support.certs import DAY, NOW, YEAR
+from tests.support.service import HOST, TRUST, Fleet, registration
+
+NAMESPACE = TRUST.namespace
+ISSUER = ListDefinition("issuer", Role.ISSUER, NAMESPACE, "issuer-list")
+LENIENT = ListDefinition("lenient", Role.TRUST, NAMESPACE, "lenient", policy=Policy(accept=frozenset({Code.EXPIRED})))
+STRICT = ListDefinition("strict", Role.TRUST, NAMESPACE, "strict", policy=Policy(reject=frozenset({Code.DUPLICATE})))
+DRIVEN = ListDefinition("driven", Role.TRUST, NAMESPACE, "driven", Delivery.SECRETSYNC)
+LISTS = (TRUST, ISSUER, LENIENT, STRICT, DRIVEN)
+WATCHED = WatchedVault(f"https://{HOST}")
+EVERYWHERE = {"trustcast-clusters": "*"}
+
+ROOT, SERVER = certs.ca(), certs.server()
+OTHER_ROOT = certs.ca(key_name="another key")
+KEY = SecretKey(HOST, "it")
+
+
+def tags(lists: str, **others: str) -> dict[str, str]:
+    return {"trustcast-lists": lists, **EVERYWHERE, **{f"trustcast-{k}": v for k, v in others.items()}}
+
+
+class Scene(Fleet):
+    """A fleet with one cluster, `edge`, and words for what happens to its vault."""
+
+    def __init__(self, **vault: object) -> None:
+        super().__init__(Configuration((replace(WATCHED, **vault),), LISTS))
+        self.enrol(registration("edge", site="hamburg"))
+
+    def put(self, name: str, value: str, lists: str = "trust", **others: str) -> str:
+        return self.upload(name, value, tags(lists, **others))
+
+    def set_to(self, value: str, given: dict[str, str] | None = None, content_type: str | None = None) -> str:
+        return self.vault.set("it", value, tags=tags("trust") if given is None else given, content_type=content_type)
+
+    def then(self, *, days: float = 0) -> None:
+        """Time passes, and everything is looked at."""
+        self.work_off()
+        self.sweep(timedelta(days=days, minutes=2))
+
+    def verdict(self, name: str = "it"):
+        self.work_off()
+        self.sweep(timedelta(minutes=2))
+        return said_of(self, name)
+
+
+def said_of(fleet: Fleet, name: str = "it"):
+    snapshot = fleet.service.decisions.snapshot(fresh=True)
+    entry = snapshot.entries[SecretKey(HOST, name)]
+    return secret_verdict(entry, fleet.service.desires(snapshot), now=fleet.clock(), expiry_warning=timedelta(days=30))
+
+
+def case_managed(scene: Scene) -> None:
+    scene.vault.secrets.set("it", SERVER.pem, Properties(tags=tags("trust")), key_id="https://kv/keys/it/1")
+
+
+def case_unreadable(scene: Scene) -> None:
+    refuse_values(scene)
+    scene.put("it", SERVER.pem)
+
+
+def refuse_values(scene: Scene) -> None:
+    def refused(*_: object) -> None:
+        raise Unauthorized("reading it: 403")
+
+    scene.vault.read = refused
+
+
+def case_crl_rollback(scene: Scene) -> None:
+    scene.put("root", ROOT.pem, "issuer")
+    scene.put("it", certs.crl(ROOT, number=2).pem, "issuer")
+    scene.then()
+    scene.put("it", certs.crl(ROOT, number=1).pem, "issuer")
+
+
+def case_revoked(scene: Scene) -> None:
+    leaf = certs.server(issuer=ROOT)
+    scene.put("root", ROOT.pem, "issuer,trust")
+    scene.put("it", leaf.pem)
+    scene.put("crl", certs.crl(ROOT, revoked=[leaf]).pem, "trust")
+
+
+def case_file_name_taken(scene: Scene) -> None:
+    scene.put("first", SERVER.pem, file="a.der")
+    scene.then()
+    scene.put("it", certs.server(name="b").pem, file="a.der")
+
+
+def case_list_too_large(scene: Scene) -> None:
+    padding = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(18_000)), False)
+    most = OBJECT_LIMIT // len(certs.server(name="big00", extensions=[padding]).der)
+    for n in range(most):
+        big = certs.server(name=f"big{n:02}", extensions=[padding])
+        scene.put(f"big{n}", base64.b64encode(big.der).decode())
+    scene.then(days=1)
+    scene.put("it", base64.b64encode(certs.server(name="last", extensions=[padding]).der).decode())
+
+
+def case_tags_dropped(scene: Scene) -> None:
+    scene.set_to(SERVER.pem)
+    scene.then()
+    scene.vault.set("it", certs.server(key_name="renewed").pem)
+
+
+def case_head_disabled(scene: Scene) -> None:
+    scene.set_to(SERVER.pem)
+    scene.then()
+    scene.vault.set("it", certs.server(key_name="renewed").pem, tags=tags("trust"), enabled=False)
+
+
+def case_tampered(scene: Scene) -> None:
+    version = scene.put("it", SERVER.pem)
+    scene.then()
+    row = RowName.secret(KEY)
+    stored = scene.decisions.row(row)
+    other = certs.server(name="planted").der
+    forged = replace(stored.value.candidates[0], items=(StoredItem(Kind.CERTIFICATE, other),))
+    entry = replace(stored.value, candidates=(forged,))
+    scene.decisions.commit([Write(row, entry, stored.etag)], head=scene.service.next_head(scene.decisions.head().value))
+    assert forged.version == version
+    scene.then(days=1.1)
+
+
+def put(value: str, lists: str = "trust", **others: str):
+    return lambda scene: scene.put("it", value, lists, **others)
+
+
+def typed(value: str, content_type: str, given: dict[str, str] | None = None):
+    return lambda scene: scene.set_to(value, given, content_type)
+
+
+def alongside(name: str, value: str, case, lists: str = "trust"):
+    def both(scene: Scene) -> None:
+        scene.put(name, value, lists)
+        case(scene)
+
+    return both
+
+
+CASES = {
+    Code.NOT_A_CERTIFICATE: put("anything else"),
+    Code.KEY_VAULT_CERTIFICATE: case_managed,
+    Code.PRIVATE_KEY: put(SERVER.key_pem + SERVER.pem),
+    Code.UNREADABLE: case_unreadable,
+    Code.EXPIRED: put(certs.server(not_after=NOW - DAY).pem),
+    Code.WEAK_KEY: put(certs.server(key="rsa-1024").pem),
+    Code.WEAK_SIGNATURE: put(certs.server(issuer=certs.ca(key="rsa-2048"), signature_hash="sha1").pem),
+    Code.NOT_A_CA: put(SERVER.pem, "issuer"),
+    Code.CA_KEY_USAGE: put(certs.ca(key_usage=("crl_sign",)).pem, "issuer"),
+    Code.CRL_UNSUPPORTED: put(certs.crl(ROOT, extensions=[(x509.DeltaCRLIndicator(1), True)]).pem, "issuer"),
+    Code.CRL_WITHOUT_ISSUER: put(certs.crl(ROOT).pem, "issuer"),
+    Code.CRL_SIGNATURE: alongside("root", OTHER_ROOT.pem, put(certs.crl(ROOT).pem, "issuer"), "issuer"),
+    Code.CRL_ROLLBACK: case_crl_rollback,
+    Code.REVOKED: case_revoked,
+    Code.FILE_NAME_TAKEN: case_file_name_taken,
+    Code.BAD_FILE_NAME: put(SERVER.pem, file="no such name"),
+    Code.TOO_MANY_CERTIFICATES: put(SERVER.pem + ROOT.pem, "driven"),
+    Code.ENCODING_MISMATCH: put(SERVER.pem, "driven", file="it.der"),
+    Code.LIST_TOO_LARGE: case_list_too_large,
+    Code.UNKNOWN_LIST: put(SERVER.pem, "nowhere"),
+    Code.BAD_SELECTOR: lambda scene: scene.set_to(SERVER.pem, tags("trust") | {"trustcast-clusters": "a=b=c"}),
+    Code.NO_CLUSTER_SELECTOR: lambda scene: scene.set_to(SERVER.pem, {"trustcast-lists": "trust"}),
+    Code.BEYOND_CEILING: put(ROOT.pem, "issuer"),
+    Code.BAD_ACCEPT: put(SERVER.pem, accept="everything"),
+    Code.EXPIRES_SOON: put(certs.server(not_after=NOW + 7 * DAY).pem),
+    Code.NOT_YET_VALID: put(certs.server(not_before=NOW + 7 * DAY).pem),
+    Code.CRL_STALE: alongside(
+        "root", ROOT.pem, put(certs.crl(ROOT, this_update=NOW - YEAR, next_update=NOW - DAY).pem, "issuer"), "issuer"
+    ),
+    Code.CA_IN_TRUST_LIST: put(ROOT.pem),
+    Code.NO_APPLICATION_URI: put(certs.server(application_uri=None).pem),
+    Code.ISSUER_MISSING: put(certs.server(issuer=ROOT).pem),
+    Code.DUPLICATE: alongside("twin", SERVER.pem, put(SERVER.der.hex())),
+    Code.QUICKSTART_CA: put(
+        certs.ca(name="Azure IoT Operations Quickstart Root CA - Not for Production").pem, "issuer"
+    ),
+    Code.CONTENT_TYPE_MISMATCH: typed(SERVER.pem, "application/pkix-crl"),
+    Code.ENCODING_TAG_MISMATCH: lambda scene: scene.set_to(SERVER.pem, tags("trust") | {"file-encoding": "hex"}),
+    Code.TAGS_DROPPED: case_tags_dropped,
+    Code.HEAD_DISABLED: case_head_disabled,
+    Code.NO_CLUSTER_MATCHES: lambda scene: scene.set_to(SERVER.pem, tags("trust") | {"trustcast-clusters": "site=oz"}),
+    Code.UNASSIGNED: typed(SERVER.pem, "application/x-pem-file", {}),
+    Code.ACCEPTED_RISK: put(certs.server(not_after=NOW - DAY).pem, "lenient", accept="expired"),
+    Code.CATALOGUE_TAMPERED: case_tampered,
+}
+
+NARROW = {Code.BEYOND_CEILING: {"lists": ("trust",)}}
+
+STANDINGS = {
+    Code.CRL_WITHOUT_ISSUER: Standing.WAITS,
+    Code.LIST_TOO_LARGE: Standing.WAITS,
+    Code.NO_CLUSTER_MATCHES: Standing.WAITS,
+    Code.CRL_ROLLBACK: Standing.LAST_STAYS,
+    Code.UNASSIGNED: Standing.UNASSIGNED,
+}
+"""How the secret of a case stands, where it is neither rejected (a rejecting code) nor in force (a warning)."""
+
+
+def test_every_code_has_a_case_that_raises_it():
+    assert set(CASES) == set(Code)
+
+
+@pytest.mark.parametrize("code", Code)
+def test_each_code_is_raised_by_what_happens_and_tells_how_the_secret_stands(code):
+    scene = Scene(**NARROW.get(code, {}))
+    CASES[code](scene)
+    said = scene.verdict()
+    assert code in {finding.code for finding in said.findings}
+    usual = Standing.REJECTED if code.severity is Severity.REJECT else Standing.IN_FORCE
+    assert said.standing is STANDINGS.get(code, usual)
+
+
+@pytest.mark.parametrize("code", [Code.NO_CLUSTER_MATCHES, *(c for c in Code if c.severity is Severity.REJECT)])
+def test_what_is_rejected_or_waits_is_on_no_cluster_law_3(code):
+    scene = Scene(**NARROW.get(code, {}))
+    CASES[code](scene)
+    if scene.verdict().standing is not Standing.LAST_STAYS:
+        files = {name for definition in LISTS for name in scene.files("edge", definition)}
+        assert not {name for name in files if name.startswith("it")}
+
+
+def test_rejecting_findings_come_first_and_none_twice():
+    scene = Scene()
+    scene.put("it", certs.server(key="rsa-1024", application_uri=None, issuer=ROOT).pem, "trust,strict")
+    said = scene.verdict()
+    assert [finding.code for finding in said.findings] == [Code.WEAK_KEY, Code.NO_APPLICATION_URI]
+
+
+def test_the_last_good_version_stays_and_its_secret_says_so_law_3():
+    scene = Scene()
+    scene.put("it", SERVER.pem)
+    scene.then()
+    scene.put("it", certs.server(key="rsa-1024").pem)
+    assert scene.verdict().standing is Standing.LAST_STAYS
+    assert scene.files("edge") == {"it.der": SERVER.der}
+
+
+def test_what_is_deleted_disabled_unassigned_or_held_is_called_so():
+    scene = Scene()
+    versions = {name: scene.put(name, certs.server(name=name).pem) for name in ("gone", "off", "none", "stays")}
+    scene.then()
+    changes = (
+        lambda: scene.vault.delete("gone"),
+        lambda: scene.vault.set_enabled("off", versions["off"], False),
+        lambda: scene.vault.update("none", versions["none"], tags={"trustcast-lists": "none"}),
+    )
+    for change in changes:
+        change()
+        scene.sweep(timedelta(minutes=2))
+    told = {name: said_of(scene, name).standing for name in versions}
+    assert told == {
+        "gone": Standing.DELETED,
+        "off": Standing.DISABLED,
+        "none": Standing.UNASSIGNED,
+        "stays": Standing.IN_FORCE,
+    }
+
+
+def test_a_removal_that_waits_for_a_person_is_called_held_law_4():
+    scene = Scene()
+    scene.put("it", "".join(certs.server(name=f"line{n}").pem for n in range(5)))
+    scene.then()
+    scene.vault.delete("it")
+    assert scene.verdict().standing is Standing.HELD
+
+
+def test_a_value_that_may_not_be_read_takes_nothing_away_and_is_read_once_it_may_law_4():
+    scene = Scene()
+    scene.put("it", SERVER.pem)
+    scene.then()
+    read, renewed = scene.vault.read, certs.server(key_name="renewed")
+    refuse_values(scene)
+    scene.put("it", renewed.pem)
+    assert Code.UNREADABLE in {finding.code for finding in scene.verdict().findings}
+    assert scene.files("edge") == {"it.der": SERVER.der}
+    scene.vault.read = read
+    assert scene.verdict().standing is Standing.IN_FORCE
+    assert scene.files("edge") == {"it.der": renewed.der}
+
+
+def test_an_issuer_counts_only_on_a_list_of_the_same_cluster():
+    scene = Scene()
+    scene.enrol(registration("far", site="oz"))
+    leaf = certs.server(issuer=ROOT)
+    scene.set_to(leaf.pem, tags("trust") | {"trustcast-clusters": "site=hamburg"})
+    scene.upload("root", ROOT.pem, tags("issuer") | {"trustcast-clusters": "site=oz"})
+    assert [finding.code for finding in scene.verdict().findings] == [Code.ISSUER_MISSING]
+    scene.upload("root", ROOT.pem, tags("issuer"))
+    assert scene.verdict().findings == ()
+
+
+def test_the_same_certificate_on_two_lists_of_other_clusters_is_no_duplicate():
+    scene = Scene()
+    scene.enrol(registration("far", site="oz"))
+    scene.set_to(SERVER.pem, tags("trust") | {"trustcast-clusters": "site=hamburg"})
+    scene.upload("twin", SERVER.pem, tags("trust") | {"trustcast-clusters": "site=oz"})
+    assert scene.verdict().findings == ()
+
+
+def test_a_delivery_that_cannot_convert_takes_the_encoding_that_the_file_name_says():
+    scene = Scene()
+    scene.put("it", SERVER.der.hex(), "driven", file="it.der")
+    scene.put("text", certs.server(name="text").pem, "driven", file="text.crt")
+    assert scene.verdict().standing is Standing.IN_FORCE
+    assert said_of(scene, "text").standing is Standing.IN_FORCE

@@ -1,0 +1,332 @@
+"""Random changes and outages for some minutes against a local stack; at every rest each list equals a model.
+
+    python -m tests.soak [--minutes 3] [--seed N]
+
+Rounds of uploads (good, expired, with a private key, without tags), disabled and enabled versions, deletions,
+recoveries, other tags, edits by hand, clusters that go and come back, events that are lost, doubled, late or turned
+around, a vault in trouble, and a host killed with SIGKILL. After each round the stack comes to rest, an operator
+approves the removals that are held, and every list is compared. Exit 1 with the seed on a difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from local.eventgrid.events import Treatment
+from local.keyvault.faults import Fault as VaultFault
+from local.keyvault.secrets import Properties
+from local.kubernetes.faults import Fault, Kind
+from local.stack import RESPONSIVE, Stack
+from sync.bootstrap import connect
+from sync.commands.clusters import Wish, enrol
+from sync.commands.steering import approve, held_removals
+from sync.errors import TrustcastError
+from sync.reconcile.status import State
+from sync.settings import Settings
+from sync.steps.drift import check_drift
+from sync.steps.runtime import utc_now
+from tests.soak.model import SELECTORS, Model, Secret, Version
+from tests.support.certs import ca, server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from local.clusters import StandIn
+    from sync.steps.runtime import Service
+
+OBJECTS = {"trust": "aio-opc-ua-broker-trust-list", "issuer": "aio-opc-ua-broker-issuer-list"}
+CLUSTERS = {
+    "hamburg": {"site": "hamburg", "env": "prod"},
+    "lyon": {"site": "lyon", "env": "prod"},
+    "lab": {"site": "lyon", "env": "test"},
+}
+LISTS = ((), ("trust",), ("trust",), ("issuer",), ("issuer", "trust"))
+PATIENCE = 60.0
+"""Seconds in which the stack must come to rest after a round."""
+
+LATER = timedelta(minutes=3)
+"""By so much a check is ahead of time after a kill: what the dead host had taken up is due again in two minutes."""
+
+TROUBLE = (
+    Fault(Kind.DOWN),
+    Fault(Kind.RESET),
+    Fault(Kind.STATUS, 500),
+    Fault(Kind.STATUS, 409, methods=frozenset({"PATCH"})),
+    Fault(Kind.STATUS, 429, retry_after="1"),
+    Fault(Kind.COMPRESSED),
+)
+TREATMENTS = (
+    Treatment(),
+    Treatment(),
+    Treatment(copies=0),
+    Treatment(copies=3),
+    Treatment(delay=1.0),
+    Treatment(hold=True),
+)
+
+
+class Different(Exception):
+    """A list is not what the model says, or the stack does not come to rest."""
+
+
+@dataclass
+class Soak:
+    """A stack, the model of it, and what is done to both."""
+
+    stack: Stack
+    service: Service
+    random: random.Random
+    model: Model = field(default_factory=lambda: Model(dict(CLUSTERS)))
+    done: Counter[str] = field(default_factory=Counter)
+    slowest: float = 0.0
+    certificates: int = 0
+    told: list[str] = field(default_factory=list)
+
+    def plant(self, name: str) -> StandIn:
+        return self.stack.plants[name]  # type: ignore[return-value]
+
+    def tell(self, what: str, about: str = "") -> None:
+        self.done[what] += 1
+        self.told.append(f"{utc_now():%H:%M:%S} {what} {about}")
+
+    # What owners do. Each changes the vault or a cluster, and the model by the same words.
+
+    def upload(self, secret: Secret, *, bad: str = "", tagged: bool = True) -> None:
+        self.certificates += 1
+        span = {"not_before": _days(-400), "not_after": _days(-30 if bad == "expired" else 300)}
+        build = ca if secret.is_ca else server
+        made = build(name=secret.name, key_name=f"{secret.name} {self.certificates}", **span)
+        text = self.random.choice([made.pem, made.der.hex()])
+        value = made.pem + made.key_pem if bad == "key" else text
+        self.stack.vault.set(secret.name, value, tags=_tags(secret) if tagged or not secret.versions else None)
+        secret.uploaded(Version(None if bad else made.der, expired=bad == "expired"))
+        self.tell(f"upload {bad}".strip(), f"{secret.name} {'tagged' if tagged else ''}")
+
+    def create(self) -> None:
+        lists = frozenset(self.random.choice(LISTS[1:]))
+        name = f"s{len(self.model.secrets)}-der"
+        secret = Secret(name, self.random.random() < 0.4, lists, self.random.choice(list(SELECTORS)))
+        self.model.secrets[name] = secret
+        self.upload(secret)
+
+    def renew(self, secret: Secret) -> None:
+        """One to three versions, each in a second of its own: the order within one is more than the vault tells."""
+        for number in range(self.random.randint(1, 3)):
+            time.sleep(1.0 if number else 0)
+            self.upload(
+                secret, bad=self.random.choice(["", "", "", "expired", "key"]), tagged=self.random.random() < 0.5
+            )
+
+    def toggle(self, secret: Secret) -> None:
+        """Disable the version in force, or enable it again; if there is none, its newest version is left alone."""
+        version = secret.in_force
+        if version is None:
+            return
+        version.enabled = not version.enabled
+        number = secret.versions.index(version)
+        found = self.stack.vault.secrets.versions(secret.name)[number]
+        self.stack.vault.update(secret.name, found.id, enabled=version.enabled)
+        self.tell("enable" if version.enabled else "disable", f"{secret.name} version {number}")
+
+    def retag(self, secret: Secret) -> None:
+        secret.assigned(frozenset(self.random.choice(LISTS)), self.random.choice(list(SELECTORS)))
+        self.stack.vault.secrets.update(secret.name, "", Properties(tags=_tags(secret)))
+        self.tell("tags", f"{secret.name} {sorted(secret.lists)} {secret.clusters}")
+
+    def delete(self, secret: Secret) -> None:
+        self.stack.vault.secrets.delete(secret.name)
+        secret.removed()
+        self.tell("delete", secret.name)
+
+    def recover(self, secret: Secret) -> None:
+        self.stack.vault.secrets.recover(secret.name)
+        secret.recovered()
+        self.tell("recover", secret.name)
+
+    def act(self, secret: Secret) -> None:
+        """One kind of change of one secret: the only one of this round."""
+        if secret.deleted:
+            self.recover(secret)
+        else:
+            self.random.choice([self.renew, self.renew, self.toggle, self.retag, self.delete])(secret)
+
+    def edit(self, steady: set[str]) -> None:
+        """By hand: a file of ours altered or removed whose secret is left alone, another's put there or taken away."""
+        cluster, list_name = self.random.choice(list(CLUSTERS)), self.random.choice(list(OBJECTS))
+        held = self.plant(cluster).files(OBJECTS[list_name])
+        ours = sorted(steady & {n for n in self.model.list(cluster, list_name) if n in held})
+        foreign = self.model.foreign.setdefault((cluster, list_name), {})
+        if ours and self.random.random() < 0.7:
+            change: dict[str, bytes | None] = {self.random.choice(ours): self.random.choice([None, b"by hand"])}
+        elif foreign and self.random.random() < 0.5:
+            change = {self.random.choice(sorted(foreign)): None}
+        else:
+            change = {f"foreign-{self.random.randint(0, 9)}.crt": self.random.randbytes(20)}
+        for name, data in change.items():
+            if name.startswith("foreign-") and data is not None:
+                foreign[name] = data
+            elif name.startswith("foreign-"):
+                del foreign[name]
+        self.plant(cluster).edit(OBJECTS[list_name], change)
+        self.tell("hand edit", f"{cluster}/{list_name} {sorted(change)}")
+
+    # A round, and its end.
+
+    def round(self, *, kill: bool) -> None:
+        self.told.append(f"round: {(treatment := self.random.choice(TREATMENTS))}")
+        self.stack.events.treat(treatment)
+        for name in self.random.sample(list(CLUSTERS), self.random.randint(0, 2)):
+            self.plant(name).cluster.set_fault(fault := self.random.choice(TROUBLE))
+            self.tell("cluster in trouble", f"{name} {fault.kind} {fault.status}")
+        if self.random.random() < 0.3:
+            self.stack.vault.faults.add(
+                VaultFault(status=self.random.choice([429, 503]), times=self.random.randint(1, 5))
+            )
+            self.tell("vault in trouble")
+        acted = self.random.sample(
+            list(self.model.secrets.values()), min(len(self.model.secrets), self.random.randint(0, 6))
+        )
+        steady = {s.file for s in self.model.secrets.values() if s not in acted}
+        steps: list[Callable[[], None]] = [lambda s=s: self.act(s) for s in acted]  # type: ignore[misc]
+        steps += [self.create] * self.random.randint(0, 2) + [lambda: self.edit(steady)] * self.random.randint(0, 3)
+        self.random.shuffle(steps)
+        killed_at = self.random.randrange(len(steps) + 1) if kill else -1
+        for number, step in enumerate([*steps, lambda: None]):
+            if number == killed_at:
+                self._kill()
+            step()
+            time.sleep(self.random.choice([0, 0, 0.05, 0.3]))
+        self._end_trouble()
+        self._come_to_rest(hasten=kill)
+
+    def _kill(self) -> None:
+        time.sleep(self.random.random())  # in the midst of what was begun
+        self.stack.stop_host(signal.SIGKILL)
+        self.stack.start_host()
+        self.tell("kill")
+
+    def _end_trouble(self) -> None:
+        for name in CLUSTERS:
+            self.plant(name).cluster.set_fault(None)
+        self.stack.vault.faults.clear()
+        self.stack.events.release(turned_around=self.random.random() < 0.5)
+        self.stack.events.treat(Treatment())
+
+    def _come_to_rest(self, *, hasten: bool) -> None:
+        began = time.monotonic()
+        while difference := self.difference():
+            if time.monotonic() - began > PATIENCE:
+                raise Different(difference)
+            if hasten:
+                check_drift(replace(self.service, clock=lambda: utc_now() + LATER))
+                hasten = False
+            self._approve()
+            time.sleep(0.1)
+        self.slowest = max(self.slowest, time.monotonic() - began)
+        self.stack.run_function("check_drift")
+        time.sleep(0.5)
+        if difference := self.difference():
+            raise Different(f"it was right, and is no more: {difference}")
+
+    def _approve(self) -> None:
+        for removal in held_removals(self.service.decisions.snapshot(fresh=True)):
+            try:
+                approve(self.service, removal.held.digest)
+            except TrustcastError:  # it changed since it was shown, or the vault is busy: the next look sees
+                self.tell("approval refused", removal.held.cause)
+            else:
+                self.tell("approval", removal.held.cause)
+
+    def difference(self) -> str:
+        """The first list that is not as it must be, in words; empty if there is none."""
+        return next(self._differences(), "")
+
+    def _differences(self) -> Iterator[str]:
+        for cluster in CLUSTERS:
+            for list_name, name in OBJECTS.items():
+                must, has = self.model.list(cluster, list_name), self.plant(cluster).files(name)
+                if must != has:
+                    lacks, more = sorted(must.keys() - has.keys()), sorted(has.keys() - must.keys())
+                    other = sorted(n for n in must.keys() & has.keys() if must[n] != has[n])
+                    yield f"{cluster}/{list_name} lacks {lacks}, has {more} too many, other bytes in {other}"
+        for status in self.service.statuses.all():
+            if status.state is not State.IN_SYNC:
+                yield f"{status.cluster}/{status.list} is {status.state.value}: {status.detail}"
+
+    def figures(self, rounds: int, seconds: float) -> str:
+        """One line."""
+        did = ", ".join(f"{number} {what}" for what, number in sorted(self.done.items()))
+        files = sum(len(self.model.list(c, name)) for c in CLUSTERS for name in OBJECTS)
+        reads = self.stack.vault.faults.count("value")
+        writes = sum(sum(self.plant(c).cluster.requests[v] for v in ("apply", "merge", "create")) for c in CLUSTERS)
+        return (
+            f"{rounds} rounds in {seconds:.0f} s, all equal: {did}; {len(self.model.secrets)} secrets, {files} "
+            f"files on {len(CLUSTERS) * len(OBJECTS)} lists, {reads} values read, {writes} writes, "
+            f"at rest within {self.slowest:.1f} s"
+        )
+
+
+def _tags(secret: Secret) -> dict[str, str]:
+    return {"trustcast-lists": ",".join(sorted(secret.lists)) or "none", "trustcast-clusters": secret.clusters}
+
+
+def _days(number: int) -> Any:
+    return utc_now().replace(microsecond=0) + timedelta(days=number)
+
+
+def soak(minutes: float, seed: int) -> str:
+    """Run, and give the figures.
+
+    Raises:
+        Different: with what differs.
+    """
+    with Stack(tuple(CLUSTERS), settings=RESPONSIVE) as stack:
+        os.environ.update(stack.environment)
+        service = connect(Settings.from_environment(stack.environment))
+        run = Soak(stack, service, random.Random(seed))
+        for name, labels in CLUSTERS.items():
+            stack.credentials.set(
+                f"{name}-kubeconfig", stack.plants[name].kubeconfig(), tags={"trustcast-credential": name}
+            )
+            enrol(service, Wish(name, f"{name}-kubeconfig", tuple(f"{k}={v}" for k, v in labels.items())))
+        began, rounds = time.monotonic(), 0
+        while time.monotonic() - began < 60 * minutes:
+            try:
+                run.round(kill=rounds % 5 == 4)
+            except Different as difference:
+                raise Different(f"round {rounds}: {difference}{_evidence(run)}") from difference
+            rounds += 1
+        return run.figures(rounds, time.monotonic() - began)
+
+
+def _evidence(run: Soak) -> str:
+    """What helps to understand a difference: what was done last, and the last lines of the host's log."""
+    log = run.stack.log.read_text().splitlines()[-20:]
+    return "".join(f"\n  {line[:256]}" for line in (*run.told[-30:], *log))
+
+
+def main() -> int:
+    """0 if every list was as it must be, else 1."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    chosen = parser.parse_args()
+    try:
+        sys.stdout.write(f"seed {chosen.seed}: {soak(chosen.minutes, chosen.seed)}\n")
+    except Different as difference:
+        sys.stderr.write(f"seed {chosen.seed}: {difference}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""Planning: who is asked for, from a few facts of each status, and that one that cannot be asked for stops no other."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sync.adapters.storage.table import Operation
+from sync.bootstrap import AT_A_TIME, side_by_side
+from sync.commands.preview import preview_cluster
+from sync.errors import Unreachable
+from sync.fleet.clusters import Mode
+from sync.ports.decisions import ClusterWork
+from sync.reconcile.status import State
+from sync.steps.planning import plan_fleet, request_pushes
+from tests.support.certs import ca, server
+from tests.support.memory import MemoryCluster
+from tests.support.service import CONFIGURATION, TRUST, Fleet, registration
+
+if TYPE_CHECKING:
+    from sync.reconcile.observed import Observed
+
+TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+NAMES = ("edge-1", "edge-2", "edge-3")
+
+
+class Unanswering(MemoryCluster):
+    """Reached by no request."""
+
+    def observe(self, namespace: str, name: str) -> Observed:
+        raise Unreachable(f"no answer for {namespace}/{name}")
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    """Three clusters in sync with one secret."""
+    fleet = Fleet()
+    fleet.enrol(*(registration(name) for name in NAMES))
+    fleet.upload("plc", server().pem, TAGS)
+    fleet.work_off()
+    fleet.clock.move(timedelta(minutes=2))
+    return fleet
+
+
+def planned(fleet: Fleet) -> list[str]:
+    """The clusters that a plan of a new head asks for."""
+    fleet.work.set_planned("another head")
+    plan_fleet(fleet.service)
+    return sorted(name for name in NAMES if f'"{name}"' in "".join(m.text for m in fleet.queues.waiting["push"]))
+
+
+def steps(fleet: Fleet) -> list[str]:
+    """The steps on the table of statuses from now on."""
+    labels: list[str] = []
+    fleet.statuses.table.pause = labels.append
+    return labels
+
+
+def rewrite(fleet: Fleet, name: str, **changes: object) -> None:
+    stored = fleet.statuses.get(name, "trust")
+    fleet.statuses.put(replace(stored.value, **changes), stored.etag)
+
+
+def test_a_list_that_moves_to_another_object_is_there_with_the_next_minute(fleet):
+    fleet.sweep()
+    moved = replace(TRUST, object="other-list")
+    fleet.service = replace(fleet.service, configured=replace(CONFIGURATION, lists=(moved,)))
+    before = fleet.files("edge-1")
+    fleet.sweep()
+    assert fleet.files("edge-1", moved) == before == fleet.files("edge-1", TRUST) != {}
+    assert fleet.statuses.get("edge-1", "trust").value.state is State.IN_SYNC
+
+
+def test_a_file_of_anothers_in_the_object_that_a_list_moves_to_is_not_ours_because_the_old_one_was(fleet):
+    moved = replace(TRUST, object="other-list")
+    (name, data), *_ = fleet.files("edge-1").items()
+    fleet.clusters["edge-1"].state.edit(moved.namespace, moved.object, {name: data})
+    fleet.vault.delete("plc")
+    fleet.service = replace(fleet.service, configured=replace(CONFIGURATION, lists=(moved,)))
+    fleet.sweep()
+    assert fleet.files("edge-1", moved) == {name: data}
+
+
+@pytest.mark.parametrize("anew", [{"host": "rebuilt:6443"}, {"ca_sha256": "2" * 64}], ids=["host", "CA"])
+def test_a_file_of_anothers_on_another_machine_of_the_name_is_not_ours_because_the_old_one_was(fleet, anew):
+    """Law 6: what a push remembers is of one machine; a plan that is only shown says the same."""
+    fleet.upload("other", server(name="other").pem, TAGS)
+    fleet.sweep()
+    theirs = dict.fromkeys(fleet.files("edge-1"), b"theirs")
+    rebuilt = fleet.clusters["edge-1"] = MemoryCluster()
+    rebuilt.state.edit(TRUST.namespace, TRUST.object, theirs)
+    fleet.enrol(replace(registration("edge-1"), **anew))
+    fleet.vault.delete("other")
+    (preview,) = preview_cluster(fleet.service, "edge-1")
+    fleet.sweep()
+    assert fleet.files("edge-1") == theirs != {}
+    assert not preview.plan.writes
+    assert fleet.statuses.get("edge-1", "trust").value.state is State.CONFLICT
+
+
+def test_nothing_is_told_of_another_machine_of_the_name_because_the_old_one_was_seen(fleet):
+    """Law 10: not when it was verified, nor what it holds; and what it waited for does not keep the new one waiting."""
+    fleet.clusters["edge-1"] = Unanswering()
+    fleet.service.work.set_cluster("edge-1", ClusterWork(None, fleet.clock.now), "*")
+    fleet.sweep()
+    before = fleet.statuses.get("edge-1", "trust").value
+    assert (before.state, len(before.thumbprints)) == (State.OFFLINE, 1)
+    fleet.enrol(replace(registration("edge-1"), host="rebuilt:6443"))
+    assert planned(fleet) == ["edge-1"]
+    fleet.work_off()
+    after = fleet.statuses.get("edge-1", "trust").value
+    assert (after.state, after.verified, after.applied, after.thumbprints) == (State.OFFLINE, None, {}, {})
+
+
+def test_a_cluster_that_is_registered_anew_for_the_same_machine_is_not_asked_for(fleet):
+    """Law 5."""
+    fleet.enrol(registration("edge-1", site="hamburg"))
+    assert planned(fleet) == []
+
+
+def test_a_fleet_in_sync_is_asked_for_nothing_and_no_list_of_files_is_read(fleet):
+    """Law 5."""
+    labels = steps(fleet)
+    assert planned(fleet) == []
+    assert labels == ["scan status status"]
+
+
+def test_a_file_that_is_ours_beyond_the_desired_is_asked_for_once_it_has_a_proof(fleet):
+    """Law 4: unaccounted files stay; the secret that accounts for one may be known, and deleted, only later."""
+    rewrite(fleet, "edge-2", applied={**fleet.statuses.get("edge-2", "trust").value.applied, "gone.der": "0" * 64})
+    assert planned(fleet) == []
+    version = fleet.upload("gone", ca().pem, TAGS)
+    fleet.work_off()
+    fleet.vault.set_enabled("gone", version, enabled=False)
+    fleet.sweep()
+    rewrite(fleet, "edge-2", applied={**fleet.statuses.get("edge-2", "trust").value.applied, "gone.der": "0" * 64})
+    fleet.clock.move(timedelta(minutes=2))
+    labels = steps(fleet)
+    assert planned(fleet) == ["edge-2"]
+    assert [label for label in labels if label.startswith("read")] == ["read status status edge-2|trust"]
+
+
+def test_a_status_of_before_the_few_facts_is_asked_for(fleet):
+    table = fleet.statuses.table
+    columns = {k: v for k, v in table.get("status", "edge-1|trust").value.items() if k != "brief"}
+    table.write("status", Operation("edge-1|trust", columns, "*"))
+    assert planned(fleet) == ["edge-1"]
+    fleet.work_off()
+    fleet.clock.move(timedelta(minutes=2))
+    assert planned(fleet) == []
+
+
+def test_a_cluster_that_may_be_repaired_now_is_asked_for(fleet):
+    fleet.enrol(replace(registration("edge-3"), mode=Mode.REPORT))
+    rewrite(fleet, "edge-3", state=State.DRIFTED)
+    assert planned(fleet) == []
+    fleet.enrol(registration("edge-3"))
+    assert planned(fleet) == ["edge-3"]
+
+
+@pytest.mark.parametrize("each", [map, side_by_side])
+def test_a_cluster_that_cannot_be_asked_for_stops_no_other_and_the_head_is_not_planned(fleet, each):
+    """Law 8; and law 7: only when all were asked for does the head count as planned."""
+    fleet.upload("other", server(name="other").pem, TAGS)
+    fleet.deliver_event()
+
+    def broken(label: str) -> None:
+        if label == "write work cluster edge-1":
+            raise Unreachable("the storage does not answer")
+
+    fleet.work.table.pause = broken
+    fleet.service = replace(fleet.service, each=each)
+    fleet.work.set_planned("another head")
+    with pytest.raises(Unreachable):
+        plan_fleet(fleet.service)
+    assert {m.text.count("edge-2") + m.text.count("edge-3") for m in fleet.queues.waiting["push"]} == {1}
+    assert len(fleet.queues.waiting["push"]) == 2
+    assert fleet.work.planned() == "another head"
+    fleet.work.table.pause = lambda _: None
+    plan_fleet(fleet.service, first_delivery=False)
+    assert fleet.work.planned() == fleet.decisions.head().value.token
+    assert any("edge-1" in m.text for m in fleet.queues.waiting["push"])
+
+
+def test_several_are_done_at_a_time_and_answers_keep_their_order():
+    together = threading.Barrier(AT_A_TIME, timeout=20)
+
+    def meet(name: str) -> str:
+        together.wait()
+        return name.upper()
+
+    names = [f"c{number:03}" for number in range(3 * AT_A_TIME)]
+    assert list(side_by_side(meet, names)) == [name.upper() for name in names]
+
+
+def test_nobody_is_asked_for_where_nothing_is_due(fleet):
+    request_pushes(fleet.service, (), "due")
+    assert fleet.queues.waiting["push"] == []

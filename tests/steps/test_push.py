@@ -1,0 +1,54 @@
+"""A push of one cluster beside others that change the same row."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sync.ports.decisions import ClusterWork
+from sync.reconcile.status import State
+from sync.steps.push import push_cluster
+from tests.support.certs import server
+from tests.support.service import Fleet, registration
+
+TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    """One cluster in sync with one secret."""
+    fleet = Fleet()
+    fleet.enrol(registration("edge"))
+    fleet.upload("plc", server().pem, TAGS)
+    fleet.work_off()
+    return fleet
+
+
+def rewritten_before_every_write(fleet: Fleet, due: timedelta, times: int) -> None:
+    """Somebody else sets the cluster's due time right before each of the next writes of it."""
+    left = iter(range(times))
+
+    def pause(label: str) -> None:
+        if label == "write work cluster edge" and next(left, None) is not None:
+            fleet.work.table.pause = lambda _: None
+            fleet.work.set_cluster("edge", ClusterWork(None, fleet.clock.now + due), "*")
+            fleet.work.table.pause = pause
+
+    fleet.work.table.pause = pause
+
+
+@pytest.mark.parametrize("times", [4, 7, 8, 9])
+def test_a_push_whose_row_changes_all_the_time_ends_and_keeps_the_earlier_due_time(fleet, times):
+    soon = timedelta(seconds=90)
+    rewritten_before_every_write(fleet, soon, times)
+    (status,) = push_cluster(fleet.service, "edge")
+    assert status.state is State.IN_SYNC
+    assert fleet.work.cluster("edge").value.due == fleet.clock.now + soon
+
+
+@pytest.mark.parametrize("times", [1, 3, 4, 5, 6])
+def test_a_push_whose_row_changes_all_the_time_sets_its_own_due_time_where_it_is_earlier(fleet, times):
+    rewritten_before_every_write(fleet, timedelta(days=1), times)
+    (status,) = push_cluster(fleet.service, "edge")
+    assert fleet.work.cluster("edge").value.due == status.due

@@ -1,0 +1,104 @@
+"""Catalogues for tests of the pure stages: entries, snapshots and desired lists, made of certificates in one line each.
+
+Secrets are in vault `kv`, lists are `trust` and `issuer`, clusters are labelled with their own name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sync.catalogue.assignment import Assignment
+from sync.catalogue.entry import Candidate, Claim, Entry, StoredItem
+from sync.catalogue.secret import SecretKey, VersionProperties
+from sync.certificates.checks import findings_about
+from sync.certificates.items import Kind
+from sync.desired.state import Desires, files_of
+from sync.findings import Role
+from sync.fleet.lists import CONNECTOR_NAMESPACE, Configuration, ListDefinition, WatchedVault
+from sync.ports.decisions import Head, Snapshot
+from tests.support import certs
+from tests.support.certs import NOW
+from tests.support.service import registration
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sync.desired.state import Desired
+    from tests.support.certs import Built, BuiltCrl
+
+HOST = "kv.vault.azure.net"
+VAULT = WatchedVault(f"https://{HOST}")
+TRUST = ListDefinition("trust", Role.TRUST, CONNECTOR_NAMESPACE, "trust-list")
+ISSUER = ListDefinition("issuer", Role.ISSUER, CONNECTOR_NAMESPACE, "issuer-list")
+CONFIGURATION = Configuration((VAULT,), (TRUST, ISSUER))
+TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+
+
+def key(name: str) -> SecretKey:
+    return SecretKey.of(HOST, name)
+
+
+def version_name(number: int) -> str:
+    return f"{number:032x}"
+
+
+def version(number: int, **differs: Any) -> VersionProperties:
+    """The version of this number, created so many minutes after an hour ago."""
+    created = NOW - timedelta(hours=1) + timedelta(minutes=number)
+    usual: dict[str, Any] = {"name": "plc7", "created": created, "updated": created, "tags": TAGS}
+    return VersionProperties(version=version_name(number), **usual | differs)
+
+
+def candidate(number: int, *items: Built | BuiltCrl, enabled: bool = True, at: datetime = NOW) -> Candidate:
+    """A version that was read and examined."""
+    stored = tuple(
+        StoredItem(Kind.CRL if isinstance(item, certs.BuiltCrl) else Kind.CERTIFICATE, item.der) for item in items
+    )
+    findings = findings_about([each.item for each in stored], now=at)
+    return Candidate(version_name(number), version(number).created, enabled, stored, findings)
+
+
+def entry(
+    name: str, *candidates: Candidate, lists: tuple[str, ...] = ("trust",), clusters: str = "*", **more: Any
+) -> Entry:
+    """A catalogued secret; its candidates newest first. `file` and `accept` belong to its assignment.
+
+    It gives all its files since `since`, or since now.
+    """
+    of_tags = {tag: more.pop(tag) for tag in ("file", "accept") if tag in more}
+    assignment = Assignment(lists, clusters, **of_tags)
+    since = more.pop("since", NOW)
+    usual: dict[str, Any] = {"looked": NOW, "newest": version(1)} | more
+    made = Entry(key(name), name, assignment=assignment, candidates=candidates, **usual)
+    given = {(each, file) for each in lists for one in candidates for file, _ in files_of(made, one)}
+    return replace(made, claims=(Claim(since, clusters, tuple(sorted(given))),))
+
+
+def snapshot(*entries: Entry, clusters: tuple[str, ...] = ("plant",), **more: Any) -> Snapshot:
+    """All that decides, under a head of its own."""
+    return Snapshot(
+        Head("head"),
+        "etag",
+        entries={each.key: each for each in entries},
+        clusters={name: registration(name, site=name) for name in clusters},
+        **more,
+    )
+
+
+def desires(*entries: Entry, clusters: tuple[str, ...] = ("plant",)) -> Desires:
+    return Desires(snapshot(*entries, clusters=clusters), CONFIGURATION)
+
+
+def desired(
+    *entries: Entry, definition: ListDefinition = TRUST, configuration: Configuration = CONFIGURATION
+) -> Desired:
+    """What the list should hold on the one cluster that there is."""
+    found = snapshot(*entries)
+    return Desires(found, configuration).of(found.clusters["plant"], definition)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

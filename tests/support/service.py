@@ -1,0 +1,175 @@
+"""A service over the in-memory doubles: one vault, some clusters, a clock that moves only when told."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sync.adapters.storage.decisions import MOST_WRITES
+from sync.errors import TrustcastError
+from sync.findings import Role
+from sync.fleet.clusters import Access, AccessKind, Registration
+from sync.fleet.lists import CONNECTOR_NAMESPACE, Configuration, ListDefinition, WatchedVault
+from sync.ports.decisions import RowKind, RowName, Write
+from sync.steps.drift import check_drift
+from sync.steps.runtime import Rhythm, Service
+from sync.triggers import handle_event, handle_plan, handle_push
+from tests.support.certs import NOW
+from tests.support.memory import MemoryCluster, MemoryDecisions, MemoryQueues, MemoryStatuses, MemoryVault, MemoryWork
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sync.deadline import Deadline
+    from sync.ports.decisions import Target, Vault
+
+HOST = "kv.vault.azure.net"
+TRUST = ListDefinition("trust", Role.TRUST, CONNECTOR_NAMESPACE, "trust-list")
+CONFIGURATION = Configuration((WatchedVault(f"https://{HOST}"),), (TRUST,))
+MOST_DELIVERIES = 5
+
+
+def registration(name: str, **labels: str) -> Registration:
+    """A registered cluster."""
+    return Registration(name, labels, Access(AccessKind.KUBECONFIG, name), host=f"{name}:6443", ca_sha256="0" * 64)
+
+
+def event(name: str, version: str, host: str = HOST) -> str:
+    """The Event Grid event of a new version."""
+    what = {"Id": f"https://{host}/secrets/{name}/{version}", "ObjectType": "Secret", "ObjectName": name}
+    kind = "Microsoft.KeyVault.SecretNewVersionCreated"
+    return json.dumps([{"id": version, "subject": name, "eventType": kind, "data": what, "dataVersion": "1"}])
+
+
+@dataclass
+class Targets:
+    """`ports.Clusters`: every registered cluster is open."""
+
+    clusters: Mapping[str, Target]
+
+    def connect(self, registration: Registration, deadline: Deadline, *, renew: bool = False) -> Target:  # noqa: ARG002
+        return self.clusters[registration.name]
+
+
+@dataclass
+class Clock:
+    """Stands still until it is moved."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, span: timedelta) -> None:
+        self.now += span
+
+
+def tokens(first: int = 0) -> itertools.count[int]:
+    """What heads are numbered by instead of at random."""
+    return itertools.count(first)
+
+
+@dataclass
+class Fleet:
+    """A whole service in memory, with what its owners do to vault and clusters.
+
+    Attributes:
+        rhythm: when things are due.
+        configured: VAULTS and LISTS as the environment has them.
+        events: raised and not delivered yet, oldest first.
+    """
+
+    configured: Configuration = CONFIGURATION
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    clock: Clock = field(default_factory=Clock)
+    events: list[str] = field(default_factory=list)
+    clusters: dict[str, MemoryCluster] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.vault = MemoryVault(clock=self.clock)
+        self.queues = MemoryQueues(clock=self.clock)
+        self.work, self.statuses = MemoryWork(), MemoryStatuses()
+        self._tokens = tokens()
+        self.lose_decisions()
+
+    def lose_decisions(self) -> None:
+        """The table of decisions is empty, and the process is a new one."""
+        self.decisions = MemoryDecisions()
+        vaults: dict[str, Vault] = {HOST: self.vault}
+        self.service = Service(
+            self.decisions,
+            self.work,
+            self.statuses,
+            self.queues,
+            vaults,
+            Targets(self.clusters),
+            self.configured,
+            rhythm=self.rhythm,
+            clock=self.clock,
+            token=lambda: f"{next(self._tokens):08}head",
+        )
+
+    def enrol(self, *registrations: Registration) -> None:
+        """Write registrations as they are, without asking what they take."""
+        writes = [Write(RowName(RowKind.CLUSTER, each.name), each, "*") for each in registrations]
+        for start in range(0, len(writes), MOST_WRITES):
+            portion = writes[start : start + MOST_WRITES]
+            self.decisions.commit(portion, head=self.service.next_head(self.decisions.head().value))
+        for each in registrations:
+            self.clusters.setdefault(each.name, MemoryCluster())
+
+    def upload(self, name: str, value: str, tags: Mapping[str, str] | None = None, *, enabled: bool = True) -> str:
+        """A new version of a secret, and its event; gives the version."""
+        version = self.vault.set(name, value, tags=dict(tags) if tags else None, enabled=enabled)
+        self.events.append(event(name, version))
+        return version
+
+    def files(self, cluster: str, definition: ListDefinition = TRUST) -> dict[str, bytes]:
+        """What a list holds on a cluster."""
+        return self.clusters[cluster].state.files(definition.namespace, definition.object)
+
+    def work_off(self) -> None:
+        """Deliver every event and message until there are no more; hidden ones are waited for."""
+        while self.deliver_event() or self.deliver("plan") or self.deliver("push") or self._wait():
+            pass
+
+    def deliver_event(self) -> bool:
+        """The oldest event, kept for later where it failed for the moment."""
+        if not self.events:
+            return False
+        text = self.events.pop(0)
+        with suppress(TrustcastError):
+            handle_event(self.service, text)
+        return True
+
+    def deliver(self, queue: str) -> bool:
+        """The oldest message of a queue, given back where it failed; False if there was none."""
+        message = self.queues.take(queue)
+        if message is None:
+            return False
+        handle = handle_plan if queue == "plan" else handle_push
+        try:
+            handle(self.service, message.text, message.dequeued)
+        except TrustcastError:
+            if message.dequeued < MOST_DELIVERIES:
+                self.queues.give_back(message)
+                return True
+        self.queues.done(message)
+        return True
+
+    def _wait(self) -> bool:
+        """Move the clock to the next hidden message, if there is one."""
+        hidden = [m.visible for waiting in self.queues.waiting.values() for m in waiting if m.visible]
+        if hidden:
+            self.clock.now = max(self.clock.now, min(hidden))
+        return bool(hidden)
+
+    def sweep(self, after: timedelta = timedelta(minutes=1)) -> None:
+        """The timer's next run, so long after, and all that follows from it."""
+        self.clock.move(after)
+        check_drift(self.service)
+        self.work_off()

@@ -1,0 +1,146 @@
+"""Stores that the contract suites are run against: Azure tables (Azurite), in memory, and in memory as objects."""
+
+import itertools
+import os
+import random
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sync.adapters.storage.azure_tables import connect_tables
+from sync.adapters.storage.table import Operation
+from sync.catalogue.assignment import Assignment
+from sync.catalogue.entry import Candidate, Claim, Entry, Held, Loss, Rejected, StoredItem
+from sync.catalogue.secret import SecretKey, VersionProperties
+from sync.certificates.items import Kind
+from sync.findings import Code, Finding, Role
+from sync.fleet.clusters import Access, AccessKind, Registration
+from sync.fleet.lists import DEFAULT_LISTS, Configuration, Default, WatchedVault
+from sync.ports.decisions import Approval, Decisions, Head, Losses, Proposal, RowKind, RowName, Statuses, Work, Write
+from sync.reconcile.status import ListStatus
+from tests.support.memory import MemoryDecisions, MemoryStatuses, MemoryWork
+
+NOW = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+ODD_NAMES = [
+    "plain",
+    "with/slash",
+    r"back\slash",
+    "#?%=|'\"",
+    "ünï→漢🔒",
+    "line\nand\x7f\x00",
+    " blank ",
+    "%2F",
+    "=2F",
+    ".",
+]
+_prefixes = itertools.count()
+
+
+@dataclass(frozen=True)
+class Stores:
+    """One set of stores, and the decisions as another process of the service sees them."""
+
+    decisions: Decisions
+    work: Work
+    statuses: Statuses
+    elsewhere: Decisions
+
+
+@contextmanager
+def in_azurite(request):
+    account = request.getfixturevalue("azurite").connection_string
+    prefix = f"t{os.getpid()}x{next(_prefixes)}"
+    tables, others = (connect_tables(account, call_timeout=30, prefix=prefix) for _ in range(2))
+    yield Stores(tables.decisions, tables.work, tables.statuses, others.decisions)
+    tables.close()
+    others.close()
+
+
+@contextmanager
+def in_memory(_, *, strict=True):
+    decisions = MemoryDecisions(strict=strict)
+    elsewhere = MemoryDecisions(table=decisions.table)
+    yield Stores(decisions, MemoryWork(strict=strict), MemoryStatuses(strict=strict), elsewhere)
+
+
+@contextmanager
+def as_objects(request):
+    with in_memory(request, strict=False) as stores:
+        yield stores
+
+
+OPENERS = {"azurite": in_azurite, "memory": in_memory, "memory-objects": as_objects}
+
+
+def head(token="token"):
+    return Head(token, NOW, NOW - timedelta(seconds=1))
+
+
+def entry(name="corp-root", **changes):
+    key = SecretKey("kv1.vault.azure.net", name)
+    newest = VersionProperties(name, "1" * 32, NOW, NOW, tags={"trustcast-lists": "trust"})
+    return Entry(key, name, newest, Assignment(("trust",), "*"), NOW, **changes)
+
+
+def full_entry():
+    found = Finding(Code.EXPIRED, "it expired on 2020-01-01", (Role.TRUST,), "a.der")
+    item = StoredItem(Kind.CERTIFICATE, bytes(range(256)))
+    held = Held("d" * 64, "it was unassigned", NOW, (Loss("trust", ("a.der",), ("plant-1",), 9),))
+    return entry(
+        candidates=(Candidate("2" * 32, NOW, True, (item,), (found,)),),
+        rejected=(Rejected("3" * 32, NOW, (found,)),),
+        notes=(found,),
+        known=("2" * 32, "3" * 32),
+        former=("old.der",),
+        claims=(Claim(NOW, "*", (("trust", "a.der"),)),),
+        held=held,
+    )
+
+
+def large_entry():
+    noise = random.Random(1).randbytes
+    return entry(
+        candidates=tuple(
+            Candidate(str(n) * 32, NOW, True, (StoredItem(Kind.CERTIFICATE, noise(25_000)),), ()) for n in range(4)
+        )
+    )
+
+
+def registration(name="plant-1"):
+    access = Access(AccessKind.KUBECONFIG, "plant-1-kubeconfig")
+    return Registration(name=name, labels={"site": "ham"}, access=access, host="h:6443", ca_sha256="c" * 64)
+
+
+def configuration():
+    vault = WatchedVault("https://kv1.vault.azure.net", ("trust",), "site=ham", Default(("trust",), "*"))
+    return Configuration((vault,), DEFAULT_LISTS)
+
+
+SECRET = RowName.secret(SecretKey("kv1.vault.azure.net", "corp-root"))
+APPROVAL = RowName(RowKind.APPROVAL, "a" * 64)
+LOSSES = RowName(RowKind.LOSSES, "2026-06-01T12:00:00.123456+00:00|f00d")
+ROWS = {
+    SECRET: full_entry(),
+    RowName(RowKind.CLUSTER, "plant-1"): registration(),
+    RowName(RowKind.CONFIGURATION): configuration(),
+    RowName(RowKind.PROPOSAL, "cluster|plant-1"): Proposal(full_entry().held, registration(), configuration()),
+    APPROVAL: Approval("a" * 64, NOW),
+    LOSSES: Losses(NOW, (Loss("trust", ("a.der", "b.der"), ("plant-1",), 9),)),
+}
+
+
+def insert(decisions, *names, token="token"):
+    decisions.commit([Write(name, ROWS[name], None) for name in names], head=head(token))
+
+
+def put(decisions, value, etag, token="token"):
+    decisions.commit([Write(SECRET, value, etag)], head=head(token))
+
+
+def status(cluster="plant-1", list_name="trust", **changes):
+    return ListStatus(cluster, list_name, **changes)
+
+
+def damage(store, partition, key):
+    store._table.write(partition, Operation(key, {"schema": 1, "zlib": False, "body0": b"}{"}, "*"))
