@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from benchmarks.world import World
 from local.storage import Azurite
-from sync.adapters.event_grid import encode
 from sync.bootstrap import connect
 from sync.fleet.clusters import Access, AccessKind, Registration
 from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.messages import encode
 from sync.settings import settings
 from sync.steps.configuration import adopt_configuration
 from sync.triggers import handle_event, handle_plan, handle_push
@@ -30,8 +30,8 @@ from tests.support.certs import NOW, YEAR, Built, server
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from sync.adapters.event_grid import PlanFleet, PushCluster
-    from sync.ports.decisions import Queues
+    from sync.ports.messages import PlanFleet, PushCluster
+    from sync.ports.queues import Queues
     from sync.steps.runtime import Each, Service
 
 T = TypeVar("T")

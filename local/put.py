@@ -13,7 +13,8 @@ from pathlib import Path
 from azure.identity import DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 
-from sync.fleet.lists import DEFAULT_LISTS, parse_vaults
+from sync.fleet.lists import DEFAULT_LISTS
+from sync.fleet.vaults import parse_vaults
 
 CONTENT_TYPES = {".der": "application/pkix-cert", ".crl": "application/pkix-crl"}
 

@@ -58,7 +58,8 @@ def connect(chosen: Settings) -> Service:
     from sync.adapters.storage.azure_tables import connect_tables  # noqa: PLC0415
     from sync.adapters.storage.queues import StorageQueues  # noqa: PLC0415
     from sync.desired.removals import Limits  # noqa: PLC0415
-    from sync.steps.runtime import Rhythm, Service  # noqa: PLC0415
+    from sync.reconcile.intervals import Rhythm  # noqa: PLC0415
+    from sync.steps.runtime import Service  # noqa: PLC0415
 
     seconds = chosen.call_timeout.total_seconds()
     identity = DefaultAzureCredential(process_timeout=10)

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-SHOWN_LENGTH = 256
-"""Foreign text is cut to this many characters wherever it is shown (law 9)."""
-
 
 class Severity(StrEnum):
     """Whether a finding keeps a version out of a list."""
@@ -333,22 +330,9 @@ class Finding:
         return f"{exactly} {self.code.remedy}"
 
 
-def printable(text: str) -> str:
-    """Foreign text made safe for logs and tables, at most 256 characters.
-
-    Whatever is not plainly printable (controls, line breaks, format and bidirectional marks, lone surrogates)
-    becomes a visible escape. Markup stays as it is: escaping it is for whoever renders.
-    """
-    if len(text) <= SHOWN_LENGTH and text.isprintable():
-        return text
-    shown = escaped(text[: SHOWN_LENGTH + 1])
-    return shown if len(shown) <= SHOWN_LENGTH else shown[: SHOWN_LENGTH - 1] + "…"
+TIME_ALONE = frozenset({Code.EXPIRED})
+"""Rejections that time alone brings: the same version was acceptable before."""
 
 
-def escaped(text: str) -> str:
-    """The same without the limit, for our own sentences around foreign text that was cut before."""
-    return text if text.isprintable() else "".join(each if each.isprintable() else _escape(each) for each in text)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+WAIVABLE = frozenset({Code.EXPIRED, Code.WEAK_KEY, Code.WEAK_SIGNATURE})
+"""What `trustcast-accept` may waive where the list's policy allows it."""

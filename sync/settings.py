@@ -15,22 +15,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sync.errors import Invalid
-from sync.findings import printable
-from sync.fleet.lists import (
-    DEFAULT_LISTS,
-    LISTS_EXAMPLE,
-    VAULTS_EXAMPLE,
-    Configuration,
-    parse_lists,
-    parse_vaults,
-    vault_host,
-    vault_url,
-)
+from sync.fleet.configuration import Configuration
+from sync.fleet.lists import DEFAULT_LISTS, LISTS_EXAMPLE, parse_lists
+from sync.fleet.vaults import VAULTS_EXAMPLE, parse_vaults, vault_host, vault_url
+from sync.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from sync.fleet.lists import WatchedVault
+    from sync.fleet.vaults import WatchedVault
 
 PREFIX = "TRUSTCAST_"
 ADMISSION = timedelta(seconds=15)

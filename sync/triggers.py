@@ -6,9 +6,10 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
-from sync.adapters.event_grid import Ignored, PlanFleet, PushCluster, SecretChanged, decode, parse_event
+from sync.adapters.event_grid import Ignored, SecretChanged, parse_event
 from sync.errors import Changed, Permanent, TrustcastError
-from sync.ports.decisions import ClusterWork
+from sync.ports.messages import PlanFleet, PushCluster, decode
+from sync.ports.work import ClusterWork
 from sync.steps.admission import admit
 from sync.steps.configuration import adopt_configuration
 from sync.steps.planning import plan_fleet

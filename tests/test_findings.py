@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.findings import SHOWN_LENGTH, Code, Finding, Role, Severity, printable
+from sync.findings import Code, Finding, Role, Severity
+from sync.text import SHOWN_LENGTH, printable
 
 DOCS = Path(__file__).parent.parent / "docs" / "findings.md"
 

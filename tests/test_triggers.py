@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from sync.adapters.event_grid import PlanFleet, PushCluster, encode
 from sync.errors import Changed, Permanent, Temporary, Unauthorized
+from sync.ports.messages import PlanFleet, PushCluster, encode
 from sync.triggers import (
     AFTER_FAILURE,
     handle_event,

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from sync.bootstrap import connect
 from sync.catalogue.secret import SecretKey
-from sync.commands.steering import held_removals
 from sync.findings import Code
 from sync.reconcile.status import State
+from sync.reports.removals import held_removals
 from sync.reports.secrets import SecretVerdict, Standing, secret_verdict
 from sync.settings import settings
 from tests.support.certs import Built, ca, crl, server

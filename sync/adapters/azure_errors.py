@@ -28,7 +28,7 @@ from sync.errors import (
     Unauthorized,
     Unreachable,
 )
-from sync.findings import printable
+from sync.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

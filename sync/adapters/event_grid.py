@@ -12,7 +12,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,8 +21,8 @@ from azure.eventgrid import EventGridEvent, SystemEventNames
 
 from sync.catalogue.secret import SecretKey
 from sync.errors import Invalid
-from sync.findings import printable
-from sync.fleet.lists import vault_host
+from sync.fleet.vaults import vault_host
+from sync.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 LONGEST_DELIVERY = 1024 * 1024
 """Characters of one delivery; Event Grid's own limit is 1 MB."""
 
-SCHEMA = 1
-"""Of the queues' messages."""
 
 _PATH = re.compile(r"/secrets/(?P<name>[0-9A-Za-z-]{1,127})(/(?P<version>[0-9A-Za-z]{1,64}))?/?", re.IGNORECASE)
 _CLOUD_EVENT = ("id", "source", "type", "specversion", "subject", "data")
@@ -179,53 +177,3 @@ def _vault_name(host: str) -> str:
 
 def _text(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
-
-
-@dataclass(frozen=True, slots=True)
-class PlanFleet:
-    """Asks to find the clusters whose lists differ from what decides; the reason is for logs."""
-
-    reason: str
-    type: ClassVar[str] = "plan-fleet"
-
-
-@dataclass(frozen=True, slots=True)
-class PushCluster:
-    """Asks to bring one cluster's lists to what they should hold; the reason is for logs."""
-
-    cluster: str
-    reason: str
-    type: ClassVar[str] = "push-cluster"
-
-
-Message = TypeVar("Message", PlanFleet, PushCluster)
-
-
-class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message as it lies in a queue."""
-
-    schema: int
-    type: str
-    message: msgspec.Raw
-
-
-def encode(message: PlanFleet | PushCluster) -> str:
-    """The message as JSON text."""
-    return msgspec.json.encode(_Wire(SCHEMA, message.type, msgspec.Raw(msgspec.json.encode(message)))).decode()
-
-
-def decode(text: str | bytes, wanted: type[Message]) -> Message:
-    """The message that a queue of this type of message held.
-
-    Raises:
-        Invalid: malformed, of another type, or of a schema that this version does not know.
-    """
-    try:
-        wire = msgspec.json.decode(text, type=_Wire)
-        if (wire.schema, wire.type) == (SCHEMA, wanted.type):
-            return msgspec.json.decode(wire.message, type=wanted)
-    except (ValueError, RecursionError) as error:
-        raise Invalid(f"the queue message is malformed: {printable(str(error))}") from error
-    raise Invalid(
-        f"the queue message is '{printable(wire.type)}' of schema {wire.schema}, not '{wanted.type}' of schema {SCHEMA}"
-    )

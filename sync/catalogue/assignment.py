@@ -10,18 +10,19 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sync.certificates.checks import WAIVABLE
 from sync.certificates.items import Item, RevocationList, pem
 from sync.errors import Invalid
-from sync.findings import Code, Finding, Severity, printable
+from sync.findings import WAIVABLE, Code, Finding, Severity
 from sync.fleet.lists import NO_LIST
 from sync.fleet.selectors import EVERY_CLUSTER, Selector
+from sync.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sync.catalogue.secret import VersionProperties
-    from sync.fleet.lists import Configuration, WatchedVault
+    from sync.fleet.configuration import Configuration
+    from sync.fleet.vaults import WatchedVault
 
 LISTS_TAG = "trustcast-lists"
 CLUSTERS_TAG = "trustcast-clusters"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sync.findings import Code, Finding, printable
+from sync.findings import Code, Finding
+from sync.text import printable
 
 if TYPE_CHECKING:
     from sync.certificates.items import Item

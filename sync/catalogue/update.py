@@ -28,9 +28,9 @@ from sync.catalogue.entry import (
     Reading,
     Rejected,
 )
-from sync.certificates.checks import TIME_ALONE, verdict
-from sync.desired.state import files_of, names_of, offers
-from sync.findings import Code, Finding, Severity
+from sync.catalogue.offers import files_of, names_of, offers
+from sync.findings import TIME_ALONE, Code, Finding, Severity
+from sync.fleet.policy import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from sync.catalogue.assignment import Assigned, Assignment
     from sync.catalogue.secret import SecretKey, VersionProperties
-    from sync.fleet.lists import Configuration
+    from sync.fleet.configuration import Configuration
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,16 @@ about several secrets at once are evaluated with the list that they are about.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sync.certificates.issuance import issued
 from sync.certificates.items import Certificate, Item, RevocationList
-from sync.findings import Code, Finding, Role, Severity, printable
+from sync.findings import Code, Finding, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime, timedelta
 
-TIME_ALONE = frozenset({Code.EXPIRED})
-"""Rejections that time alone brings: the same version was acceptable before."""
-
-WAIVABLE = frozenset({Code.EXPIRED, Code.WEAK_KEY, Code.WEAK_SIGNATURE})
-"""What `trustcast-accept` may waive where the list's policy allows it."""
 
 QUICKSTART_CA = "Azure IoT Operations Quickstart Root CA - Not for Production"
 
@@ -175,36 +169,3 @@ def _crl_stale(crl: RevocationList, now: datetime) -> Finding | None:
     if crl.next_update is None or now <= crl.next_update:
         return None
     return Finding(Code.CRL_STALE, f"the CRL of {crl.issuer} was due on {crl.next_update:%Y-%m-%d %H:%M} UTC")
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the findings amount to on one list.
-
-    Attributes:
-        passes: nothing rejects.
-        findings: those that count there, rejecting ones first; waived ones as `accepted-risk`.
-    """
-
-    passes: bool
-    findings: tuple[Finding, ...]
-
-
-def verdict(findings: Iterable[Finding], role: Role, *, accept: Collection[Code], reject: Collection[Code]) -> Verdict:
-    """What the findings amount to on a list of that role.
-
-    Args:
-        findings: about one version, for all roles.
-        role: the list's.
-        accept: codes that both the list's policy and the secret's tag waive; others than `WAIVABLE` stay.
-        reject: warnings that the list's policy wants to reject.
-    """
-    counted = [_judged(each, accept, reject) for each in findings if each.counts_on(role)]
-    ordered = sorted(counted, key=lambda each: each.severity is not Severity.REJECT)
-    return Verdict(not ordered or ordered[0].severity is not Severity.REJECT, tuple(ordered))
-
-
-def _judged(finding: Finding, accept: Collection[Code], reject: Collection[Code]) -> Finding:
-    if finding.code in WAIVABLE and finding.code in accept:
-        return replace(finding, code=Code.ACCEPTED_RISK, detail=printable(f"{finding.code}: {finding.detail}"))
-    return replace(finding, insisted=True) if finding.code in reject else finding

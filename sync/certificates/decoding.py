@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from sync.certificates.items import Item, Kind, parse
 from sync.certificates.loading import NotParsable
-from sync.findings import Code, Finding, printable
+from sync.findings import Code, Finding
+from sync.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

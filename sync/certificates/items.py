@@ -17,7 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
 from sync.certificates.loading import NotParsable, Signed, guarded, verifies
-from sync.findings import printable
+from sync.text import printable
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sync.catalogue.entry import Entry
+    from sync.catalogue.snapshot import Snapshot
     from sync.fleet.clusters import Registration
-    from sync.ports.decisions import Snapshot
     from sync.steps.runtime import Service
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ def clusters_list(as_json: AsJson = False) -> None:
 @clusters.command("remove")
 def clusters_remove(name: Cluster, as_json: AsJson = False) -> None:
     """Forget a cluster; its lists stay as they are."""
-    from sync.commands.steering import unregister
+    from sync.commands.clusters import unregister
 
     unregister(_service(), name)
     _done(f"{name} is forgotten; its lists stay as they are.", {"cluster": name, "removed": True}, as_json)
@@ -169,7 +169,7 @@ def clusters_remove(name: Cluster, as_json: AsJson = False) -> None:
 @clusters.command("pause")
 def clusters_pause(name: Cluster, as_json: AsJson = False) -> None:
     """Leave a cluster alone until it is resumed."""
-    from sync.commands.steering import set_paused
+    from sync.commands.clusters import set_paused
 
     set_paused(_service(), name, paused=True)
     _done(f"{name} is paused; `trustcast clusters resume` ends it.", {"cluster": name, "paused": True}, as_json)
@@ -178,7 +178,7 @@ def clusters_pause(name: Cluster, as_json: AsJson = False) -> None:
 @clusters.command("resume")
 def clusters_resume(name: Cluster, as_json: AsJson = False) -> None:
     """Take a paused cluster up again."""
-    from sync.commands.steering import set_paused
+    from sync.commands.clusters import set_paused
 
     set_paused(_service(), name, paused=False)
     _done(f"{name} is resumed; it is pushed within a minute.", {"cluster": name, "paused": False}, as_json)
@@ -198,7 +198,7 @@ def assign(
 ) -> None:
     """Say where a secret goes. By tags on its newest version; other tags stay; exit 1 if it is rejected or held."""
     from sync.commands.assignment import Tags, assign_secret
-    from sync.commands.steering import clear_revoked as clear
+    from sync.commands.revocation import clear_revoked as clear
 
     if lists is None and (not clear_revoked or (clusters_, file, accept) != (None, None, None)):
         raise typer.BadParameter("say which lists: --lists trust,issuer (--clear-revoked alone needs none)")
@@ -278,7 +278,8 @@ def status(
 
 
 def _show_statuses(service: Service, chosen: Sequence[Registration], as_json: bool) -> None:
-    from sync.cli.fleet import Freshness, show_statuses
+    from sync.cli.fleet import show_statuses
+    from sync.reports.freshness import Freshness
 
     freshness = Freshness(service.clock(), service.rhythm.bound)
     configuration = service.in_force(_snapshot(service))
@@ -307,7 +308,7 @@ def secrets(
 def removals_list(as_json: AsJson = False) -> None:
     """Show what waits, with the digest that an approval names."""
     from sync.cli.secrets import show_removals
-    from sync.commands.steering import held_removals
+    from sync.reports.removals import held_removals
 
     show_removals(held_removals(_snapshot(_service())), as_json=as_json)
 
@@ -315,7 +316,8 @@ def removals_list(as_json: AsJson = False) -> None:
 @removals.command("approve")
 def removals_approve(digest: Digest, as_json: AsJson = False) -> None:
     """Consent to a removal exactly as it was shown. Exit 1 if it has changed since and waits anew."""
-    from sync.commands.steering import approve, held_removals
+    from sync.commands.removals import approve
+    from sync.reports.removals import held_removals
 
     service = _service()
     removal = approve(service, digest)
@@ -332,7 +334,7 @@ def removals_approve(digest: Digest, as_json: AsJson = False) -> None:
 @removals.command("reject")
 def removals_reject(digest: Digest, as_json: AsJson = False) -> None:
     """Refuse a removal: the files stay."""
-    from sync.commands.steering import reject
+    from sync.commands.removals import reject
 
     held = reject(_service(), digest).held
     _done(

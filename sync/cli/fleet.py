@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sync.cli.output import ago, document, few, say, table
@@ -12,12 +12,13 @@ from sync.reconcile.status import ListStatus, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from sync.catalogue.entry import Held
     from sync.commands.preview import Preview
     from sync.fleet.clusters import Registration
-    from sync.fleet.lists import Configuration
+    from sync.fleet.configuration import Configuration
+    from sync.reports.freshness import Freshness
 
 SHORTEST_THUMBPRINT = 8
 """Hexadecimal digits; fewer are too easily mistaken."""
@@ -31,22 +32,6 @@ STYLES = {
     State.REMOVAL_HELD: "yellow",
 }
 """States that are not red."""
-
-
-@dataclass(frozen=True, slots=True)
-class Freshness:
-    """By what a verification counts as stale (law 10): the time, and the stated bound."""
-
-    now: datetime
-    bound: timedelta
-
-    def stale(self, status: ListStatus) -> bool:
-        """Whether the list was not verified within the bound; a paused one need not be."""
-        return status.state is not State.PAUSED and status.overdue(self.now, self.bound)
-
-    def fine(self, status: ListStatus) -> bool:
-        """Whether there is nothing to do about the list."""
-        return status.state is State.PAUSED or (status.state is State.IN_SYNC and not self.stale(status))
 
 
 def show_registered(registration: Registration, held: Held | None, *, as_json: bool) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sync.catalogue.secret import SecretKey
     from sync.certificates.items import Item
     from sync.commands.check import Checked
-    from sync.commands.steering import HeldRemoval
+    from sync.reports.removals import HeldRemoval
     from sync.steps.runtime import Service
 
 STYLES = {

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sync.certificates.checks import Verdict, ageing, findings_about, verdict
+from sync.certificates.checks import ageing, findings_about
 from sync.certificates.decoding import decode
+from sync.fleet.policy import Verdict, verdict
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sync.adapters.kubernetes.connections import pinned
-from sync.commands.steering import register
-from sync.errors import Changed, Invalid
-from sync.fleet.clusters import parse_labels, parse_list, parse_registration
+from sync.catalogue.snapshot import Proposal
+from sync.desired.removals import hold, losses
+from sync.desired.state import Desires
+from sync.errors import Changed, Invalid, NotFound
+from sync.fleet.clusters import Registration, parse_labels, parse_list, parse_registration, pinned
+from sync.ports.decisions import RowKind, RowName, Write
+from sync.steps.holding import must_wait, removal_rows
+from sync.steps.transaction import transact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sync.catalogue.entry import Held
-    from sync.fleet.clusters import Registration
-    from sync.ports.decisions import Snapshot
+    from sync.catalogue.snapshot import Snapshot
     from sync.steps.runtime import Service
 
 
@@ -80,3 +85,105 @@ def _asked(wish: Wish) -> dict[str, object]:
     if wish.mode is not None:
         asked["mode"] = wish.mode
     return asked
+
+
+def register(service: Service, asked: Callable[[Snapshot], Registration]) -> tuple[Registration, Held | None]:
+    """Add a cluster or change its registration.
+
+    Args:
+        service: ports and settings.
+        asked: the registration as it is to be, from all that decides; asked anew where that changed meanwhile.
+
+    Returns:
+        The registration. With None it is in force; otherwise with the removal that it would cause, which waits for
+        approval: until then the registration stays as it was.
+    """
+    answer: list[tuple[Registration, Held | None]] = []
+
+    def step(snapshot: Snapshot) -> tuple[Write, ...]:
+        registration = asked(snapshot)
+        writes, held = _registration_writes(service, snapshot, registration)
+        answer.append((registration, held))
+        return writes
+
+    transact(service, step)
+    return answer[-1]
+
+
+def _registration_writes(
+    service: Service, snapshot: Snapshot, registration: Registration
+) -> tuple[tuple[Write, ...], Held | None]:
+    row = RowName(RowKind.CLUSTER, registration.name)
+    proposed = _proposed(registration.name)
+    waiting = snapshot.proposals.get(proposed.rest)
+    if snapshot.clusters.get(registration.name) == registration:
+        return (), None
+    configuration = service.in_force(snapshot)
+    clusters = {**snapshot.clusters, registration.name: registration}
+    after = Desires(replace(snapshot, clusters=clusters), configuration)
+    lost = losses(Desires(snapshot, configuration), after)
+    now = service.clock()
+    before = waiting.held if waiting else None
+    waits = hold(proposed.rest, f"cluster {registration.name} registered anew", lost, now=now, before=before)
+    again = waiting is not None and waiting.registration == registration
+    if must_wait(service, after, waits, now=now, steered=True, held=again):
+        return (Write(proposed, Proposal(waits, registration=registration), "*"),), waits
+    along = removal_rows(service, snapshot, waits)
+    used = (Write(proposed, None, "*"),) if waiting else ()
+    return (Write(row, registration, "*"), *along, *used), None
+
+
+def _proposed(cluster: str) -> RowName:
+    return RowName(RowKind.PROPOSAL, f"{RowKind.CLUSTER}|{cluster}")
+
+
+def unregister(service: Service, name: str) -> None:
+    """Forget a cluster, and a change of it that waits; its lists stay as they are.
+
+    Raises:
+        NotFound: no such cluster is registered.
+    """
+
+    def step(snapshot: Snapshot) -> tuple[Write, ...]:
+        registered(snapshot, name)
+        waiting = _proposed(name)
+        dropped = (Write(waiting, None, "*"),) if waiting.rest in snapshot.proposals else ()
+        return (Write(RowName(RowKind.CLUSTER, name), None, "*"), *dropped)
+
+    transact(service, step)
+    service.work.forget_cluster(name)
+    service.statuses.forget_cluster(name)
+
+
+def set_paused(service: Service, name: str, paused: bool) -> None:
+    """Pause or resume a cluster.
+
+    Raises:
+        NotFound: no such cluster is registered.
+    """
+    row = RowName(RowKind.CLUSTER, name)
+
+    def step(_: Snapshot) -> tuple[Write, ...]:
+        stored = service.decisions.row(row)
+        if stored is None or not isinstance(stored.value, Registration):
+            raise NotFound(_UNKNOWN.format(name))
+        if stored.value.paused == paused:
+            return ()
+        return (Write(row, replace(stored.value, paused=paused), stored.etag),)
+
+    transact(service, step, on_head=False)
+
+
+_UNKNOWN = "no cluster {} is registered; see `trustcast clusters list`"
+
+
+def registered(snapshot: Snapshot, name: str) -> Registration:
+    """The cluster's registration.
+
+    Raises:
+        NotFound: no such cluster is registered.
+    """
+    registration = snapshot.clusters.get(name)
+    if registration is None:
+        raise NotFound(_UNKNOWN.format(name))
+    return registration

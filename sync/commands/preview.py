@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from sync.deadline import Deadline
 from sync.errors import NotFound, TrustcastError
-from sync.reconcile.plan import Plan, make_plan
+from sync.reconcile.plan import Plan, make_plan, writable
 from sync.reconcile.status import State
-from sync.steps.push import writable
 
 if TYPE_CHECKING:
     from sync.desired.state import Desires

@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sync.catalogue.entry import Entry, Held, Loss
+from sync.catalogue.offers import files_of
 from sync.certificates.issuance import may_sign_crls
 from sync.certificates.items import Certificate, Kind
-from sync.desired.state import Proof, files_of
+from sync.desired.state import Proof
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from sync.catalogue.snapshot import Losses
     from sync.desired.state import Desired, Desires
     from sync.fleet.clusters import Registration
     from sync.fleet.lists import ListDefinition
-    from sync.ports.decisions import Losses
 
 WINDOW = timedelta(hours=24)
 

@@ -15,23 +15,23 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sync.catalogue.assignment import content, file_names, reaches
-from sync.catalogue.delivery import delivery_findings
-from sync.certificates.checks import verdict
-from sync.certificates.issuance import issued, may_sign_crls, named_issuer
-from sync.certificates.items import Certificate, Item, RevocationList
+from sync.catalogue.assignment import content, reaches
+from sync.catalogue.offers import Offer, names_of, offers
+from sync.desired.digest import content_digest
+from sync.desired.set_rules import Chosen, _union, choose, revoked_certificates
 from sync.findings import Code, Finding
-from sync.reconcile.status import content_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from sync.catalogue.entry import Candidate, Entry, Refusal
+    from sync.catalogue.entry import Entry, Refusal
     from sync.catalogue.secret import SecretKey
+    from sync.catalogue.snapshot import Snapshot
+    from sync.certificates.items import Item
     from sync.fleet.clusters import Registration
-    from sync.fleet.lists import Configuration, ListDefinition
-    from sync.ports.decisions import Snapshot
+    from sync.fleet.configuration import Configuration
+    from sync.fleet.lists import ListDefinition
 
 OBJECT_LIMIT = 1024 * 1024
 """Bytes that the values of one Secret or ConfigMap may have together (kubernetes.io, "Secrets")."""
@@ -93,186 +93,7 @@ class Desired:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A candidate of a secret with the files it would give, and since when the secret gives files of those names."""
-
-    entry: Entry
-    candidate: Candidate
-    files: tuple[tuple[str, Item], ...]
-    has_older: bool
-    since: Mapping[str, datetime | None]
-
-    def rank(self, name: str) -> tuple[float, SecretKey]:
-        """Who keeps a contested name: who has given this list a file of this name the longest."""
-        since = self.since[name]
-        return (since.timestamp() if since else float("inf"), self.entry.key)
-
-    def crls(self) -> Iterator[RevocationList]:
-        """The CRLs among its files."""
-        return (item for _, item in self.files if isinstance(item, RevocationList))
-
-    def certificates(self) -> Iterator[Certificate]:
-        """The certificates among its files."""
-        return (item for _, item in self.files if isinstance(item, Certificate))
-
-
-Chosen = dict["SecretKey", Offer]
-Refusals = dict["SecretKey", Finding]
-
-
-def names_of(entry: Entry) -> frozenset[str]:
-    """Every file name that the entry accounts for, now and formerly."""
-    now = (name for c in entry.candidates for name, _ in files_of(entry, c))
-    return frozenset((*entry.former, *now))
-
-
-def files_of(entry: Entry, candidate: Candidate) -> tuple[tuple[str, Item], ...]:
-    """The files that a candidate gives: name and item."""
-    return file_names(entry.name, entry.assignment, tuple(stored.item for stored in candidate.items))
-
-
-def offers(entry: Entry, definition: ListDefinition, selectors: Collection[str] = ()) -> tuple[Offer, ...]:
-    """The candidates that pass alone on the list and under the rules that its delivery adds, newest first.
-
-    Args:
-        entry: the secret.
-        definition: the list.
-        selectors: which of the selectors it ever had match here; who holds a name depends on them.
-    """
-    policy = definition.policy
-    accept = policy.accept & entry.assignment.accept
-    passing = [
-        candidate
-        for candidate in entry.candidates
-        if verdict(candidate.findings, definition.role, accept=accept, reject=policy.reject).passes
-        and not delivery_findings(files_of(entry, candidate), candidate.pem, definition.delivery)
-    ]
-    last = len(passing) - 1
-    given = [(c, files_of(entry, c)) for c in passing]
-    since = {name: entry.gives_since(definition.name, name, selectors) for _, files in given for name, _item in files}
-    return tuple(Offer(entry, c, files, i < last, since) for i, (c, files) in enumerate(given))
-
-
 # The rules about the set, in order. Each gives the secrets whose chosen offer it refuses.
-
-
-def file_name_taken(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]]) -> Refusals:
-    """1. Two secrets give a file of one name: the earliest in force keeps it."""
-    holders: dict[str, list[Offer]] = defaultdict(list)
-    for offer in chosen.values():
-        for name, _item in offer.files:
-            holders[name].append(offer)
-    refused: Refusals = {}
-    for name, claims in holders.items():
-        first, *others = sorted(claims, key=lambda offer, name=name: offer.rank(name))  # type: ignore[misc]
-        for other in others:
-            if other.entry.key != first.entry.key:
-                refused[other.entry.key] = Finding(Code.FILE_NAME_TAKEN, f"{name} is {first.entry.key}'s", file=name)
-    return refused
-
-
-def crl_rollback(chosen: Chosen, available: Mapping[SecretKey, tuple[Offer, ...]]) -> Refusals:
-    """2. A newer version's CRL is older than the one in force of the same CA (RFC 5280 §5.2.3: numbers only grow)."""
-    refused: Refusals = {}
-    for key, offer in chosen.items():
-        before = _next_older(offer, available[key])
-        for crl in offer.crls() if before else ():
-            for old in before.crls() if before else ():
-                if _age(crl) < _age(old) and _of_one_ca(chosen, crl, old):
-                    refused[key] = Finding(Code.CRL_ROLLBACK, f"{_said(crl)} is older than {_said(old)}")
-    return refused
-
-
-def _of_one_ca(chosen: Chosen, crl: RevocationList, old: RevocationList) -> bool:
-    """Whether one CA issued both; one with a new key is another, under the same name, and begins to count anew."""
-    enabled = (offer for offer in chosen.values() if offer.candidate.enabled)
-    return any(issued(ca, crl) and issued(ca, old) for offer in enabled for ca in offer.certificates())
-
-
-def crl_issuer(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]]) -> Refusals:
-    """3. A CRL needs its CA on the same list, by name and signature (RFC 5280 §6.3.3 f, g)."""
-    present = [c for offer in chosen.values() if offer.candidate.enabled for c in offer.certificates()]
-    by_name: dict[bytes, list[Certificate]] = defaultdict(list)
-    for certificate in filter(may_sign_crls, present):
-        by_name[certificate.subject_name].append(certificate)
-    refused: Refusals = {}
-    for key, offer in chosen.items():
-        for crl in offer.crls():
-            named = [ca for ca in by_name[crl.issuer_name] if named_issuer(ca, crl)]
-            if not any(issued(ca, crl) for ca in named):
-                code = Code.CRL_SIGNATURE if named else Code.CRL_WITHOUT_ISSUER
-                refused[key] = Finding(code, f"issuer {crl.issuer}")
-    return refused
-
-
-def already_revoked(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]], lasting: frozenset[str]) -> Refusals:
-    """4. A newer version that is revoked before it ever came into force gives way to the one in force."""
-    revoked = _union(revoked_certificates(chosen)) | lasting
-    return {
-        key: Finding(Code.REVOKED, f"serial {certificate.serial:x}, {certificate.subject}")
-        for key, offer in chosen.items()
-        if offer.has_older
-        for certificate in offer.certificates()
-        if certificate.sha256 in revoked
-    }
-
-
-def revoked_certificates(chosen: Mapping[SecretKey, Offer]) -> dict[SecretKey, frozenset[str]]:
-    """SHA-256 of the chosen certificates that chosen, enabled CRLs of their own issuer revoke, by the CRLs' secrets."""
-    by_issuer: dict[bytes, list[Certificate]] = defaultdict(list)
-    by_subject: dict[bytes, list[Certificate]] = defaultdict(list)
-    for certificate in (c for offer in chosen.values() for c in offer.certificates()):
-        by_issuer[certificate.issuer_name].append(certificate)
-        by_subject[certificate.subject_name].append(certificate)
-    revoked: dict[SecretKey, set[str]] = defaultdict(set)
-    for key, offer in chosen.items():
-        for crl in offer.crls() if offer.candidate.enabled else ():
-            revoked[key] |= {
-                certificate.sha256
-                for certificate in by_issuer[crl.issuer_name]
-                if certificate.serial in crl.revoked
-                and any(issued(ca, crl) and issued(ca, certificate) for ca in by_subject[crl.issuer_name])
-            }
-    return {key: frozenset(found) for key, found in revoked.items() if found}
-
-
-def _union(revoked: Mapping[SecretKey, frozenset[str]]) -> frozenset[str]:
-    return frozenset().union(*revoked.values())
-
-
-def _next_older(offer: Offer, available: tuple[Offer, ...]) -> Offer | None:
-    position = available.index(offer)
-    return available[position + 1] if position + 1 < len(available) else None
-
-
-def _age(crl: RevocationList) -> tuple[int, datetime]:
-    return (crl.number if crl.number is not None else -1, crl.this_update)
-
-
-def _said(crl: RevocationList) -> str:
-    return f"CRL {crl.number if crl.number is not None else 'without number'} of {crl.this_update:%Y-%m-%d %H:%M}"
-
-
-def choose(
-    available: Mapping[SecretKey, tuple[Offer, ...]], lasting: frozenset[str]
-) -> tuple[Chosen, dict[SecretKey, list[Finding]]]:
-    """Which offer of every secret is in force, and what the rules about the set said on the way."""
-    position = dict.fromkeys(available, 0)
-    said: dict[SecretKey, list[Finding]] = defaultdict(list)
-    while True:
-        chosen = {key: available[key][at] for key, at in position.items() if at < len(available[key])}
-        refused = (
-            file_name_taken(chosen, available)
-            or crl_rollback(chosen, available)
-            or crl_issuer(chosen, available)
-            or already_revoked(chosen, available, lasting)
-        )
-        if not refused:
-            return chosen, said
-        for key, finding in refused.items():
-            position[key] += 1
-            said[key].append(finding)
 
 
 class Desires:

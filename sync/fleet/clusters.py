@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sync.errors import Invalid
-from sync.findings import printable
-from sync.fleet.lists import Delivery, Policy, PolicyInput, decode_json, definition_problems, is_dns_label, refuse
+from sync.errors import Invalid, Permanent
+from sync.fleet.documents import decode_json, refuse
+from sync.fleet.lists import Delivery, definition_problems, is_dns_label
+from sync.fleet.policy import NO_POLICY, Policy, PolicyInput
 from sync.fleet.selectors import label_problem
+from sync.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sync.fleet.lists import Configuration, ListDefinition
+    from sync.fleet.configuration import Configuration
+    from sync.fleet.kubeconfig import Endpoint
+    from sync.fleet.lists import ListDefinition
+
 
 EXAMPLE = '{"name": "plant-1", "labels": {"site": "hamburg"}, "access": {"secret": "plant-1-kubeconfig"}}'
 LABELS_EXAMPLE = "site=hamburg,env=prod"
@@ -71,7 +76,7 @@ class ListOverride:
 
     def __str__(self) -> str:
         """As `parse_list` reads it."""
-        policy = self.policy or Policy()
+        policy = self.policy or NO_POLICY
         fields = [("namespace", self.namespace), ("object", self.object), ("delivery", self.delivery)]
         fields += [("accept", code) for code in sorted(policy.accept)]
         fields += [("reject", code) for code in sorted(policy.reject)]
@@ -266,3 +271,17 @@ def _list_problems(registration: Registration, configuration: Configuration) -> 
             there_are = ", ".join(defined)
             yield f"the list '{printable(override.name)}' is not defined; there are {there_are}"
     yield from definition_problems(registration.definitions(configuration))
+
+
+def pinned(endpoint: Endpoint, registration: Registration) -> Endpoint:
+    """The endpoint, if it is the one that was registered.
+
+    Raises:
+        Permanent: its host or its CA is another.
+    """
+    if (endpoint.host, endpoint.ca_sha256) != (registration.host, registration.ca_sha256):
+        raise Permanent(
+            f"the credential of {registration.name} now points to another host or CA than registered: if that is "
+            f"right, run `trustcast clusters add {registration.name} … --confirm`"
+        )
+    return endpoint

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sync.errors import Invalid
-from sync.findings import printable
+from sync.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,18 +12,18 @@ import msgspec
 
 from sync.certificates.thumbprints import thumbprints
 from sync.errors import Permanent, Temporary, Unauthorized, Unreachable
-from sync.findings import printable
 from sync.reconcile.plan import Verb
 from sync.reconcile.status import ListStatus, State
+from sync.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from sync.errors import TrustcastError
+    from sync.reconcile.intervals import Rhythm
     from sync.reconcile.observed import Observed
     from sync.reconcile.plan import Plan
-    from sync.steps.runtime import Rhythm
 
 OTHERS_BYTES = 128 * 1024
 """Of JSON that a status has for others' keys: about 500, or 1,300 that hold no certificate. Its row has room for them

@@ -7,8 +7,19 @@ keep   ours, not wanted, without a proof: stays as observed (law 4)
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sync.fleet.clusters import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sync.desired.state import Desired
+    from sync.fleet.clusters import Registration
+    from sync.reconcile.observed import Observed
+
+import hashlib
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -167,3 +178,9 @@ def _plan(changes: Mapping[str, Change], observed: Observed, ours: set[str], des
 def _applied(final: Mapping[str, bytes], observed: Observed, desired: Desired) -> Mapping[str, bytes]:
     """What the apply names: the wanted, and of the kept what our apply owns (omitting that would remove it)."""
     return {n: data for n, data in final.items() if n in desired.files or n in observed.owned}
+
+
+def writable(observed: Observed, registration: Registration, plan: Plan) -> bool:
+    """Whether the plan's writes may be sent at all."""
+    repairs = registration.mode is Mode.REPAIR
+    return plan.writes and repairs and not observed.sse_managed and not observed.immutable

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from sync.desired.digest import content_digest
 
 
 class State(StrEnum):
@@ -128,8 +123,3 @@ class ListStatus:
     def overdue(self, now: datetime, bound: timedelta) -> bool:
         """Whether its last verification is older than the stated bound, or never was (law 10)."""
         return self.verified is None or now - self.verified > bound
-
-
-def content_digest(files: Mapping[str, str]) -> str:
-    """SHA-256 over the canonical JSON of file names and the SHA-256 of their bytes."""
-    return hashlib.sha256(msgspec.json.encode(sorted(files.items()))).hexdigest()

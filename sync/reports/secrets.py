@@ -9,10 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sync.catalogue.delivery import delivery_findings
-from sync.certificates.checks import ageing, verdict
+from sync.catalogue.offers import files_of
+from sync.certificates.checks import ageing
 from sync.certificates.items import Certificate
-from sync.desired.state import OBJECT_LIMIT, files_of
+from sync.desired.state import OBJECT_LIMIT
 from sync.findings import Code, Finding, Severity
+from sync.fleet.policy import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

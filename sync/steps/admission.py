@@ -21,7 +21,7 @@ from sync.desired.revocation import ended_refusals, remembering
 from sync.desired.state import Desires
 from sync.errors import Changed, NotFound, Temporary, Unauthorized
 from sync.findings import Code, Finding
-from sync.fleet.lists import Configuration
+from sync.fleet.configuration import Configuration
 from sync.ports.decisions import RowKind, RowName, Write
 from sync.steps.enqueue import request_plan
 from sync.steps.holding import must_wait, refusal_rows, removal_rows
@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     from sync.catalogue.assignment import Assigned
     from sync.catalogue.entry import Reading
     from sync.catalogue.secret import SecretKey, SecretValue, VersionProperties
-    from sync.fleet.lists import WatchedVault
-    from sync.ports.decisions import Head, Row, Snapshot, Stored, Vault
+    from sync.catalogue.snapshot import Head, Snapshot
+    from sync.fleet.vaults import WatchedVault
+    from sync.ports.decisions import Row
+    from sync.ports.stored import Stored
+    from sync.ports.vault import Vault
     from sync.steps.runtime import Service
 
 log = logging.getLogger("trustcast.admission")

@@ -6,15 +6,17 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sync.catalogue.snapshot import Proposal
 from sync.desired.removals import hold, losses
 from sync.desired.state import Desires
 from sync.errors import Changed
-from sync.fleet.lists import Configuration
-from sync.ports.decisions import Proposal, RowKind, RowName, Write
+from sync.fleet.configuration import Configuration
+from sync.ports.decisions import RowKind, RowName, Write
 from sync.steps.holding import must_wait, removal_rows
 
 if TYPE_CHECKING:
-    from sync.ports.decisions import Row, Stored
+    from sync.ports.decisions import Row
+    from sync.ports.stored import Stored
     from sync.steps.runtime import Service
 
 log = logging.getLogger("trustcast.configuration")

@@ -16,7 +16,9 @@ from sync.catalogue.entry import PROOF_INTERVAL
 from sync.catalogue.secret import SecretKey
 from sync.desired.removals import WINDOW
 from sync.errors import Changed, TrustcastError
-from sync.ports.decisions import RowKind, RowName, Stored, VaultWork, Write
+from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.stored import Stored
+from sync.ports.work import VaultWork
 from sync.steps.admission import admit
 from sync.steps.configuration import adopt_configuration
 from sync.steps.enqueue import request_plan
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from sync.catalogue.entry import Entry
     from sync.catalogue.secret import ListedSecret
-    from sync.ports.decisions import Snapshot
+    from sync.catalogue.snapshot import Snapshot
     from sync.steps.runtime import Service
 
 log = logging.getLogger("trustcast.drift")

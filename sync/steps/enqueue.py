@@ -11,14 +11,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sync.adapters.event_grid import PlanFleet, PushCluster
 from sync.errors import Changed
-from sync.ports.decisions import ClusterWork, PlanMark
+from sync.ports.messages import PlanFleet, PushCluster
+from sync.ports.work import ClusterWork, PlanMark
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sync.ports.decisions import Head
+    from sync.catalogue.snapshot import Head
     from sync.steps.runtime import Service
 
 FRESH = timedelta(seconds=60)

@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sync.catalogue.entry import Entry
+from sync.catalogue.snapshot import Losses
 from sync.desired.removals import too_much, too_wide
 from sync.desired.revocation import remembering
 from sync.errors import Changed
-from sync.ports.decisions import Losses, RowKind, RowName, Write
+from sync.ports.decisions import RowKind, RowName, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from sync.catalogue.entry import Held, Refusal
     from sync.catalogue.secret import SecretKey
+    from sync.catalogue.snapshot import Approval, Snapshot
     from sync.desired.state import Desires
-    from sync.ports.decisions import Approval, Snapshot
     from sync.steps.runtime import Service
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sync.errors import TrustcastError
 from sync.fleet.clusters import Mode
-from sync.ports.decisions import PlanMark
+from sync.ports.work import PlanMark
 from sync.reconcile.status import State
 from sync.steps.enqueue import request_push
 

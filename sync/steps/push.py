@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 from sync.deadline import Deadline
 from sync.errors import Changed, Invalid, TrustcastError, Unauthorized
-from sync.fleet.clusters import Mode
-from sync.ports.decisions import ClusterWork
+from sync.ports.work import ClusterWork
 from sync.reconcile.outcome import Pushed, failed, paused, pushed, unsettled
-from sync.reconcile.plan import Plan, make_plan
+from sync.reconcile.plan import Plan, make_plan, writable
 from sync.reconcile.status import ListStatus, State
 from sync.steps.enqueue import request_push
 
@@ -23,10 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from sync.catalogue.snapshot import Snapshot
     from sync.desired.state import Desired, Desires
     from sync.fleet.clusters import Registration
     from sync.fleet.lists import ListDefinition
-    from sync.ports.decisions import Snapshot, Target
+    from sync.ports.clusters import Target
     from sync.reconcile.observed import Observed
     from sync.steps.runtime import Service
 
@@ -270,12 +270,6 @@ def _observe(service: Service, registration: Registration, definition: ListDefin
             raise
     target = service.clusters.connect(registration, deadline, renew=True)
     return Sight(target, target.observe(definition.namespace, definition.object))
-
-
-def writable(observed: Observed, registration: Registration, plan: Plan) -> bool:
-    """Whether the plan's writes may be sent at all."""
-    repairs = registration.mode is Mode.REPAIR
-    return plan.writes and repairs and not observed.sse_managed and not observed.immutable
 
 
 def _carry_out(sight: Sight, definition: ListDefinition, plan: Plan) -> Observed:

@@ -7,15 +7,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from sync.catalogue.snapshot import Head
 from sync.desired.removals import Limits
 from sync.desired.state import Desires
-from sync.ports.decisions import Head
+from sync.reconcile.intervals import Rhythm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from sync.fleet.lists import Configuration
-    from sync.ports.decisions import Clusters, Decisions, Queues, Snapshot, Statuses, Vault, Work
+    from sync.catalogue.snapshot import Snapshot
+    from sync.fleet.configuration import Configuration
+    from sync.ports.clusters import Clusters
+    from sync.ports.decisions import Decisions
+    from sync.ports.queues import Queues
+    from sync.ports.statuses import Statuses
+    from sync.ports.vault import Vault
+    from sync.ports.work import Work
 
 T = TypeVar("T")
 
@@ -36,29 +43,6 @@ def utc_now() -> datetime:
 def random_token() -> str:
     """A new head's token: 128 random bits."""
     return secrets.token_hex(16)
-
-
-@dataclass(frozen=True, slots=True)
-class Rhythm:
-    """When things are due; all spans are positive.
-
-    Attributes:
-        vault_interval: between two listings of a vault.
-        verify_interval: within which every list is verified (law 10).
-        offline_first, offline_most: first and longest wait for a cluster that cannot be reached (law 12).
-        still: after this time without a change the next one is planned at once; within it, changes are gathered.
-    """
-
-    vault_interval: timedelta = timedelta(seconds=60)
-    verify_interval: timedelta = timedelta(minutes=30)
-    offline_first: timedelta = timedelta(seconds=30)
-    offline_most: timedelta = timedelta(hours=1)
-    still: timedelta = timedelta(seconds=5)
-
-    @property
-    def bound(self) -> timedelta:
-        """The stated bound of law 10: a verification that is older is stale. A message may be lost and sent again."""
-        return self.verify_interval + timedelta(minutes=3)
 
 
 @dataclass(frozen=True)

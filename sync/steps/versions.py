@@ -15,7 +15,7 @@ from sync.errors import Changed, NotFound, Permanent
 if TYPE_CHECKING:
     from sync.catalogue.entry import Candidate, Entry
     from sync.catalogue.secret import SecretKey
-    from sync.ports.decisions import Vault
+    from sync.ports.vault import Vault
 
 
 def newest_first(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[VersionProperties, ...]:

@@ -4,18 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.adapters.event_grid import (
-    Ignored,
-    PlanFleet,
-    PushCluster,
-    SecretChanged,
-    SecretEvent,
-    decode,
-    encode,
-    parse_event,
-)
+from sync.adapters.event_grid import Ignored, SecretChanged, SecretEvent, parse_event
 from sync.catalogue.secret import SecretKey
 from sync.errors import Invalid
+from sync.ports.messages import PlanFleet, PushCluster, decode, encode
 
 VERSION = "ee059b2bb5a6488fa5bd3f5a6d2d5f3c"
 ID = f"https://kv1.vault.azure.net/secrets/plc7-der/{VERSION}"

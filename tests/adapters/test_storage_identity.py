@@ -4,10 +4,10 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.identity import CredentialUnavailableError
 
-from sync.adapters.event_grid import PlanFleet
 from sync.adapters.storage.azure_tables import connect_tables
 from sync.adapters.storage.queues import StorageQueues
 from sync.errors import Unauthorized, Unreachable
+from sync.ports.messages import PlanFleet
 
 NOWHERE = "https://127.0.0.1:9"  # discard: nobody listens
 FAR_FUTURE = 4_102_444_800

@@ -9,7 +9,9 @@ from sync.catalogue.assignment import NOWHERE, Assigned, Assignment, assign, con
 from sync.catalogue.secret import VersionProperties
 from sync.certificates.items import Kind, parse, pem
 from sync.findings import Code, Finding, Severity
-from sync.fleet.lists import DEFAULT_LISTS, Configuration, Default, WatchedVault
+from sync.fleet.configuration import Configuration
+from sync.fleet.lists import DEFAULT_LISTS
+from sync.fleet.vaults import Default, WatchedVault
 from tests.support import certs
 
 VAULT = WatchedVault("https://kv1.vault.azure.net")

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from sync.catalogue.assignment import assign
 from sync.catalogue.entry import KNOWN_VERSIONS, Rejected
+from sync.catalogue.offers import files_of
 from sync.catalogue.update import Look, judge, proof_is_due, settle, walk
-from sync.certificates.checks import verdict
-from sync.desired.state import files_of
 from sync.findings import Code, Finding, Role
-from sync.fleet.lists import Policy
+from sync.fleet.policy import Policy, verdict
 from tests.support import certs
 from tests.support.catalogues import (
     CONFIGURATION,

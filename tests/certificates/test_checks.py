@@ -12,19 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.utils import CryptographyDeprecationWarning
 
-from sync.certificates.checks import (
-    CERTIFICATE_RULES,
-    CRL_RULES,
-    QUICKSTART_CA,
-    TIME_ALONE,
-    WAIVABLE,
-    ageing,
-    findings_about,
-    verdict,
-)
+from sync.certificates.checks import CERTIFICATE_RULES, CRL_RULES, QUICKSTART_CA, ageing, findings_about
 from sync.certificates.decoding import decode
 from sync.certificates.items import Kind, parse
-from sync.findings import Code, Finding, Role, Severity
+from sync.findings import TIME_ALONE, WAIVABLE, Code, Finding, Role, Severity
+from sync.fleet.policy import verdict
 from tests.certificates.test_items import ODD_EXTENSION, point
 from tests.support.certs import DAY, NOW, build, ca, crl, server
 

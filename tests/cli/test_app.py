@@ -18,10 +18,10 @@ from sync import bootstrap
 from sync.catalogue.secret import SecretKey
 from sync.cli import app as cli
 from sync.errors import NotFound, Unreachable
-from sync.findings import SHOWN_LENGTH
 from sync.fleet.kubeconfig import Endpoint
 from sync.reconcile.status import State
 from sync.steps.admission import admit
+from sync.text import SHOWN_LENGTH
 from tests.support import certs
 from tests.support.certs import DAY, NOW
 from tests.support.memory import MemoryVault

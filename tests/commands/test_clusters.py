@@ -4,13 +4,13 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from sync.commands.clusters import Wish, enrol
-from sync.commands.steering import set_paused
+from sync.commands.clusters import Wish, enrol, set_paused
 from sync.errors import Invalid, NotFound, Permanent
 from sync.findings import Code
 from sync.fleet.clusters import ListOverride, Mode
 from sync.fleet.kubeconfig import Endpoint
-from sync.fleet.lists import Delivery, Policy
+from sync.fleet.lists import Delivery
+from sync.fleet.policy import Policy
 from tests.support import certs
 from tests.support.service import Fleet, Targets
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sync.commands.clusters import Wish, enrol
-from sync.commands.steering import approve, held_removals, register, set_paused, unregister
+from sync.commands.clusters import Wish, enrol, register, set_paused, unregister
+from sync.commands.removals import approve
 from sync.errors import Invalid, NotFound, Temporary
+from sync.reports.removals import held_removals
 from tests.support import certs
 from tests.support.service import Fleet, registration
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from sync.adapters.storage.table import Operation
+from sync.catalogue.snapshot import Approval, Head
 from sync.errors import Changed, Invalid, Permanent
-from sync.ports.decisions import Approval, Damaged, Head, RowKind, RowName, Write
+from sync.ports.decisions import Damaged, RowKind, RowName, Write
 from tests.support.memory import MemoryDecisions, MemoryTable
 from tests.support.stores import (
     APPROVAL,

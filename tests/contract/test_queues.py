@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.storage.queue import QueueServiceClient
 
-from sync.adapters.event_grid import PlanFleet, PushCluster, decode
 from sync.adapters.storage.queues import StorageQueues
 from sync.errors import Unreachable
-from sync.ports.decisions import Queues
+from sync.ports.messages import PlanFleet, PushCluster, decode
+from sync.ports.queues import Queues
 from tests.support.memory import MemoryQueues
 
 _prefixes = itertools.count()

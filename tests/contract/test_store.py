@@ -10,7 +10,7 @@ import pytest
 from sync.adapters.storage.azure_tables import connect_tables
 from sync.adapters.storage.table import Operation
 from sync.errors import Changed, Invalid, Permanent, Unauthorized, Unreachable
-from sync.ports.decisions import ClusterWork, PlanMark, VaultWork
+from sync.ports.work import ClusterWork, PlanMark, VaultWork
 from sync.reconcile.status import Standing, State
 from tests.support.stores import MICROSECOND, NOW, ODD_NAMES, damage, status
 

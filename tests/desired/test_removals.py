@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.catalogue.entry import Loss
+from sync.catalogue.snapshot import Losses
 from sync.desired.removals import WINDOW, Limits, digest, hold, losses, may_lose, too_much, too_wide
 from sync.desired.state import Desires
-from sync.ports.decisions import Losses
 from tests.support import certs
 from tests.support.catalogues import CONFIGURATION, candidate, desires, entry, snapshot
 from tests.support.certs import NOW

@@ -8,9 +8,10 @@ import pytest
 from cryptography import x509
 
 from sync.catalogue.secret import SecretKey
-from sync.commands.steering import clear_revoked
+from sync.commands.revocation import clear_revoked
 from sync.findings import Role
-from sync.fleet.lists import Configuration, ListDefinition
+from sync.fleet.configuration import Configuration
+from sync.fleet.lists import ListDefinition
 from tests.support import certs
 from tests.support.service import CONFIGURATION, HOST, TRUST, Fleet, registration
 

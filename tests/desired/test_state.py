@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sync.catalogue.entry import Refusal
 from sync.desired.state import Desires, Proof
 from sync.findings import Code
-from sync.fleet.lists import Delivery, Policy
+from sync.fleet.lists import Delivery
+from sync.fleet.policy import Policy
 from tests.support import certs
 from tests.support.catalogues import (
     CONFIGURATION,

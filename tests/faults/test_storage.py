@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sync.adapters.event_grid import PushCluster, encode
 from sync.catalogue.entry import Entry, StoredItem
 from sync.catalogue.secret import SecretKey
 from sync.certificates.items import Kind
 from sync.errors import Changed, Unreachable
 from sync.findings import Code
 from sync.ports.decisions import RowName
+from sync.ports.messages import PushCluster, encode
 from sync.reconcile.status import State
 from sync.triggers import record_failure
 from tests.support.certs import server

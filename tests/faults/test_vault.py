@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from local.keyvault.faults import Kind
     from sync.catalogue.entry import Entry
-    from sync.ports.decisions import Vault
+    from sync.ports.vault import Vault
     from tests.faults.world import World
 
 MINUTE = timedelta(minutes=1)

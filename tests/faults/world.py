@@ -12,8 +12,9 @@ from sync.adapters.keyvault.vault import KeyVault
 from sync.adapters.kubernetes.connections import ClusterAccess
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.fleet.clusters import Access, AccessKind, Registration
+from sync.fleet.configuration import Configuration
 from sync.fleet.kubeconfig import parse
-from sync.fleet.lists import Configuration, WatchedVault
+from sync.fleet.vaults import WatchedVault
 from tests.support.certs import server
 from tests.support.service import TRUST, Fleet, event
 from tests.support.vaults import IssuedCredential

@@ -19,7 +19,10 @@ from sync.fleet.clusters import (
     parse_list,
     parse_registration,
 )
-from sync.fleet.lists import DEFAULT_LISTS, Configuration, Delivery, Policy, WatchedVault
+from sync.fleet.configuration import Configuration
+from sync.fleet.lists import DEFAULT_LISTS, Delivery
+from sync.fleet.policy import Policy
+from sync.fleet.vaults import WatchedVault
 
 CONFIGURATION = Configuration((WatchedVault("https://kv1.vault.azure.net"),), DEFAULT_LISTS)
 CA = "a" * 64

@@ -10,21 +10,10 @@ import pytest
 
 from sync.errors import Invalid
 from sync.findings import Code, Role
-from sync.fleet.lists import (
-    DEFAULT_LISTS,
-    LISTS_EXAMPLE,
-    VAULTS_EXAMPLE,
-    Configuration,
-    Default,
-    Delivery,
-    ListDefinition,
-    Policy,
-    WatchedVault,
-    parse_lists,
-    parse_vaults,
-    vault_host,
-    vault_url,
-)
+from sync.fleet.configuration import Configuration
+from sync.fleet.lists import DEFAULT_LISTS, LISTS_EXAMPLE, Delivery, ListDefinition, parse_lists
+from sync.fleet.policy import Policy
+from sync.fleet.vaults import VAULTS_EXAMPLE, Default, WatchedVault, parse_vaults, vault_host, vault_url
 
 VAULT = {"url": "https://kv1.vault.azure.net"}
 LIST = {"name": "cameras", "role": "trust", "object": "camera-trust"}

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sync.ports.decisions import Decisions, Statuses, Work
+    from sync.ports.decisions import Decisions
+    from sync.ports.statuses import Statuses
+    from sync.ports.work import Work
     from sync.steps.runtime import Service
     from tests.support.memory import MemoryCluster, MemoryVault
     from tests.support.service import Fleet

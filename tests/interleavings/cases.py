@@ -11,9 +11,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sync.adapters.event_grid import PushCluster, encode
 from sync.catalogue.secret import SecretKey
 from sync.ports.decisions import RowName, Write
+from sync.ports.messages import PushCluster, encode
 from sync.reconcile.status import State
 from sync.steps.push import push_cluster
 from tests.interleavings.case import Case

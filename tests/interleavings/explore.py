@@ -26,7 +26,8 @@ from datetime import timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from sync.adapters.storage.table import TableStatuses, TableWork
+from sync.adapters.storage.statuses import TableStatuses
+from sync.adapters.storage.work import TableWork
 from sync.errors import TrustcastError
 from sync.steps.runtime import Service
 from tests.interleavings.case import Report, World

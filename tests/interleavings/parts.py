@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from local.kubernetes.cluster import Cluster
-from sync.adapters.event_grid import PlanFleet, PushCluster, encode
 from sync.adapters.storage.decisions import HEAD, TableDecisions
 from sync.errors import TrustcastError
+from sync.ports.messages import PlanFleet, PushCluster, encode
 from tests.interleavings.cells import FIRST, spelt
 from tests.support.memory import MemoryCluster, MemoryTable, MemoryVault
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import greenlet
 
-from sync.adapters.storage.table import TableStatuses, TableWork
+from sync.adapters.storage.statuses import TableStatuses
+from sync.adapters.storage.work import TableWork
 from sync.catalogue.secret import SecretKey
 from sync.steps.admission import admit
 from sync.steps.drift import check_drift

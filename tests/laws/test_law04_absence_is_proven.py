@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from sync.catalogue.secret import SecretKey
-from sync.commands.steering import approve
+from sync.commands.removals import approve
 from sync.errors import Unreachable
 from sync.steps.admission import admit
 from tests.support import certs

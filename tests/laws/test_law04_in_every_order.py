@@ -16,11 +16,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from sync.commands.steering import approve, held_removals, register, reject
+from sync.catalogue.offers import offers
+from sync.commands.clusters import register
+from sync.commands.removals import approve, reject
 from sync.desired.removals import Limits
-from sync.desired.state import offers
 from sync.errors import Invalid, Temporary, TrustcastError, Unauthorized
 from sync.ports.decisions import RowName, Write
+from sync.reports.removals import held_removals
 from tests.support.certs import server
 from tests.support.law04_model import (
     EVERYWHERE,

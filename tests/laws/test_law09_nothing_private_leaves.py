@@ -30,9 +30,10 @@ from sync import bootstrap
 from sync.catalogue.secret import SecretValue
 from sync.cli import app as cli
 from sync.deadline import Deadline
-from sync.findings import SHOWN_LENGTH, Code
+from sync.findings import Code
 from sync.fleet.kubeconfig import parse
 from sync.settings import Settings
+from sync.text import SHOWN_LENGTH
 from tests.support import certs
 from tests.support.hostile import TRUST, Echo, HostileStack
 from tests.support.planted import ASSIGNED, ELSEWHERE, FRESH, MALFORMED, SERVER, TOKENS, canary, needles

@@ -7,8 +7,8 @@ import pytest
 
 from sync.errors import Unreachable
 from sync.fleet.clusters import Mode
+from sync.reconcile.intervals import Rhythm
 from sync.reconcile.status import State
-from sync.steps.runtime import Rhythm
 from tests.support import certs
 from tests.support.catalogues import sha256
 from tests.support.certs import NOW

@@ -6,7 +6,7 @@ import pytest
 
 from sync.adapters.event_grid import SecretChanged, parse_event
 from sync.catalogue.secret import SecretKey
-from sync.commands.steering import approve
+from sync.commands.removals import approve
 from sync.errors import Changed
 from tests.support import certs
 from tests.support.catalogues import CONFIGURATION

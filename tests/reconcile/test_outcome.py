@@ -12,11 +12,11 @@ from sync.adapters.storage.rows import JsonRows
 from sync.desired.state import OBJECT_LIMIT
 from sync.errors import Changed, Invalid, NotFound, Permanent, Temporary, Unauthorized, Unreachable
 from sync.reconcile import outcome
+from sync.reconcile.intervals import Rhythm
 from sync.reconcile.observed import MISSING, Observed
 from sync.reconcile.outcome import Pushed, backoff, failed, paused, pushed, verify_in
 from sync.reconcile.plan import Change, Plan, Verb
 from sync.reconcile.status import ListStatus, State
-from sync.steps.runtime import Rhythm
 from tests.support import certs
 from tests.support.certs import NOW
 

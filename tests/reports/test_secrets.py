@@ -16,7 +16,10 @@ from sync.certificates.items import Kind
 from sync.desired.state import OBJECT_LIMIT
 from sync.errors import Unauthorized
 from sync.findings import Code, Role, Severity
-from sync.fleet.lists import Configuration, Delivery, ListDefinition, Policy, WatchedVault
+from sync.fleet.configuration import Configuration
+from sync.fleet.lists import Delivery, ListDefinition
+from sync.fleet.policy import Policy
+from sync.fleet.vaults import WatchedVault
 from sync.ports.decisions import RowName, Write
 from sync.reports.secrets import Standing, secret_verdict
 from tests.support import certs

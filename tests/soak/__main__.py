@@ -28,9 +28,10 @@ from local.kubernetes.faults import Fault, Kind
 from local.stack import RESPONSIVE, Stack
 from sync.bootstrap import connect
 from sync.commands.clusters import Wish, enrol
-from sync.commands.steering import approve, held_removals
+from sync.commands.removals import approve
 from sync.errors import TrustcastError
 from sync.reconcile.status import State
+from sync.reports.removals import held_removals
 from sync.settings import Settings
 from sync.steps.drift import check_drift
 from sync.steps.runtime import utc_now

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from sync.errors import Changed, Temporary
+from sync.reconcile.intervals import Rhythm
 from sync.steps.drift import LEASE, check_drift
-from sync.steps.runtime import Rhythm
 from sync.triggers import handle_event
 from tests.support.certs import server
 from tests.support.service import Fleet, registration

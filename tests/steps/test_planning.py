@@ -14,7 +14,7 @@ from sync.bootstrap import AT_A_TIME, side_by_side
 from sync.commands.preview import preview_cluster
 from sync.errors import Unreachable
 from sync.fleet.clusters import Mode
-from sync.ports.decisions import ClusterWork
+from sync.ports.work import ClusterWork
 from sync.reconcile.status import State
 from sync.steps.planning import plan_fleet, request_pushes
 from tests.support.certs import ca, server

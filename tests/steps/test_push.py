@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from sync.ports.decisions import ClusterWork
+from sync.ports.work import ClusterWork
 from sync.reconcile.status import State
 from sync.steps.push import push_cluster
 from tests.support.certs import server

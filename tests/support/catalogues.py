@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from sync.catalogue.assignment import Assignment
 from sync.catalogue.entry import Candidate, Claim, Entry, StoredItem
+from sync.catalogue.offers import files_of
 from sync.catalogue.secret import SecretKey, VersionProperties
+from sync.catalogue.snapshot import Head, Snapshot
 from sync.certificates.checks import findings_about
 from sync.certificates.items import Kind
-from sync.desired.state import Desires, files_of
+from sync.desired.state import Desires
 from sync.findings import Role
-from sync.fleet.lists import CONNECTOR_NAMESPACE, Configuration, ListDefinition, WatchedVault
-from sync.ports.decisions import Head, Snapshot
+from sync.fleet.configuration import Configuration
+from sync.fleet.lists import CONNECTOR_NAMESPACE, ListDefinition
+from sync.fleet.vaults import WatchedVault
 from tests.support import certs
 from tests.support.certs import NOW
 from tests.support.service import registration

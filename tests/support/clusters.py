@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from local.support.tls import Authority
-    from sync.ports.decisions import Target
+    from sync.ports.clusters import Target
 
 NAMESPACE = "trustcast-contract"
 ENVIRONMENT = "TRUSTCAST_TEST_KUBE"

@@ -18,7 +18,9 @@ from sync.adapters.keyvault.vault import KeyVault
 from sync.adapters.kubernetes.connections import ClusterAccess
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.commands.clusters import Wish, enrol
-from sync.fleet.lists import DEFAULT_LISTS, Configuration, WatchedVault
+from sync.fleet.configuration import Configuration
+from sync.fleet.lists import DEFAULT_LISTS
+from sync.fleet.vaults import WatchedVault
 from tests.support.service import Fleet, event
 from tests.support.vaults import IssuedCredential
 

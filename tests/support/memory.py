@@ -20,15 +20,16 @@ from local.keyvault.secrets import Properties, Secrets, Version, _check_name
 from local.keyvault.secrets import Refused as RefusedByVault
 from local.kubernetes.cluster import Cluster
 from local.kubernetes.status import Refused as RefusedByCluster
-from sync.adapters.event_grid import PlanFleet, PushCluster, encode
 from sync.adapters.keyvault.vault import Disabled, Versions
 from sync.adapters.kubernetes.wire import Asked, observed, proves_absence, refusal
 from sync.adapters.storage.decisions import TableDecisions
 from sync.adapters.storage.rows import BRIEF, KEY_LENGTH, PROPERTY_BYTES, SCHEMA, JsonRows
-from sync.adapters.storage.table import TableStatuses, TableWork
+from sync.adapters.storage.statuses import TableStatuses
+from sync.adapters.storage.work import TableWork
 from sync.catalogue.secret import ListedSecret, SecretValue, VersionProperties
 from sync.errors import Changed, Invalid, NotFound
-from sync.ports.decisions import Stored
+from sync.ports.messages import PlanFleet, PushCluster, encode
+from sync.ports.stored import Stored
 from sync.reconcile.observed import FIELD_MANAGER, MISSING
 
 if TYPE_CHECKING:

@@ -13,10 +13,13 @@ from sync.adapters.storage.decisions import MOST_WRITES
 from sync.errors import TrustcastError
 from sync.findings import Role
 from sync.fleet.clusters import Access, AccessKind, Registration
-from sync.fleet.lists import CONNECTOR_NAMESPACE, Configuration, ListDefinition, WatchedVault
+from sync.fleet.configuration import Configuration
+from sync.fleet.lists import CONNECTOR_NAMESPACE, ListDefinition
+from sync.fleet.vaults import WatchedVault
 from sync.ports.decisions import RowKind, RowName, Write
+from sync.reconcile.intervals import Rhythm
 from sync.steps.drift import check_drift
-from sync.steps.runtime import Rhythm, Service
+from sync.steps.runtime import Service
 from sync.triggers import handle_event, handle_plan, handle_push
 from tests.support.certs import NOW
 from tests.support.memory import MemoryCluster, MemoryDecisions, MemoryQueues, MemoryStatuses, MemoryVault, MemoryWork
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sync.deadline import Deadline
-    from sync.ports.decisions import Target, Vault
+    from sync.ports.clusters import Target
+    from sync.ports.vault import Vault
 
 HOST = "kv.vault.azure.net"
 TRUST = ListDefinition("trust", Role.TRUST, CONNECTOR_NAMESPACE, "trust-list")

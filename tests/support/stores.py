@@ -12,11 +12,16 @@ from sync.adapters.storage.table import Operation
 from sync.catalogue.assignment import Assignment
 from sync.catalogue.entry import Candidate, Claim, Entry, Held, Loss, Rejected, StoredItem
 from sync.catalogue.secret import SecretKey, VersionProperties
+from sync.catalogue.snapshot import Approval, Head, Losses, Proposal
 from sync.certificates.items import Kind
 from sync.findings import Code, Finding, Role
 from sync.fleet.clusters import Access, AccessKind, Registration
-from sync.fleet.lists import DEFAULT_LISTS, Configuration, Default, WatchedVault
-from sync.ports.decisions import Approval, Decisions, Head, Losses, Proposal, RowKind, RowName, Statuses, Work, Write
+from sync.fleet.configuration import Configuration
+from sync.fleet.lists import DEFAULT_LISTS
+from sync.fleet.vaults import Default, WatchedVault
+from sync.ports.decisions import Decisions, RowKind, RowName, Write
+from sync.ports.statuses import Statuses
+from sync.ports.work import Work
 from sync.reconcile.status import ListStatus
 from tests.support.memory import MemoryDecisions, MemoryStatuses, MemoryWork
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
     from local.support.tls import Authority
-    from sync.ports.decisions import Vault
+    from sync.ports.vault import Vault
 
 ENVIRONMENT = "TRUSTCAST_TEST_VAULT_"
 FAR_FUTURE = 4_102_444_800  # 2100-01-01

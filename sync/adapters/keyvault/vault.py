@@ -23,7 +23,7 @@ from sync.adapters.keyvault.limits import BoundedCalls, ReadBudget
 from sync.catalogue.secret import ListedSecret, SecretValue, VersionProperties
 from sync.deadline import Deadline
 from sync.errors import Changed, Invalid, Temporary, TrustcastError
-from sync.findings import printable
+from sync.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

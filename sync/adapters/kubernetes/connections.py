@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
 from sync.errors import Invalid, NotFound, Permanent, Temporary, Unauthorized
+from sync.fleet.clusters import pinned
 from sync.fleet.kubeconfig import Endpoint, parse
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from sync.deadline import Deadline
     from sync.fleet.clusters import Registration
-    from sync.ports.decisions import Target, Vault
+    from sync.ports.clusters import Target
+    from sync.ports.vault import Vault
 
 CREDENTIAL_TAG = "trustcast-credential"
 """A credential is read only if this tag names the cluster that asks for it."""
@@ -56,7 +58,7 @@ class ClusterAccess:
         self._lock = threading.Lock()
 
     def connect(self, registration: Registration, deadline: Deadline, *, renew: bool = False) -> Target:
-        """See `sync.ports.decisions.Clusters.connect`."""
+        """See `sync.ports.clusters.Clusters.connect`."""
         key = (registration.name, registration.access.secret, registration.host, registration.ca_sha256)
         with self._lock:
             client = self._clients.pop(key, None)
@@ -118,17 +120,3 @@ def _credential(vault: Vault, cluster: str, secret: str) -> str:
     if not any(version.enabled for version in newest):
         raise Invalid(f"the newest version of the credential {secret} is disabled: enable it or set a new one")
     return vault.read(secret, newest[0].version if len(newest) == 1 else None).value
-
-
-def pinned(endpoint: Endpoint, registration: Registration) -> Endpoint:
-    """The endpoint, if it is the one that was registered.
-
-    Raises:
-        Permanent: its host or its CA is another.
-    """
-    if (endpoint.host, endpoint.ca_sha256) != (registration.host, registration.ca_sha256):
-        raise Permanent(
-            f"the credential of {registration.name} now points to another host or CA than registered: if that is "
-            f"right, run `trustcast clusters add {registration.name} … --confirm`"
-        )
-    return endpoint

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sync.errors import Changed, Invalid, NotFound, Temporary, TrustcastError, Unauthorized
-from sync.findings import printable
 from sync.reconcile.observed import FIELD_MANAGER, Observed
+from sync.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,9 +13,10 @@ from azure.data.tables import TableServiceClient, TransactionOperation, UpdateMo
 
 from sync.adapters.azure_errors import translated
 from sync.adapters.storage.decisions import TableDecisions
-from sync.adapters.storage.table import TableStatuses, TableWork
+from sync.adapters.storage.statuses import TableStatuses
+from sync.adapters.storage.work import TableWork
 from sync.errors import Changed, Invalid, NotFound
-from sync.ports.decisions import Stored
+from sync.ports.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from sync.adapters.storage.rows import JsonRows, row_key, unescape
 from sync.adapters.storage.table import Kept, Operation
 from sync.catalogue.entry import Entry
+from sync.catalogue.snapshot import Approval, Head, Losses, Proposal, Snapshot
 from sync.errors import Invalid
 from sync.fleet.clusters import Registration
-from sync.fleet.lists import Configuration
-from sync.ports.decisions import Approval, Damaged, Head, Losses, Proposal, RowKind, Snapshot, Stored
+from sync.fleet.configuration import Configuration
+from sync.ports.decisions import Damaged, RowKind
+from sync.ports.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -13,13 +13,13 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import LinearRetry, QueueServiceClient, TextBase64EncodePolicy
 
 from sync.adapters.azure_errors import translated
-from sync.adapters.event_grid import encode
+from sync.ports.messages import encode
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.storage.queue import QueueClient
 
-    from sync.adapters.event_grid import PlanFleet, PushCluster
+    from sync.ports.messages import PlanFleet, PushCluster
 
 
 class StorageQueues:

@@ -14,17 +14,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from sync.adapters.storage.rows import BRIEF, JsonRows, row_key, unescape
 from sync.errors import Invalid
-from sync.ports.decisions import ClusterWork, PlanMark, Stored, VaultWork
-from sync.reconcile.status import ListStatus, Standing
+from sync.ports.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
+
+    from sync.adapters.storage.rows import JsonRows
 
 T = TypeVar("T")
 
@@ -121,112 +121,3 @@ class Kept(Generic[T]):
         except Invalid as error:
             log.warning("counts as empty: %s", error)
             return self.blank(key)
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """The head that was planned last."""
-
-    token: str
-
-
-class TableWork:
-    """`ports.Work` over a table."""
-
-    def __init__(self, table: Table, rows: JsonRows | None = None) -> None:
-        rows = rows or JsonRows()
-        self._table = table
-        self._mark = Kept(table, rows, "plan", PlanMark, lambda _: PlanMark())
-        self._planned = Kept(table, rows, "plan", Planned, lambda _: Planned(""))
-        self._clusters = Kept(table, rows, "cluster", ClusterWork, lambda _: ClusterWork())
-        self._vaults = Kept(table, rows, "vault", VaultWork, lambda _: VaultWork())
-
-    def plan_mark(self) -> Stored[PlanMark] | None:
-        """The mark, or None if there never was one."""
-        return self._mark.get("mark")
-
-    def set_plan_mark(self, mark: PlanMark, etag: str | None) -> str:
-        """Write the mark on its ETag."""
-        return self._mark.put("mark", mark, etag)
-
-    def planned(self) -> str:
-        """Token of the head that was planned last; empty before the first."""
-        stored = self._planned.get("planned")
-        return stored.value.token if stored else ""
-
-    def set_planned(self, token: str) -> None:
-        """Remember the head that was planned last."""
-        self._planned.put("planned", Planned(token), "*")
-
-    def cluster(self, name: str) -> Stored[ClusterWork] | None:
-        """A cluster's work, or None."""
-        return self._clusters.get(row_key(name))
-
-    def set_cluster(self, name: str, work: ClusterWork, etag: str | None) -> str:
-        """Write a cluster's work on its ETag."""
-        return self._clusters.put(row_key(name), work, etag, due=work.due)
-
-    def forget_cluster(self, name: str) -> None:
-        """Delete a cluster's work if there is any."""
-        self._clusters.delete(row_key(name))
-
-    def due(self, now: datetime) -> tuple[str, ...]:
-        """Names of the clusters whose due time is `now` or earlier, or lost with a damaged row."""
-        found = self._clusters.items(due_by=now)
-        return tuple(unescape(key) for key, work in found if work.due is None or work.due <= now)
-
-    def vault(self, host: str) -> Stored[VaultWork] | None:
-        """A vault's work, or None."""
-        return self._vaults.get(row_key(host.casefold()))
-
-    def set_vault(self, host: str, work: VaultWork, etag: str | None) -> str:
-        """Write a vault's work on its ETag."""
-        return self._vaults.put(row_key(host.casefold()), work, etag)
-
-
-class TableStatuses:
-    """`ports.Statuses` over a table."""
-
-    def __init__(self, table: Table, rows: JsonRows | None = None) -> None:
-        self._table = table
-        self._rows = rows or JsonRows()
-        self._statuses = Kept(table, self._rows, "status", ListStatus, _unknown)
-
-    def get(self, cluster: str, list_name: str) -> Stored[ListStatus] | None:
-        """The status of a list on a cluster, or None."""
-        return self._statuses.get(row_key(cluster, list_name))
-
-    def put(self, status: ListStatus, etag: str | None) -> str:
-        """Write a status on its ETag."""
-        return self._statuses.put(row_key(status.cluster, status.list), status, etag, brief=status.standing)
-
-    def all(self) -> tuple[ListStatus, ...]:
-        """All statuses, by cluster and list. Lists that hold alike share their mappings: fleets mostly hold alike."""
-        shared: dict[object, Any] = {}
-        return tuple(_sharing(status, shared) for _, status in self._statuses.items())
-
-    def standings(self) -> Mapping[tuple[str, str], Standing]:
-        """What planning compares of all statuses; the lists of files stay in the table."""
-        found = self._table.scan("status", only=("schema", BRIEF))
-        return {_names(key): self._rows.brief(row.value, Standing, key) or Standing() for key, row in found}
-
-    def forget_cluster(self, cluster: str) -> None:
-        """Delete the statuses of a cluster's lists."""
-        for key in [key for key, _ in self._table.scan("status", prefix=row_key(cluster) + "|", only=("schema",))]:
-            self._statuses.delete(key)
-
-
-def _names(key: str) -> tuple[str, str]:
-    cluster, list_name = map(unescape, key.split("|"))
-    return cluster, list_name
-
-
-def _unknown(key: str) -> ListStatus:
-    return ListStatus(*_names(key))
-
-
-def _sharing(status: ListStatus, shared: dict[object, Any]) -> ListStatus:
-    applied, thumbprints = (
-        shared.setdefault(tuple(mapping.items()), mapping) for mapping in (status.applied, status.thumbprints)
-    )
-    return replace(status, applied=applied, thumbprints=thumbprints)

@@ -1,0 +1,76 @@
+"""The versions of a secret that pass alone on a list, with the files that they would give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sync.catalogue.assignment import file_names
+from sync.catalogue.delivery import delivery_findings
+from sync.certificates.items import Certificate, Item, RevocationList
+from sync.fleet.policy import verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from datetime import datetime
+
+    from sync.catalogue.entry import Candidate, Entry
+    from sync.catalogue.secret import SecretKey
+    from sync.fleet.lists import ListDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A candidate of a secret with the files it would give, and since when the secret gives files of those names."""
+
+    entry: Entry
+    candidate: Candidate
+    files: tuple[tuple[str, Item], ...]
+    has_older: bool
+    since: Mapping[str, datetime | None]
+
+    def rank(self, name: str) -> tuple[float, SecretKey]:
+        """Who keeps a contested name: who has given this list a file of this name the longest."""
+        since = self.since[name]
+        return (since.timestamp() if since else float("inf"), self.entry.key)
+
+    def crls(self) -> Iterator[RevocationList]:
+        """The CRLs among its files."""
+        return (item for _, item in self.files if isinstance(item, RevocationList))
+
+    def certificates(self) -> Iterator[Certificate]:
+        """The certificates among its files."""
+        return (item for _, item in self.files if isinstance(item, Certificate))
+
+
+def names_of(entry: Entry) -> frozenset[str]:
+    """Every file name that the entry accounts for, now and formerly."""
+    now = (name for c in entry.candidates for name, _ in files_of(entry, c))
+    return frozenset((*entry.former, *now))
+
+
+def files_of(entry: Entry, candidate: Candidate) -> tuple[tuple[str, Item], ...]:
+    """The files that a candidate gives: name and item."""
+    return file_names(entry.name, entry.assignment, tuple(stored.item for stored in candidate.items))
+
+
+def offers(entry: Entry, definition: ListDefinition, selectors: Collection[str] = ()) -> tuple[Offer, ...]:
+    """The candidates that pass alone on the list and under the rules that its delivery adds, newest first.
+
+    Args:
+        entry: the secret.
+        definition: the list.
+        selectors: which of the selectors it ever had match here; who holds a name depends on them.
+    """
+    policy = definition.policy
+    accept = policy.accept & entry.assignment.accept
+    passing = [
+        candidate
+        for candidate in entry.candidates
+        if verdict(candidate.findings, definition.role, accept=accept, reject=policy.reject).passes
+        and not delivery_findings(files_of(entry, candidate), candidate.pem, definition.delivery)
+    ]
+    last = len(passing) - 1
+    given = [(c, files_of(entry, c)) for c in passing]
+    since = {name: entry.gives_since(definition.name, name, selectors) for _, files in given for name, _item in files}
+    return tuple(Offer(entry, c, files, i < last, since) for i, (c, files) in enumerate(given))

@@ -1,0 +1,49 @@
+"""Clearing certificates that a CRL refused which is in force no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sync.certificates.items import Kind
+from sync.errors import NotFound
+from sync.steps.holding import amended
+from sync.steps.transaction import transact
+
+if TYPE_CHECKING:
+    from sync.catalogue.entry import Entry
+    from sync.catalogue.secret import SecretKey
+    from sync.catalogue.snapshot import Snapshot
+    from sync.ports.decisions import Write
+    from sync.steps.runtime import Service
+
+MOST_CLEARED = 90
+"""CRLs whose refusals one command forgets: as many as one transaction takes."""
+
+
+def clear_revoked(service: Service, key: SecretKey) -> int:
+    """Let a secret's certificates back in that a CRL refused which is in force no more; how many that are.
+
+    A CRL in force goes on refusing what it lists.
+
+    Raises:
+        NotFound: the catalogue knows no such secret.
+    """
+    cleared: list[int] = []
+
+    def step(snapshot: Snapshot) -> tuple[Write, ...]:
+        entry = snapshot.entries.get(key)
+        if entry is None:
+            raise NotFound(f"the catalogue knows no secret {key}")
+        own = {s.item.sha256 for c in entry.candidates for s in c.items if s.kind is Kind.CERTIFICATE}
+        refusing = [e for e in snapshot.entries.values() if any(r.sha256 in own for r in e.refused)][:MOST_CLEARED]
+        cleared.append(len(own & {refusal.sha256 for e in refusing for refusal in e.refused}))
+        return tuple(amended(service, e.key, partial(_without, own=own)) for e in refusing)
+
+    transact(service, step, on_head=False)
+    return cleared[-1]
+
+
+def _without(entry: Entry, own: set[str]) -> Entry:
+    return replace(entry, refused=tuple(refusal for refusal in entry.refused if refusal.sha256 not in own))

@@ -1,0 +1,36 @@
+"""What pushes found, one row per list and cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from sync.ports.stored import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sync.reconcile.status import ListStatus, Standing
+
+
+class Statuses(Protocol):
+    """What pushes found, one row per list and cluster."""
+
+    def get(self, cluster: str, list_name: str) -> Stored[ListStatus] | None:
+        """One list's status, or None."""
+        ...
+
+    def put(self, status: ListStatus, etag: str | None) -> str:
+        """Write one list's status; `Changed` if it moved on."""
+        ...
+
+    def all(self) -> tuple[ListStatus, ...]:
+        """Every status."""
+        ...
+
+    def standings(self) -> Mapping[tuple[str, str], Standing]:
+        """What planning compares of every status, by cluster and list; `Standing()` where the row does not tell."""
+        ...
+
+    def forget_cluster(self, cluster: str) -> None:
+        """Delete a cluster's statuses."""
+        ...

@@ -1,0 +1,27 @@
+"""Foreign text made safe to show, whoever shows it (law 9)."""
+
+from __future__ import annotations
+
+SHOWN_LENGTH = 256
+"""Foreign text is cut to this many characters wherever it is shown (law 9)."""
+
+
+def printable(text: str) -> str:
+    """Foreign text made safe for logs and tables, at most 256 characters.
+
+    Whatever is not plainly printable (controls, line breaks, format and bidirectional marks, lone surrogates)
+    becomes a visible escape. Markup stays as it is: escaping it is for whoever renders.
+    """
+    if len(text) <= SHOWN_LENGTH and text.isprintable():
+        return text
+    shown = escaped(text[: SHOWN_LENGTH + 1])
+    return shown if len(shown) <= SHOWN_LENGTH else shown[: SHOWN_LENGTH - 1] + "…"
+
+
+def escaped(text: str) -> str:
+    """The same without the limit, for our own sentences around foreign text that was cut before."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
