@@ -24,10 +24,10 @@ def run() -> Report:
             time.sleep(max(0.0, began + number * SECONDS / SECRETS - time.perf_counter()))
             rig.deliver(rig.upload({name: value}))
         raised = time.perf_counter() - began
-        rig.relay.settle()
+        rig.relay.prune()
         ended = time.perf_counter() - began
-        rig.service.decisions.snapshot()
-        desired = len(rig.service.decisions.snapshot().entries)
+        rig.runtime.decisions.snapshot()
+        desired = len(rig.runtime.decisions.snapshot().entries)
         writes, asked = rig.world.ask("writes"), rig.world.requests()
     if desired != SECRETS + 1:
         raise AssertionError(f"{desired} secrets are catalogued")

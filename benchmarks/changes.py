@@ -67,7 +67,7 @@ def _change(rig: Rig, number: int) -> tuple[list[float], list[Call]]:
     with Traffic() as traffic:
         began = time.perf_counter()
         rig.deliver(events)
-        rig.relay.settle()
+        rig.relay.prune()
     return [call.ended - began for call in traffic.calls if call.kind == "cluster PATCH"], traffic.calls
 
 

@@ -27,7 +27,7 @@ class Report(msgspec.Struct, frozen=True):
 
     name: str
     figures: tuple[Figure, ...]
-    notes: tuple[str, ...] = ()
+    secret_findings: tuple[str, ...] = ()
     growth: dict[str, dict[int, float]] = {}
     seconds: float = 0.0
 

@@ -16,7 +16,7 @@ from tests.support.memory import MemoryDecisions, MemoryStatuses, MemoryWork
 
 if TYPE_CHECKING:
     from benchmarks.world import Door
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 CLUSTERS = 1000
 SECRETS = 24
@@ -75,7 +75,7 @@ def _gather(rig: Rig, number: int) -> None:
     rig.relay.held = rig.relay.held or []
     name = f"plc{number:02}"
     rig.deliver(rig.upload({name: certificate(name, 1).pem}))
-    rig.relay.settle()
+    rig.relay.prune()
     if len(rig.relay.held) != CLUSTERS:
         raise AssertionError(f"{len(rig.relay.held)} pushes")
 
@@ -94,18 +94,18 @@ def _bare(rig: Rig, body: dict[str, object]) -> float:
 
 def _in_memory(rig: Rig) -> float:
     """The gathered pushes over copies of the stores; the messages stay gathered, for the next change."""
-    service = _copied(rig)
+    runtime = _copied(rig)
     names = [label.partition(" ")[2] for label, _ in rig.relay.held or ()]
     began = time.perf_counter()
-    statuses = list(rig.pool.map(lambda name: push_cluster(service, name), names))
+    statuses = list(rig.pool.map(lambda name: push_cluster(runtime, name), names))
     took = time.perf_counter() - began
     if any(status.state != "in-sync" for each in statuses for status in each):
         raise AssertionError("not all in sync")
     return took
 
 
-def _copied(rig: Rig) -> Service:
-    real = rig.service
+def _copied(rig: Rig) -> Runtime:
+    real = rig.runtime
     copies = (MemoryDecisions(), MemoryWork(), MemoryStatuses())
     originals = (real.decisions, real.work, real.statuses)
     for copy, original, partition in zip(copies, originals, ("decisions", "cluster", "status"), strict=True):
@@ -125,7 +125,7 @@ def sweep() -> Report:
         rig.world.forget()
         with Traffic() as traffic:
             began = time.perf_counter()
-            statuses = list(rig.pool.map(lambda name: push_cluster(rig.service, name), names))
+            statuses = list(rig.pool.map(lambda name: push_cluster(rig.runtime, name), names))
             took = time.perf_counter() - began
         asked = rig.world.requests()
         peak = memory_of("VmHWM")

@@ -129,12 +129,12 @@ def _fill(rig: Rig) -> float:
             claims=(Claim(AT, TAGS["trustcast-clusters"], (("trust", f"{name}.der"),)),),
         )
         writes.append(Write(RowName.secret(entry.key), entry, "*"))
-    decisions = rig.service.decisions
+    decisions = rig.runtime.decisions
     for start in range(0, len(writes), 90):
-        decisions.commit(writes[start : start + 90], head=rig.service.next_head(decisions.head().value))
+        decisions.commit(writes[start : start + 90], head=rig.runtime.next_head(decisions.head().value))
     names = [door.name for door in rig.doors]
-    first = push_cluster(rig.service, names[0])[0]
-    list(rig.pool.map(lambda name: push_cluster(rig.service, name), names[1:VERIFIED]))
+    first = push_cluster(rig.runtime, names[0])[0]
+    list(rig.pool.map(lambda name: push_cluster(rig.runtime, name), names[1:VERIFIED]))
     for name in names[VERIFIED:]:
         status = ListStatus(
             name,
@@ -148,5 +148,5 @@ def _fill(rig: Rig) -> float:
             changed=AT,
             due=AT + timedelta(days=3650),
         )
-        rig.service.statuses.put(status, None)
+        rig.runtime.statuses.put(status, None)
     return size / 2**20

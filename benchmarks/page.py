@@ -38,7 +38,7 @@ def markdown(reports: list[Report], remarks: str) -> str:
         "",
         "## Beside the figures",
         "",
-        *(f"- {report.name}: {note}" for report in reports for note in report.notes),
+        *(f"- {report.name}: {note}" for report in reports for note in report.secret_findings),
     ]
     return "\n".join(lines) + "\n" + remarks
 

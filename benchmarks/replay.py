@@ -20,7 +20,7 @@ from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 from benchmarks.rig import THREADS
 from sync.adapters.kubernetes.http import read_body, time_limit
 from sync.adapters.kubernetes.secrets import _client
-from sync.bootstrap import AT_A_TIME
+from sync.bootstrap import PUSH_WORKERS
 from sync.fleet.kubeconfig import Endpoint
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Bare:
         def plan() -> None:
             for call in steps["plan"][:-1]:
                 self.make(call)
-            with ThreadPoolExecutor(AT_A_TIME) as asking:
+            with ThreadPoolExecutor(PUSH_WORKERS) as asking:
                 list(asking.map(ask, asked, self.clusters))
             self.make(steps["plan"][-1])
 

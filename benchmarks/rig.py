@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from sync.ports.messages import PlanFleet, PushCluster
     from sync.ports.queues import Queues
-    from sync.steps.runtime import Each, Service
+    from sync.steps.runtime import ForEach, Runtime
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ def event(vault: str, name: str, version: str) -> str:
     return json.dumps([{"id": version, "subject": name, "eventType": kind, "data": what, "dataVersion": "1"}])
 
 
-def _told_apart(each: Each) -> Each:
+def _told_apart(each: ForEach) -> ForEach:
     """What is done for one name is labelled with it too, on whichever thread it is done: `plan c0001`."""
 
     def labelled(action: Callable[[str], T], names: Iterable[str]) -> Iterable[T]:
@@ -134,10 +134,10 @@ class Relay:
         began = time.perf_counter()
         for label, text in gathered:
             self.begin(label, text)
-        self.settle()
+        self.prune()
         return time.perf_counter() - began
 
-    def settle(self, seconds: float = 300) -> None:
+    def prune(self, seconds: float = 300) -> None:
         """Wait until everything begun, and what follows from it, has ended."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._open == 0, seconds):
@@ -176,13 +176,13 @@ class Rig:
         wired = connect(settings())
         self.pool = enter(ThreadPoolExecutor(THREADS))
         self.relay = Relay(wired.queues, self.pool)
-        self.service: Service = replace(wired, queues=self.relay, each=_told_apart(wired.each))
+        self.runtime: Runtime = replace(wired, queues=self.relay, for_each=_told_apart(wired.for_each))
         self.relay.handle = {
-            "event": lambda text: handle_event(self.service, text),
-            "plan": lambda text: handle_plan(self.service, text, 1),
-            "push": lambda text: handle_push(self.service, text, 1),
+            "event": lambda text: handle_event(self.runtime, text),
+            "plan": lambda text: handle_plan(self.runtime, text, 1),
+            "push": lambda text: handle_push(self.runtime, text, 1),
         }
-        adopt_configuration(self.service)
+        adopt_configuration(self.runtime)
         self._register()
         return self
 
@@ -203,7 +203,7 @@ class Rig:
         ]
         for start in range(0, len(rows), 90):
             writes = [Write(RowName(RowKind.CLUSTER, row.name), row, "*") for row in rows[start : start + 90]]
-            self.service.decisions.commit(writes, head=self.service.next_head(self.service.decisions.head().value))
+            self.runtime.decisions.commit(writes, head=self.runtime.next_head(self.runtime.decisions.head().value))
 
     def upload(self, secrets: dict[str, str]) -> list[str]:
         """Set secrets in the vault; the events that say so."""
@@ -213,7 +213,7 @@ class Rig:
     def change(self, secrets: dict[str, str]) -> None:
         """Set secrets and wait until all that follows has ended."""
         self.deliver(self.upload(secrets))
-        self.relay.settle()
+        self.relay.prune()
 
     def deliver(self, events: Iterable[str]) -> None:
         """Hand events to the pool."""

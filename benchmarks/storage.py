@@ -15,8 +15,8 @@ from benchmarks.rig import Rig, certificate
 from benchmarks.traffic import Traffic
 from sync.steps.drift import check_drift
 from tests.support.certs import server
+from tests.support.fleet import Fleet, registration
 from tests.support.memory import MemoryCluster
-from tests.support.service import Fleet, registration
 
 SIZES = (10, 100, 1000)
 LARGEST = 10_000
@@ -106,7 +106,7 @@ class _Counted:
         for number in range(SECRETS):
             self.fleet.upload(f"plc{number:02}", server(name=f"plc{number:02}").pem, TAGS)
         self.fleet.work_off()
-        check_drift(self.fleet.service)
+        check_drift(self.fleet.runtime)
         self.fleet.work_off()
         self.operations: Counter[str] = Counter()
         for store in (self.fleet.decisions, self.fleet.work, self.fleet.statuses):

@@ -1,4 +1,4 @@
-"""Builds the running service from its settings, at first use and once per process.
+"""Builds the runtime from its settings, at first use and once per process.
 
 The SDKs are imported here, inside the function, so that indexing the functions costs none of them.
 """
@@ -16,50 +16,50 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from sync.settings import Settings
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 T = TypeVar("T")
 
-AT_A_TIME = 8
+PUSH_WORKERS = 8
 """Clusters whose push is asked for at the same time; with a worker's own threads not many more than the 10 connections
 that the storage SDKs keep open."""
 
 _lock = threading.Lock()
 
 
-def service() -> Service:
-    """The process's service.
+def runtime() -> Runtime:
+    """The process's runtime.
 
     Raises:
         Invalid: a setting is missing or wrong; the message names every one.
     """
     with _lock:
-        return _service()
+        return _runtime()
 
 
 @cache
-def _service() -> Service:
+def _runtime() -> Runtime:
     return connect(settings())
 
 
 def side_by_side(action: Callable[[str], T], names: Iterable[str]) -> Iterable[T]:
     """Do one thing for every name, several at a time: a plan of 10,000 clusters must end within five minutes."""
-    with ThreadPoolExecutor(AT_A_TIME, "trustcast") as pool:
+    with ThreadPoolExecutor(PUSH_WORKERS, "trustcast") as pool:
         return list(pool.map(action, names))
 
 
-def connect(chosen: Settings) -> Service:
-    """A service of these settings; nothing is contacted before it is used."""
+def connect(chosen: Settings) -> Runtime:
+    """A runtime of these settings; nothing is contacted before it is used."""
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415
 
     from sync.adapters.keyvault.vault import KeyVault  # noqa: PLC0415
-    from sync.adapters.kubernetes.connections import ClusterAccess  # noqa: PLC0415
+    from sync.adapters.kubernetes.connections import ClusterConnections  # noqa: PLC0415
     from sync.adapters.kubernetes.secrets import KubernetesSecrets  # noqa: PLC0415
     from sync.adapters.storage.azure_tables import connect_tables  # noqa: PLC0415
     from sync.adapters.storage.queues import StorageQueues  # noqa: PLC0415
     from sync.desired.removals import Limits  # noqa: PLC0415
-    from sync.reconcile.intervals import Rhythm  # noqa: PLC0415
-    from sync.steps.runtime import Service  # noqa: PLC0415
+    from sync.reconcile.intervals import Intervals  # noqa: PLC0415
+    from sync.steps.runtime import Runtime  # noqa: PLC0415
 
     seconds = chosen.call_timeout.total_seconds()
     identity = DefaultAzureCredential(process_timeout=10)
@@ -72,19 +72,19 @@ def connect(chosen: Settings) -> Service:
 
     keyless = None if chosen.storage.connection_string else identity
     tables = connect_tables(account("table"), keyless, call_timeout=seconds)
-    return Service(
+    return Runtime(
         decisions=tables.decisions,
         work=tables.work,
         statuses=tables.statuses,
         queues=StorageQueues(account("queue"), keyless, call_timeout=seconds),
         vaults={watched.host: vault(watched.url) for watched in chosen.configuration.vaults},
-        clusters=ClusterAccess(
+        clusters=ClusterConnections(
             vault(chosen.credentials_vault),
             lambda endpoint: KubernetesSecrets(endpoint, call_timeout=seconds),
         ),
         configured=chosen.configuration,
         limits=Limits(chosen.hold_share, chosen.hold_files, chosen.hold_cluster_share, chosen.hold_clusters),
-        rhythm=Rhythm(
+        intervals=Intervals(
             chosen.vault_interval,
             chosen.verify_interval,
             chosen.offline_retry.first,
@@ -93,5 +93,5 @@ def connect(chosen: Settings) -> Service:
         ),
         push_timeout=chosen.push_timeout.total_seconds(),
         expiry_warning=chosen.expiry_warning,
-        each=side_by_side,
+        for_each=side_by_side,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from sync.adapters.event_grid import Ignored, SecretChanged, parse_event
 from sync.errors import Changed, Permanent, TrustcastError
-from sync.ports.messages import PlanFleet, PushCluster, decode
+from sync.ports.messages import PlanFleet, PushCluster, parse_message
 from sync.ports.work import ClusterWork
 from sync.steps.admission import admit
 from sync.steps.configuration import adopt_configuration
@@ -16,7 +16,7 @@ from sync.steps.planning import plan_fleet
 from sync.steps.push import push_cluster
 
 if TYPE_CHECKING:
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 log = logging.getLogger("trustcast")
 
@@ -24,7 +24,7 @@ AFTER_FAILURE = timedelta(minutes=5)
 """When a cluster whose message failed for good is tried again by its due time."""
 
 
-def handle_event(service: Service, text: str) -> None:
+def handle_event(runtime: Runtime, text: str) -> None:
     """Admit the secrets that an Event Grid delivery names.
 
     What is malformed, foreign or permanently refused is logged and succeeds; the sweep looks again in any case.
@@ -37,58 +37,58 @@ def handle_event(service: Service, text: str) -> None:
             case Ignored():
                 log.warning("event ignored: %s", event.reason)
             case SecretChanged():
-                _admit(service, event)
+                _admit(runtime, event)
             case _:
                 assert_never(event)
 
 
-def _admit(service: Service, event: SecretChanged) -> None:
-    if event.key.vault not in service.vaults:
+def _admit(runtime: Runtime, event: SecretChanged) -> None:
+    if event.key.vault not in runtime.vaults:
         log.warning("event ignored: %s is no watched vault", event.key.vault)
         return
     try:
-        adopt_configuration(service)
-        admit(service, event.key, event_version=event.version)
+        adopt_configuration(runtime)
+        admit(runtime, event.key, event_version=event.version)
     except Permanent as error:
         log.error("%s could not be looked at: %s", event.key, error)  # noqa: TRY400  the message is the safe part
 
 
-def handle_plan(service: Service, text: str, dequeue_count: int) -> None:
+def handle_plan(runtime: Runtime, text: str, dequeue_count: int) -> None:
     """Plan the fleet.
 
     Raises:
         TrustcastError: the storage failed; the message comes back.
     """
     try:
-        decode(text, PlanFleet)
+        parse_message(text, PlanFleet)
     except Permanent as error:
         log.error("plan message dropped: %s", error)  # noqa: TRY400  the message is the safe part
         return
-    plan_fleet(service, first_delivery=dequeue_count <= 1)
+    plan_fleet(runtime, redelivered=dequeue_count > 1)
 
 
-def handle_push(service: Service, text: str, dequeue_count: int) -> None:
+def handle_push(runtime: Runtime, text: str, dequeue_count: int) -> None:
     """Push one cluster.
 
     Raises:
         TrustcastError: the storage failed; the message comes back.
     """
     try:
-        message = decode(text, PushCluster)
+        message = parse_message(text, PushCluster)
     except Permanent as error:
         log.error("push message dropped: %s", error)  # noqa: TRY400  the message is the safe part
         return
-    push_cluster(service, message.cluster, first_delivery=dequeue_count <= 1)
+    push_cluster(runtime, message.cluster, redelivered=dequeue_count > 1)
 
 
-def record_failure(service: Service, text: str) -> None:
+def record_failure(runtime: Runtime, text: str) -> None:
     """A push message failed for good: its cluster is tried again by its due time. Never raises."""
     try:
-        message = decode(text, PushCluster)
+        message = parse_message(text, PushCluster)
         log.error("pushing %s failed for good; it is tried again in %s", message.cluster, AFTER_FAILURE)
-        stored = service.work.cluster(message.cluster)
-        work = ClusterWork(None, service.clock() + AFTER_FAILURE)
-        service.work.set_cluster(message.cluster, work, stored.etag if stored else None)
+        stored = runtime.work.cluster(message.cluster)
+        work = ClusterWork(None, runtime.clock() + AFTER_FAILURE)
+        runtime.work.set_cluster(message.cluster, work, stored.etag if stored else None)
     except Changed:
         log.info("somebody asked for the cluster again meanwhile")
     except TrustcastError as error:

@@ -19,7 +19,7 @@ from sync.triggers import (
 )
 from tests.support import certs
 from tests.support.failing import Failing
-from tests.support.service import HOST, Fleet, event, registration
+from tests.support.fleet import HOST, Fleet, event, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD = certs.server()
@@ -33,7 +33,7 @@ def fleet():
 
 
 def failing_vault(fleet, error):
-    return replace(fleet.service, vaults={HOST: Failing(fleet.vault, error)})
+    return replace(fleet.runtime, vaults={HOST: Failing(fleet.vault, error)})
 
 
 # --- Events ----------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def test_an_event_is_taken_where_no_retry_helps_and_the_reason_is_logged(fleet, 
 @pytest.mark.parametrize("text", ["", "no JSON", "17", "[]", "[[]]", '{"data": {}}', "\ud800", "[" * 100_000])
 def test_what_is_no_event_is_taken_and_changes_nothing(fleet, text):
     head = fleet.decisions.head()
-    handle_event(fleet.service, text)
+    handle_event(fleet.runtime, text)
     assert fleet.decisions.head() == head
 
 
@@ -67,17 +67,17 @@ def test_every_event_of_a_delivery_is_taken_also_after_one_that_is_refused(fleet
     version = fleet.upload("good", GOOD.pem, TAGS)
     fleet.events.clear()
     refuses_one = Failing(fleet.vault, Permanent("refused"), lambda _, *of: "bad" in of)
-    service = replace(fleet.service, vaults={HOST: refuses_one})
-    handle_event(service, json.dumps([*json.loads(event("bad", "1" * 32)), *json.loads(event("good", version))]))
+    runtime = replace(fleet.runtime, vaults={HOST: refuses_one})
+    handle_event(runtime, json.dumps([*json.loads(event("bad", "1" * 32)), *json.loads(event("good", version))]))
     fleet.work_off()
     assert "refused" in caplog.text
     assert fleet.files("plant") == {"good.der": GOOD.der}
 
 
 def test_a_storage_that_fails_has_the_event_delivered_again(fleet):
-    service = replace(fleet.service, decisions=Failing(fleet.decisions, Temporary("storage")))
+    runtime = replace(fleet.runtime, decisions=Failing(fleet.decisions, Temporary("storage")))
     with pytest.raises(Temporary):
-        handle_event(service, event("plc7", "1" * 32))
+        handle_event(runtime, event("plc7", "1" * 32))
 
 
 # --- Queue messages --------------------------------------------------------------------------------------
@@ -88,13 +88,13 @@ NO_MESSAGES = ["", "no JSON", "{}", '{"schema": 99, "type": "plan-fleet", "messa
 @pytest.mark.parametrize("text", NO_MESSAGES)
 @pytest.mark.parametrize("handle", [handle_plan, handle_push])
 def test_a_malformed_message_is_dropped_with_a_log_line_instead_of_becoming_poison(fleet, handle, text, caplog):
-    handle(fleet.service, text, 1)
+    handle(fleet.runtime, text, 1)
     assert "dropped" in caplog.text
 
 
 def test_a_message_of_the_other_queue_is_dropped(fleet, caplog):
-    handle_plan(fleet.service, encode(PushCluster("plant", "x")), 1)
-    handle_push(fleet.service, encode(PlanFleet("x")), 1)
+    handle_plan(fleet.runtime, encode(PushCluster("plant", "x")), 1)
+    handle_push(fleet.runtime, encode(PlanFleet("x")), 1)
     assert caplog.text.count("dropped") == 2
 
 
@@ -104,22 +104,22 @@ def test_a_message_of_the_other_queue_is_dropped(fleet, caplog):
 def test_a_storage_that_fails_has_the_message_come_back(fleet, handle, message):
     down = Failing(fleet.decisions, Temporary("storage"))
     with pytest.raises(Temporary):
-        handle(replace(fleet.service, decisions=down), encode(message), 1)
+        handle(replace(fleet.runtime, decisions=down), encode(message), 1)
 
 
 def test_a_first_delivery_of_a_planned_head_does_nothing_and_a_redelivered_one_plans_all_the_same(fleet):
     """The delivery before it may have died after some of its requests."""
     head = fleet.decisions.head().value.token
     fleet.work.set_planned(head)
-    handle_plan(fleet.service, encode(PlanFleet("x")), 1)
+    handle_plan(fleet.runtime, encode(PlanFleet("x")), 1)
     assert fleet.queues.waiting["push"] == []
-    handle_plan(fleet.service, encode(PlanFleet("x")), 2)
+    handle_plan(fleet.runtime, encode(PlanFleet("x")), 2)
     assert len(fleet.queues.waiting["push"]) == 1
 
 
 def test_a_push_of_a_cluster_that_is_registered_no_more_forgets_it(fleet):
     fleet.work_off()
-    handle_push(fleet.service, encode(PushCluster("gone", "x")), 1)
+    handle_push(fleet.runtime, encode(PushCluster("gone", "x")), 1)
     assert fleet.work.cluster("gone") is None
 
 
@@ -127,7 +127,7 @@ def test_a_push_of_a_cluster_that_is_registered_no_more_forgets_it(fleet):
 
 
 def test_a_push_that_failed_for_good_is_tried_again_by_its_due_time(fleet):
-    record_failure(fleet.service, encode(PushCluster("plant", "x")))
+    record_failure(fleet.runtime, encode(PushCluster("plant", "x")))
     work = fleet.work.cluster("plant").value
     assert (work.mark, work.due) == (None, fleet.clock() + AFTER_FAILURE)
     fleet.upload("plc7", GOOD.pem, TAGS)
@@ -138,13 +138,13 @@ def test_a_push_that_failed_for_good_is_tried_again_by_its_due_time(fleet):
 
 @pytest.mark.parametrize("error", [Changed("meanwhile"), Temporary("storage"), Permanent("no"), RuntimeError("bug")])
 def test_recording_a_failure_never_raises(fleet, error):
-    service = replace(fleet.service, work=Failing(fleet.work, error))
-    record_failure(service, encode(PushCluster("plant", "x")))
+    runtime = replace(fleet.runtime, work=Failing(fleet.work, error))
+    record_failure(runtime, encode(PushCluster("plant", "x")))
 
 
 @pytest.mark.parametrize("text", [*NO_MESSAGES, encode(PlanFleet("x")), "x" * 100_000])
 def test_recording_what_is_no_message_never_raises_and_logs_nothing_of_it(fleet, text, caplog):
-    record_failure(fleet.service, text)
+    record_failure(fleet.runtime, text)
     record_plan_failure(text)
     assert len(caplog.text) < 2000
 

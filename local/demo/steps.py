@@ -22,7 +22,7 @@ from sync.catalogue.secret import SecretKey
 from sync.findings import Code
 from sync.reconcile.status import State
 from sync.reports.removals import held_removals
-from sync.reports.secrets import SecretVerdict, Standing, secret_verdict
+from sync.reports.secrets import SecretReport, SecretState, secret_report
 from sync.settings import settings
 from tests.support.certs import Built, ca, crl, server
 
@@ -53,7 +53,7 @@ class Scene:
     def __init__(self, stack: Stack, say: Callable[[str], None]) -> None:
         self.stack = stack
         self.say = say
-        self.service = connect(settings())
+        self.runtime = connect(settings())
         self.client = SecretClient(stack.vault.url, DefaultAzureCredential())
         self.plants: tuple[Plant, ...] = tuple(stack.plants.values())
         self.latencies: dict[str, list[float]] = {name: [] for name in stack.plants}
@@ -105,14 +105,14 @@ class Scene:
         """Let the stack come to rest, so that the next change is one on an idle stack."""
         time.sleep(1.1)
 
-    def verdict(self, name: str) -> SecretVerdict:
+    def verdict(self, name: str) -> SecretReport:
         """What the catalogue says of a secret, as `trustcast secrets` shows it."""
-        key = SecretKey.of(next(iter(self.service.vaults)), name)
-        snapshot = self.service.decisions.snapshot(fresh=True)
+        key = SecretKey.of(next(iter(self.runtime.vaults)), name)
+        snapshot = self.runtime.decisions.snapshot(fresh=True)
         if key not in snapshot.entries:
-            return SecretVerdict(Standing.WAITS, ())
-        desires, now = self.service.desires(snapshot), self.service.clock()
-        return secret_verdict(snapshot.entries[key], desires, now=now, expiry_warning=self.service.expiry_warning)
+            return SecretReport(SecretState.WAITS, ())
+        desires, now = self.runtime.desires(snapshot), self.runtime.clock()
+        return secret_report(snapshot.entries[key], desires, now=now, expiry_warning=self.runtime.expiry_warning)
 
     def until_said(self, name: str, code: Code) -> str:
         """Wait until the catalogue names a finding; its sentence."""
@@ -127,7 +127,7 @@ class Scene:
 
     def state(self, cluster: str, list_name: str) -> State | None:
         """A list's state, as `trustcast status` shows it."""
-        stored = self.service.statuses.get(cluster, list_name)
+        stored = self.runtime.statuses.get(cluster, list_name)
         return stored.value.state if stored else None
 
 
@@ -195,7 +195,7 @@ def invalid(scene: Scene) -> list[str]:
     scene.put("press-1-crt", expired.pem, PEM, "utf-8", "trust", "env=prod")
     sentence = scene.until_said("press-1-crt", Code.EXPIRED)
     _same(scene, "press-1.crt", good)
-    return [sentence, f"standing: {scene.verdict('press-1-crt').standing.value}"]
+    return [sentence, f"standing: {scene.verdict('press-1-crt').state.value}"]
 
 
 def private(scene: Scene) -> list[str]:
@@ -263,7 +263,7 @@ def removal(scene: Scene) -> list[str]:
         scene.until(f"{plant.name} has five more", lambda p=plant: _lines(p) == 5)  # type: ignore[misc]  # noqa: PLR2004
     scene.client.begin_delete_secret("line-pem").wait()
     scene.stack.run_function("check_drift")
-    scene.until("the removal is held", lambda: bool(held_removals(scene.service.decisions.snapshot(fresh=True))))
+    scene.until("the removal is held", lambda: bool(held_removals(scene.runtime.decisions.snapshot(fresh=True))))
     waiting = scene.stack.cli_json("removals", "list")
     if any(_lines(plant) != 5 for plant in scene.plants):  # noqa: PLR2004
         raise Failed("files left before the approval")
@@ -277,7 +277,7 @@ def removal(scene: Scene) -> list[str]:
 
 def finish(scene: Scene) -> list[str]:
     """At the end every list is in sync, and a certificate can be found by its thumbprint."""
-    scene.until("all in sync", lambda: all(s.state is State.IN_SYNC for s in scene.service.statuses.all()))
+    scene.until("all in sync", lambda: all(s.state is State.IN_SYNC for s in scene.runtime.statuses.all()))
     thumbprint = scene.authority.certificate.fingerprint(hashes.SHA256()).hex()
     places = scene.stack.cli_json("status", "--thumbprint", thumbprint)
     if len(places) != len(scene.plants):

@@ -32,7 +32,7 @@ CLAIMS = 64
 SECOND_LOOK = timedelta(seconds=2)
 """`updated` has whole seconds: what was read this soon after it may have changed again within them."""
 
-PROOF_INTERVAL = timedelta(days=1)
+REREAD_INTERVAL = timedelta(days=1)
 """How often a value in force is read once more to prove the catalogue (law 11)."""
 
 
@@ -128,18 +128,18 @@ class Held:
         cause: what would take the files, as a sentence.
         since: when it was first held (UTC).
         losses: what would leave.
-        refused: a person rejected it; it stays held without asking again.
+        rejected: a person rejected it; it stays held without asking again.
     """
 
     digest: str
     cause: str
     since: datetime
     losses: tuple[Loss, ...]
-    refused: bool = False
+    rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Refusal:
+class Revocation:
     """A certificate that a CRL in force refused on a list of the clusters that the CRL then reached.
 
     Attributes:
@@ -164,18 +164,18 @@ class Entry:
         candidates: versions read and decoded that decide or may, newest first.
         rejected: versions newer than the oldest candidate of which nothing is kept, newest first.
         passed: versions that were read and can no longer come into force: only their findings, newest first.
-        notes: findings about the secret itself (tags dropped, assignment refused, unassigned).
+        secret_findings: findings about the secret itself (tags dropped, assignment refused, unassigned).
         known: names of versions already looked at, newest first, bounded.
         former: names of files it once had and has no more, the last that left first, bounded.
         stop: the version at which a rebuild stopped (law 1); None otherwise.
-        gone: a fresh look found no such secret in the vault.
+        deleted: a fresh look found no such secret in the vault.
         claims: what it gives and has given without a break, newest first, bounded.
-        refused: what this secret's CRLs refused while they were in force and refuse no more by themselves.
+        revocations: what this secret's CRLs revoked while they were in force and revoke no more by themselves.
         looked: when it was last looked at (UTC).
-        proved: when the value in force was last read.
-        settled: no second look is owed.
+        reread_at: when the value in force was last read.
+        needs_second_look: the vault's listing alone would not show every change that matters.
         held: a removal that waits for approval; all else above is then as before it.
-        waiting: versions that were read and would come into force with it, so that none is read twice (law 11).
+        held_candidates: versions that were read and would come into force with it, so that none is read twice (law 11).
     """
 
     key: SecretKey
@@ -185,23 +185,23 @@ class Entry:
     looked: datetime
     candidates: tuple[Candidate, ...] = ()
     rejected: tuple[Rejected, ...] = ()
-    notes: tuple[Finding, ...] = ()
+    secret_findings: tuple[Finding, ...] = ()
     known: tuple[str, ...] = ()
     former: tuple[str, ...] = ()
     stop: str | None = None
-    gone: bool = False
+    deleted: bool = False
     claims: tuple[Claim, ...] = ()
-    refused: tuple[Refusal, ...] = ()
-    proved: datetime | None = None
-    settled: bool = True
+    revocations: tuple[Revocation, ...] = ()
+    reread_at: datetime | None = None
+    needs_second_look: bool = False
     held: Held | None = None
     passed: tuple[Rejected, ...] = ()
-    waiting: tuple[Candidate, ...] = ()
+    held_candidates: tuple[Candidate, ...] = ()
 
     @property
     def assigned(self) -> bool:
         """Whether it goes to any list at all."""
-        return bool(self.assignment.lists) and not self.gone
+        return bool(self.assignment.lists) and not self.deleted
 
     def gives_since(self, list_name: str, file: str, selectors: Collection[str]) -> datetime | None:
         """Since when it has given the list this file without a break where just these selectors match, if it has."""
@@ -220,6 +220,6 @@ class Entry:
 
 def _decisive(entry: Entry) -> tuple[object, ...]:
     return (
-        *(entry.name, entry.assignment, entry.candidates, entry.former, entry.gone),
-        *(entry.claims, entry.refused, entry.held),
+        *(entry.name, entry.assignment, entry.candidates, entry.former, entry.deleted),
+        *(entry.claims, entry.revocations, entry.held),
     )

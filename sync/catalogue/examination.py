@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sync.catalogue.entry import Candidate, Rejected, StoredItem
 from sync.certificates.checks import findings_about
-from sync.certificates.decoding import decode
+from sync.certificates.decoding import decode_value
 from sync.findings import Code, Finding
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ def refuse_managed(version: VersionProperties) -> Rejected:
     return Rejected(version.version, version.created, (finding,))
 
 
-def examine(value: SecretValue, *, now: datetime) -> Reading:
+def read_version(value: SecretValue, *, now: datetime) -> Reading:
     """Decode one value and settle, at `now`, what the rules about one version say of it."""
     version = value.properties
     if value.key_id is not None or version.managed:
         return refuse_managed(version)
-    decoded = decode(value.value, content_type=version.content_type, file_encoding=version.tags.get(ENCODING_TAG))
+    decoded = decode_value(value.value, content_type=version.content_type, file_encoding=version.tags.get(ENCODING_TAG))
     if not decoded.items:
         return Rejected(version.version, version.created, decoded.findings)
     items = tuple(StoredItem(item.kind, item.der) for item in decoded.items)

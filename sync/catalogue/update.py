@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sync.catalogue.assignment import CLUSTERS_TAG, FILE_TAG, LISTS_TAG, NOWHERE
+from sync.catalogue.eligibility import eligible_versions, files_of, names_of
 from sync.catalogue.entry import (
     CLAIMS,
     FORMER_NAMES,
     KNOWN_VERSIONS,
-    PROOF_INTERVAL,
+    REREAD_INTERVAL,
     SECOND_LOOK,
     Candidate,
     Claim,
@@ -28,7 +29,6 @@ from sync.catalogue.entry import (
     Reading,
     Rejected,
 )
-from sync.catalogue.offers import files_of, names_of, offers
 from sync.findings import TIME_ALONE, Code, Finding, Severity
 from sync.fleet.policy import verdict
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class VaultReading:
     """One fresh look at a secret.
 
     Attributes:
@@ -66,7 +66,7 @@ class Walk:
     stop: str | None = None
 
 
-def walk(entry: Entry | None, look: Look, assignment: Assignment, configuration: Configuration) -> Walk:
+def walk(entry: Entry | None, look: VaultReading, assignment: Assignment, configuration: Configuration) -> Walk:
     """Go from the newest version to the oldest, as far as the module's table says and as the catalogue remembers."""
     known = _known(entry, look)
     in_force_since = _last_in_force(entry, assignment, configuration)
@@ -91,19 +91,21 @@ def walk(entry: Entry | None, look: Look, assignment: Assignment, configuration:
     return Walk()
 
 
-def proof_is_due(entry: Entry | None, now: datetime) -> str | None:
+def reread_due(entry: Entry | None, now: datetime) -> str | None:
     """The version in force whose value has not been read for a day, if any (law 11)."""
-    if entry is None or not entry.candidates or entry.proved is None or now - entry.proved < PROOF_INTERVAL:
+    if entry is None or not entry.candidates or entry.reread_at is None or now - entry.reread_at < REREAD_INTERVAL:
         return None
     newest = entry.candidates[0]
     return newest.version if newest.enabled else None
 
 
-def judge(entry: Entry | None, key: SecretKey, look: Look, assigned: Assigned, configuration: Configuration) -> Entry:
+def update_entry(
+    entry: Entry | None, key: SecretKey, look: VaultReading, assigned: Assigned, configuration: Configuration
+) -> Entry:
     """The entry as this look makes it; `entry` is what the catalogue had, or None."""
     fallback = entry or Entry(key, key.name, None, assigned.assignment or NOWHERE, look.at)
     if not look.versions:
-        return _gone(fallback, look.at)
+        return _deleted(fallback, look.at)
     assignment = assigned.assignment or fallback.assignment
     ended = walk(entry, look, assignment, configuration)
     readings = _known(entry, look) if assignment.lists else {}
@@ -114,27 +116,27 @@ def judge(entry: Entry | None, key: SecretKey, look: Look, assigned: Assigned, c
         fallback,
         name=newest.name,
         newest=newest,
-        gone=False,
+        deleted=False,
         assignment=assignment,
         candidates=candidates,
         rejected=tuple(r for r in nothing_kept if r not in fallback.passed)[:KNOWN_VERSIONS],
         passed=tuple(r for r in nothing_kept if r in fallback.passed),
-        notes=(*assigned.findings, *_notes(entry, look, candidates)),
+        secret_findings=(*assigned.findings, *_secret_findings(entry, look, candidates)),
         known=tuple(v.version for v in look.versions[:KNOWN_VERSIONS]),
         stop=ended.stop,
         looked=look.at,
-        proved=_proved(fallback, look, candidates),
-        settled=_settled(look, assignment, readings, ended.stop),
+        reread_at=_reread_at(fallback, look, candidates),
+        needs_second_look=_needs_second_look(look, assignment, readings, ended.stop),
         held=None,
-        waiting=(),
+        held_candidates=(),
     )
     since = look.at if entry else _first_given(look, assignment)
     return replace(new, former=_former(fallback, new), claims=_claims(fallback, new, since, configuration))
 
 
-def _known(entry: Entry | None, look: Look) -> dict[str, Reading]:
+def _known(entry: Entry | None, look: VaultReading) -> dict[str, Reading]:
     """Every version's reading that is still of use; what was read just now wins over what was kept."""
-    before: list[Reading] = [*entry.waiting, *entry.candidates, *entry.rejected, *entry.passed] if entry else []
+    before: list[Reading] = [*entry.held_candidates, *entry.candidates, *entry.rejected, *entry.passed] if entry else []
     known: dict[str, Reading] = {reading.version: reading for reading in before}
     for version, reading in look.readings.items():
         old = known.get(version)
@@ -181,7 +183,7 @@ def _candidates(versions: tuple[VersionProperties, ...], readings: Mapping[str, 
     return tuple(replace(c, enabled=enabled[c.version]) for c in kept)
 
 
-def settle(entry: Entry, in_force: Collection[str]) -> Entry:
+def prune(entry: Entry, in_force: Collection[str]) -> Entry:
     """Forget the candidates that can no longer come into force.
 
     Older ones than the oldest in force can not, so that what once was replaced never returns. Where none is in force
@@ -207,23 +209,23 @@ def _newest_of_each_kind(candidates: tuple[Candidate, ...]) -> tuple[Candidate, 
     return tuple(kept)
 
 
-def _gone(entry: Entry, at: datetime) -> Entry:
+def _deleted(entry: Entry, at: datetime) -> Entry:
     new = replace(
         entry,
         newest=None,
-        gone=True,
+        deleted=True,
         candidates=(),
         rejected=(),
         passed=(),
-        notes=(),
+        secret_findings=(),
         known=(),
         stop=None,
         claims=(),
         looked=at,
-        proved=None,
-        settled=True,
+        reread_at=None,
+        needs_second_look=False,
         held=None,
-        waiting=(),
+        held_candidates=(),
     )
     return replace(new, former=_former(entry, new))
 
@@ -242,7 +244,7 @@ def _claims(old: Entry, new: Entry, since: datetime, configuration: Configuratio
     A version that is rejected alone gives nothing, so it reserves no name either.
     """
     definitions = [d for name in new.assignment.lists if (d := configuration.definition(name)) is not None]
-    given = {(d.name, name) for d in definitions for offer in offers(new, d) for name, _ in offer.files}
+    given = {(d.name, name) for d in definitions for offer in eligible_versions(new, d) for name, _ in offer.files}
     kept = _still_given(old.claims, given.__contains__)[: CLAIMS - 1]
     if new.assignment.clusters == old.assignment.clusters:
         given -= {file for claim in kept for file in claim.files}
@@ -254,7 +256,7 @@ def _still_given(claims: tuple[Claim, ...], given: Callable[[tuple[str, str]], b
     return tuple(claim for claim in left if claim.files)
 
 
-def _first_given(look: Look, assignment: Assignment) -> datetime:
+def _first_given(look: VaultReading, assignment: Assignment) -> datetime:
     """Since when a secret that the catalogue does not know gives its files.
 
     That is now, since a file in force gives way to no older secret that is only found later. In a rebuild it is when
@@ -271,30 +273,32 @@ def _where(version: VersionProperties) -> tuple[str | None, ...]:
     return tuple(version.tags.get(tag) for tag in (LISTS_TAG, CLUSTERS_TAG, FILE_TAG))
 
 
-def _proved(entry: Entry, look: Look, candidates: tuple[Candidate, ...]) -> datetime | None:
+def _reread_at(entry: Entry, look: VaultReading, candidates: tuple[Candidate, ...]) -> datetime | None:
     if not candidates:
         return None
-    return look.at if candidates[0].version in look.readings else entry.proved
+    return look.at if candidates[0].version in look.readings else entry.reread_at
 
 
-def _settled(look: Look, assignment: Assignment, readings: Mapping[str, Reading], stop: str | None) -> bool:
-    """Whether the vault's listing, which shows the newest version alone, would show every change that matters."""
+def _needs_second_look(
+    look: VaultReading, assignment: Assignment, readings: Mapping[str, Reading], stop: str | None
+) -> bool:
+    """Whether the vault's listing, which shows the newest version alone, would miss a change that matters."""
     newest = look.versions[0].version
     if look.at - look.versions[0].updated < SECOND_LOOK or not {assignment.version, stop or ""} <= {"", newest}:
-        return False
+        return True
     others = [r for version, r in readings.items() if version != newest and isinstance(r, Candidate)]
-    return not assignment.lists or (newest in readings and not others)
+    return bool(assignment.lists) and (newest not in readings or bool(others))
 
 
-def _notes(entry: Entry | None, look: Look, candidates: tuple[Candidate, ...]) -> tuple[Finding, ...]:
-    notes = []
+def _secret_findings(entry: Entry | None, look: VaultReading, candidates: tuple[Candidate, ...]) -> tuple[Finding, ...]:
+    secret_findings = []
     newest = look.versions[0]
     if not newest.enabled and newest.version not in {c.version for c in candidates}:
-        notes.append(Finding(Code.HEAD_DISABLED, f"version {newest.version}"))
+        secret_findings.append(Finding(Code.HEAD_DISABLED, f"version {newest.version}"))
     before = {c.version: c.items for c in entry.candidates} if entry else {}
-    notes += [
+    secret_findings += [
         Finding(Code.CATALOGUE_TAMPERED, f"version {c.version}")
         for c in candidates
         if c.version in look.readings and before.get(c.version, c.items) != c.items
     ]
-    return tuple(notes)
+    return tuple(secret_findings)

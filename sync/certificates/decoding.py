@@ -68,7 +68,7 @@ class _RefusedError(Exception):
         self.finding = Finding(code, detail)
 
 
-def decode(value: str, *, content_type: str | None, file_encoding: str | None) -> Decoded:
+def decode_value(value: str, *, content_type: str | None, file_encoding: str | None) -> Decoded:
     """Every certificate and CRL of a secret's value; never raises, whatever the text.
 
     Args:
@@ -182,13 +182,13 @@ def _item(der: bytes, kinds: tuple[Kind, ...]) -> Item:
         except NotParsable:
             continue
     _refuse_key_file(der)
-    if (meant := _meant(der)) and meant in kinds:
+    if (meant := _intended_kind(der)) and meant in kinds:
         detail = f"a {meant} of {len(der):,} bytes with a part that cannot be read, such as a name or an extension"
         raise _RefusedError(Code.NOT_A_CERTIFICATE, detail)
     raise _RefusedError(Code.NOT_A_CERTIFICATE, f"{len(der):,} bytes that are no {' or '.join(kinds)}")
 
 
-def _meant(der: bytes) -> Kind | None:
+def _intended_kind(der: bytes) -> Kind | None:
     """What DER that cannot be read is meant to be, by the first members of what is signed (RFC 5280 §4.1, §5.1).
 
     After version, serial number, algorithm and issuer a certificate has its validity, a CRL (no serial) its date.

@@ -6,7 +6,7 @@ import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sync.certificates.decoding import decode
+from sync.certificates.decoding import decode_value
 from sync.certificates.items import Certificate, Kind, NotParsable, parse
 
 if TYPE_CHECKING:
@@ -32,4 +32,4 @@ def _items(data: bytes) -> tuple[Item, ...]:
         return (parse(Kind.CERTIFICATE, data),)
     except NotParsable:
         text = data.decode("ascii", "replace")
-        return decode(text, content_type=None, file_encoding=None).items if "-----BEGIN" in text else ()
+        return decode_value(text, content_type=None, file_encoding=None).items if "-----BEGIN" in text else ()

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from sync.catalogue.entry import Entry
     from sync.catalogue.snapshot import Snapshot
     from sync.fleet.clusters import Registration
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 T = TypeVar("T")
 
 NO, PERMANENT, TEMPORARY, FAULT = 1, 3, 4, 5
-AT_ONCE = 16
+CLI_WORKERS = 16
 """Clusters worked on at the same time by one command."""
 
 LARGEST_FILE = 1024 * 1024
@@ -81,10 +81,10 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def _service() -> Service:
-    from sync.bootstrap import service
+def _runtime() -> Runtime:
+    from sync.bootstrap import runtime
 
-    return service()
+    return runtime()
 
 
 class Once(TyperCommand):
@@ -140,11 +140,11 @@ def clusters_add(
 ) -> None:
     """Register a cluster, or change its registration. What is not named stays; its host and CA are pinned."""
     from sync.cli.fleet import show_registered
-    from sync.commands.clusters import Wish, enrol
+    from sync.commands.clusters import RegistrationRequest, register
 
     labels, lists = (tuple(each) if each else None for each in (label, list_name))
-    wish = Wish(name, credential, labels, lists, mode, confirm)
-    registration, held = enrol(_service(), wish)
+    request = RegistrationRequest(name, credential, labels, lists, mode, confirm)
+    registration, held = register(_runtime(), request)
     show_registered(registration, held, as_json=as_json)
     _answer(held is None)
 
@@ -154,7 +154,7 @@ def clusters_list(as_json: AsJson = False) -> None:
     """Show the registered clusters."""
     from sync.cli.fleet import show_clusters
 
-    show_clusters(_registered(_snapshot(_service())), as_json=as_json)
+    show_clusters(_registered(_snapshot(_runtime())), as_json=as_json)
 
 
 @clusters.command("remove")
@@ -162,7 +162,7 @@ def clusters_remove(name: Cluster, as_json: AsJson = False) -> None:
     """Forget a cluster; its lists stay as they are."""
     from sync.commands.clusters import unregister
 
-    unregister(_service(), name)
+    unregister(_runtime(), name)
     _done(f"{name} is forgotten; its lists stay as they are.", {"cluster": name, "removed": True}, as_json)
 
 
@@ -171,7 +171,7 @@ def clusters_pause(name: Cluster, as_json: AsJson = False) -> None:
     """Leave a cluster alone until it is resumed."""
     from sync.commands.clusters import set_paused
 
-    set_paused(_service(), name, paused=True)
+    set_paused(_runtime(), name, paused=True)
     _done(f"{name} is paused; `trustcast clusters resume` ends it.", {"cluster": name, "paused": True}, as_json)
 
 
@@ -180,7 +180,7 @@ def clusters_resume(name: Cluster, as_json: AsJson = False) -> None:
     """Take a paused cluster up again."""
     from sync.commands.clusters import set_paused
 
-    set_paused(_service(), name, paused=False)
+    set_paused(_runtime(), name, paused=False)
     _done(f"{name} is resumed; it is pushed within a minute.", {"cluster": name, "paused": False}, as_json)
 
 
@@ -202,11 +202,11 @@ def assign(
 
     if lists is None and (not clear_revoked or (clusters_, file, accept) != (None, None, None)):
         raise typer.BadParameter("say which lists: --lists trust,issuer (--clear-revoked alone needs none)")
-    service = _service()
-    key = _key(service, secret)
-    cleared = clear(service, key) if clear_revoked else None
-    entry = assign_secret(service, key, Tags(lists, clusters_, file, accept)) if lists is not None else None
-    _assigned(service, entry, cleared, as_json)
+    runtime = _runtime()
+    key = _key(runtime, secret)
+    cleared = clear(runtime, key) if clear_revoked else None
+    entry = assign_secret(runtime, key, Tags(lists, clusters_, file, accept)) if lists is not None else None
+    _assigned(runtime, entry, cleared, as_json)
 
 
 @app.command()
@@ -214,23 +214,23 @@ def unassign(secret: SecretName, as_json: AsJson = False) -> None:
     """Take a secret off every list; it stays in the vault."""
     from sync.commands.assignment import unassign_secret
 
-    service = _service()
-    _assigned(service, unassign_secret(service, _key(service, secret)), None, as_json)
+    runtime = _runtime()
+    _assigned(runtime, unassign_secret(runtime, _key(runtime, secret)), None, as_json)
 
 
-def _assigned(service: Service, entry: Entry | None, cleared: int | None, as_json: bool) -> None:
+def _assigned(runtime: Runtime, entry: Entry | None, cleared: int | None, as_json: bool) -> None:
     from sync.cli.secrets import entry_document, judged, show_secrets
-    from sync.reports.secrets import Standing
+    from sync.reports.secrets import SecretState
 
-    told = judged(service, (entry,) if entry else ())
+    told = judged(runtime, (entry,) if entry else ())
     if as_json:
         output.document({"cleared": cleared, "secret": entry_document(*told[0]) if told else None})
     else:
         if cleared is not None:
             output.say(f"{cleared} certificate{'s'[: cleared != 1]} that a former CRL revoked may come back.")
         if told:
-            show_secrets(told, service.clock(), as_json=False)
-    _answer(all(about.standing not in {Standing.HELD, Standing.REJECTED} for _, about in told))
+            show_secrets(told, runtime.clock(), as_json=False)
+    _answer(all(about.state not in {SecretState.HELD, SecretState.REJECTED} for _, about in told))
 
 
 @app.command()
@@ -239,9 +239,9 @@ def plan(names: Names = None, as_json: AsJson = False) -> None:
     from sync.cli.fleet import show_plans
     from sync.commands.preview import preview_cluster
 
-    service = _service()
-    chosen = _chosen(_snapshot(service), names)
-    previews = _each([each.name for each in chosen], lambda name: preview_cluster(service, name))
+    runtime = _runtime()
+    chosen = _chosen(_snapshot(runtime), names)
+    previews = _each([each.name for each in chosen], lambda name: preview_cluster(runtime, name))
     _answer(show_plans(previews, as_json=as_json))
 
 
@@ -250,10 +250,10 @@ def sync_now(names: Names = None, as_json: AsJson = False) -> None:
     """Push clusters now. Exit 1 if a list is not in sync afterwards."""
     from sync.steps.push import push_cluster
 
-    service = _service()
-    chosen = _chosen(_snapshot(service), names)
-    _each([each.name for each in chosen], lambda name: push_cluster(service, name))
-    _show_statuses(service, chosen, as_json)
+    runtime = _runtime()
+    chosen = _chosen(_snapshot(runtime), names)
+    _each([each.name for each in chosen], lambda name: push_cluster(runtime, name))
+    _show_statuses(runtime, chosen, as_json)
 
 
 @app.command(cls=Once)
@@ -267,23 +267,23 @@ def status(
     """Show every list, or where a certificate is. Exit 1 if a list is not in sync, or the certificate nowhere."""
     from sync.cli.fleet import show_where
 
-    service = _service()
-    chosen = _chosen(_snapshot(service), names)
+    runtime = _runtime()
+    chosen = _chosen(_snapshot(runtime), names)
     if thumbprint is None:
-        _show_statuses(service, chosen, as_json)
+        _show_statuses(runtime, chosen, as_json)
     else:
         shown = {each.name for each in chosen}
-        statuses = [each for each in service.statuses.all() if each.cluster in shown]
-        _answer(show_where(statuses, thumbprint, service.clock(), as_json=as_json))
+        statuses = [each for each in runtime.statuses.all() if each.cluster in shown]
+        _answer(show_where(statuses, thumbprint, runtime.clock(), as_json=as_json))
 
 
-def _show_statuses(service: Service, chosen: Sequence[Registration], as_json: bool) -> None:
+def _show_statuses(runtime: Runtime, chosen: Sequence[Registration], as_json: bool) -> None:
     from sync.cli.fleet import show_statuses
     from sync.reports.freshness import Freshness
 
-    freshness = Freshness(service.clock(), service.rhythm.bound)
-    configuration = service.in_force(_snapshot(service))
-    _answer(show_statuses(tuple(service.statuses.all()), chosen, configuration, freshness, as_json=as_json))
+    freshness = Freshness(runtime.clock(), runtime.intervals.bound)
+    configuration = runtime.in_force(_snapshot(runtime))
+    _answer(show_statuses(tuple(runtime.statuses.all()), chosen, configuration, freshness, as_json=as_json))
 
 
 @app.command()
@@ -294,14 +294,14 @@ def secrets(
     """Show the catalogue. Every secret, where it goes, how it stands, and what is found about it."""
     from sync.cli.secrets import judged, show_secrets
 
-    service = _service()
-    entries = _snapshot(service).entries
-    keys = [_key(service, name) for name in names or ()]
+    runtime = _runtime()
+    entries = _snapshot(runtime).entries
+    keys = [_key(runtime, name) for name in names or ()]
     unknown = [str(key) for key in keys if key not in entries]
     if unknown:
         raise NotFound(f"the catalogue knows no secret {', '.join(unknown)}; see `trustcast secrets`")
-    told = judged(service, [entries[key] for key in keys or entries])
-    show_secrets(told, service.clock(), as_json=as_json)
+    told = judged(runtime, [entries[key] for key in keys or entries])
+    show_secrets(told, runtime.clock(), as_json=as_json)
 
 
 @removals.command("list")
@@ -310,7 +310,7 @@ def removals_list(as_json: AsJson = False) -> None:
     from sync.cli.secrets import show_removals
     from sync.reports.removals import held_removals
 
-    show_removals(held_removals(_snapshot(_service())), as_json=as_json)
+    show_removals(held_removals(_snapshot(_runtime())), as_json=as_json)
 
 
 @removals.command("approve")
@@ -319,10 +319,10 @@ def removals_approve(digest: Digest, as_json: AsJson = False) -> None:
     from sync.commands.removals import approve
     from sync.reports.removals import held_removals
 
-    service = _service()
-    removal = approve(service, digest)
+    runtime = _runtime()
+    removal = approve(runtime, digest)
     where = (removal.key, removal.proposal)
-    again = any((each.key, each.proposal) == where for each in held_removals(_snapshot(service)))
+    again = any((each.key, each.proposal) == where for each in held_removals(_snapshot(runtime)))
     cause = removal.held.cause
     told = (
         f"approved: {cause}" if not again else f"{cause}: it has changed and waits anew, see `trustcast removals list`"
@@ -336,7 +336,7 @@ def removals_reject(digest: Digest, as_json: AsJson = False) -> None:
     """Refuse a removal: the files stay."""
     from sync.commands.removals import reject
 
-    held = reject(_service(), digest).held
+    held = reject(_runtime(), digest).held
     _done(
         f"rejected, the files stay: {held.cause}",
         {"digest": held.digest, "cause": held.cause, "rejected": True},
@@ -356,8 +356,8 @@ def _answer(yes: bool) -> None:
         raise typer.Exit(NO)
 
 
-def _snapshot(service: Service) -> Snapshot:
-    return service.decisions.snapshot(fresh=True)
+def _snapshot(runtime: Runtime) -> Snapshot:
+    return runtime.decisions.snapshot(fresh=True)
 
 
 def _registered(snapshot: Snapshot) -> list[Registration]:
@@ -372,15 +372,15 @@ def _chosen(snapshot: Snapshot, names: Sequence[str] | None) -> list[Registratio
 
 
 def _each(names: Sequence[str], work: Callable[[str], tuple[T, ...]]) -> tuple[T, ...]:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(CLI_WORKERS) as pool:
         return tuple(result for results in pool.map(work, names) for result in results)
 
 
-def _key(service: Service, secret: str) -> SecretKey:
+def _key(runtime: Runtime, secret: str) -> SecretKey:
     vault, _, name = secret.rpartition("/")
-    if vault and vault.casefold() not in service.vaults:
-        raise NotFound(f"{vault} is no watched vault; there are {', '.join(sorted(service.vaults))}")
-    if not vault and len(service.vaults) != 1:
-        hosts = " or ".join(f"{host}/{name}" for host in sorted(service.vaults))
+    if vault and vault.casefold() not in runtime.vaults:
+        raise NotFound(f"{vault} is no watched vault; there are {', '.join(sorted(runtime.vaults))}")
+    if not vault and len(runtime.vaults) != 1:
+        hosts = " or ".join(f"{host}/{name}" for host in sorted(runtime.vaults))
         raise Invalid(f"several vaults are watched: say which, {hosts}")
-    return SecretKey.of(vault or next(iter(service.vaults)), name)
+    return SecretKey.of(vault or next(iter(runtime.vaults)), name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sync.cli.output import ago, document, few, say, table
 from sync.errors import Invalid
-from sync.reconcile.plan import WRITES, Verb
+from sync.reconcile.plan import WRITES, Action
 from sync.reconcile.status import ListStatus, State
 
 if TYPE_CHECKING:
@@ -97,13 +97,13 @@ def _say_plans(previews: Sequence[Preview]) -> None:
             say(f"{each.cluster}/{each.list}: {each.error}")
             continue
         rows = [
-            (c.verb.value, c.file, c.before[:12], c.after[:12], c.reason)
+            (c.action.value, c.file, c.before[:12], c.after[:12], c.reason)
             for c in each.plan.changes
-            if c.verb in WRITES or (c.reason and c.verb is not Verb.UNMANAGED)
+            if c.action in WRITES or (c.reason and c.action is not Action.UNMANAGED)
         ]
         if rows:
             say(f"{each.cluster}/{each.list}:{f' {each.withheld}' if each.withheld else ''}")
-            table(("  what", "file", "before", "after", "why"), [(f"  {verb}", *rest) for verb, *rest in rows])
+            table(("  what", "file", "before", "after", "why"), [(f"  {action}", *rest) for action, *rest in rows])
     same = sum(each.plan is not None and not each.plan.writes for each in previews)
     say(f"{same} of {len(previews)} lists need no write.")
 
@@ -184,7 +184,7 @@ def _status(status: ListStatus, freshness: Freshness) -> dict[str, Any]:
         "unlisted": status.unlisted,
         "unaccounted": status.unaccounted,
         "conflicts": status.conflicts,
-        "waiting": status.waiting,
+        "over_limit": status.over_limit,
         "last_verified": status.verified,
         "last_changed": status.changed,
         "last_attempted": status.attempted,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sync.certificates.items import Certificate
 from sync.cli.output import ago, document, few, finding, say, say_findings, table
-from sync.reports.secrets import SecretVerdict, Standing, Verdicts
+from sync.reports.secrets import SecretReport, SecretState, Verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from sync.certificates.items import Item
     from sync.commands.check import Checked
     from sync.reports.removals import HeldRemoval
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 STYLES = {
-    Standing.IN_FORCE: "green",
-    Standing.UNASSIGNED: "dim",
-    Standing.DELETED: "dim",
-    Standing.REJECTED: "red",
-    Standing.LAST_STAYS: "red",
+    SecretState.IN_FORCE: "green",
+    SecretState.UNASSIGNED: "dim",
+    SecretState.DELETED: "dim",
+    SecretState.REJECTED: "red",
+    SecretState.LAST_STAYS: "red",
 }
 """Standings that are not yellow."""
 
@@ -79,10 +79,10 @@ def _facts(item: Item) -> Iterator[str]:
     yield f"  SHA-1 {_sha1(item)}"
 
 
-def judged(service: Service, entries: Sequence[Entry]) -> tuple[tuple[Entry, SecretVerdict], ...]:
+def judged(runtime: Runtime, entries: Sequence[Entry]) -> tuple[tuple[Entry, SecretReport], ...]:
     """The secrets with their verdicts, by vault and name."""
-    desires = service.desires(service.decisions.snapshot())
-    verdicts = Verdicts(desires, now=service.clock(), expiry_warning=service.expiry_warning)
+    desires = runtime.desires(runtime.decisions.snapshot())
+    verdicts = Verdicts(desires, now=runtime.clock(), expiry_warning=runtime.expiry_warning)
     return tuple((entry, verdicts.of(entry)) for entry in sorted(entries, key=_by_key))
 
 
@@ -90,7 +90,7 @@ def _by_key(entry: Entry) -> SecretKey:
     return entry.key
 
 
-def show_secrets(told: Sequence[tuple[Entry, SecretVerdict]], now: datetime, *, as_json: bool) -> None:
+def show_secrets(told: Sequence[tuple[Entry, SecretReport]], now: datetime, *, as_json: bool) -> None:
     """What the catalogue says of secrets: a table, and beneath it the findings."""
     if as_json:
         document([entry_document(entry, about) for entry, about in told])
@@ -101,25 +101,25 @@ def show_secrets(told: Sequence[tuple[Entry, SecretVerdict]], now: datetime, *, 
     several = len({entry.key.vault for entry, _ in told}) > 1
     names = [str(entry.key) if several else entry.name for entry, _ in told]
     rows = [(name, *_row(entry, about, now)) for name, (entry, about) in zip(names, told, strict=True)]
-    styles = {standing.value: STYLES.get(standing, "yellow") for standing in Standing}
-    table(("secret", "standing", "lists", "clusters", "looked at"), rows, styles=styles)
+    styles = {state.value: STYLES.get(state, "yellow") for state in SecretState}
+    table(("secret", "state", "lists", "clusters", "looked at"), rows, styles=styles)
     for name, (_, about) in zip(names, told, strict=True):
         if about.findings:
             say(f"{name}:")
             say_findings(about.findings)
 
 
-def _row(entry: Entry, about: SecretVerdict, now: datetime) -> tuple[str, ...]:
+def _row(entry: Entry, about: SecretReport, now: datetime) -> tuple[str, ...]:
     clusters = entry.assignment.clusters if entry.assignment.lists else ""
-    return (about.standing.value, ",".join(entry.assignment.lists), clusters, ago(entry.looked, now))
+    return (about.state.value, ",".join(entry.assignment.lists), clusters, ago(entry.looked, now))
 
 
-def entry_document(entry: Entry, about: SecretVerdict) -> dict[str, Any]:
+def entry_document(entry: Entry, about: SecretReport) -> dict[str, Any]:
     """A secret as JSON has it."""
     return {
         "vault": entry.key.vault,
         "secret": entry.name,
-        "standing": about.standing.value,
+        "state": about.state.value,
         "lists": entry.assignment.lists,
         "clusters": entry.assignment.clusters if entry.assignment.lists else None,
         "version": entry.newest.version if entry.newest else None,
@@ -135,7 +135,7 @@ def show_removals(waiting: Sequence[HeldRemoval], *, as_json: bool) -> None:
         return
     for each in waiting:
         held = each.held
-        say(f"{held.digest[:16]}  {'rejected' if held.refused else 'waits'} since {held.since:%Y-%m-%d %H:%M} UTC")
+        say(f"{held.digest[:16]}  {'rejected' if held.rejected else 'waits'} since {held.since:%Y-%m-%d %H:%M} UTC")
         say(held.cause, indent=2)
         for loss in held.losses:
             count = len(loss.clusters)
@@ -150,6 +150,6 @@ def _held(held: Held) -> dict[str, Any]:
         "digest": held.digest,
         "cause": held.cause,
         "since": held.since,
-        "rejected": held.refused,
+        "rejected": held.rejected,
         "losses": [asdict(loss) for loss in held.losses],
     }

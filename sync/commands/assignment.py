@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sync.catalogue.entry import Entry
     from sync.catalogue.secret import SecretKey
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 MOST_TAGS = 15
 
@@ -32,7 +32,7 @@ class Tags:
     accept: str | None = None
 
 
-def assign_secret(service: Service, key: SecretKey, tags: Tags) -> Entry | None:
+def assign_secret(runtime: Runtime, key: SecretKey, tags: Tags) -> Entry | None:
     """Set a secret's assignment by tags on its newest version, and admit it.
 
     The tags are checked before anything is written; those of an earlier version that still decide are carried over.
@@ -41,12 +41,12 @@ def assign_secret(service: Service, key: SecretKey, tags: Tags) -> Entry | None:
         NotFound: the vault is not watched, or has no such secret.
         Invalid: the tags would be refused, or a version can bear no more.
     """
-    configuration = service.in_force(service.decisions.snapshot())
-    vault = service.vaults.get(key.vault)
+    configuration = runtime.in_force(runtime.decisions.snapshot())
+    vault = runtime.vaults.get(key.vault)
     watched = configuration.vault(key.vault)
     if vault is None or watched is None:
         raise NotFound(f"{key.vault} is no watched vault; see the setting TRUSTCAST_VAULTS")
-    versions = newest_first(vault, key, service.decisions.snapshot().entries.get(key))
+    versions = newest_first(vault, key, runtime.decisions.snapshot().entries.get(key))
     if not versions:
         raise NotFound(f"{key.vault} has no secret {key.name}")
     bearing = next((v.tags for v in versions if LISTS_TAG in v.tags), {})
@@ -58,7 +58,7 @@ def assign_secret(service: Service, key: SecretKey, tags: Tags) -> Entry | None:
     if refused:
         raise Invalid("; ".join(f.sentence() for f in refused))
     vault.update(versions[0].name, versions[0].version, tags=merged)
-    return admit(service, key)
+    return admit(runtime, key)
 
 
 def _merged(own: Mapping[str, str], bearing: Mapping[str, str], tags: Tags) -> dict[str, str]:
@@ -67,10 +67,10 @@ def _merged(own: Mapping[str, str], bearing: Mapping[str, str], tags: Tags) -> d
     return {**carried, **own, **{name: value for name, value in asked.items() if value is not None}}
 
 
-def unassign_secret(service: Service, key: SecretKey) -> Entry | None:
+def unassign_secret(runtime: Runtime, key: SecretKey) -> Entry | None:
     """Take a secret off every list by the tag `none`; the secret stays in the vault.
 
     Raises:
         NotFound: the vault is not watched, or has no such secret.
     """
-    return assign_secret(service, key, Tags(lists=NO_LIST))
+    return assign_secret(runtime, key, Tags(lists=NO_LIST))

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sync.certificates.checks import ageing, findings_about
-from sync.certificates.decoding import decode
+from sync.certificates.decoding import decode_value
 from sync.fleet.policy import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Checked:
 
 def check_file(name: str, data: bytes, role: Role, *, now: datetime) -> Checked:
     """Decode and validate one file as it would be after an upload in hex."""
-    decoded = decode(data.hex() if not _is_text(data) else data.decode(), content_type=None, file_encoding=None)
+    decoded = decode_value(data.hex() if not _is_text(data) else data.decode(), content_type=None, file_encoding=None)
     settled = (*decoded.findings, *findings_about(decoded.items, now=now))
     found = dict.fromkeys((*settled, *ageing(decoded.items, now=now, expiry_warning=EXPIRY_WARNING)))
     return Checked(name, decoded.items, verdict(found, role, accept=(), reject=()))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from sync.catalogue.snapshot import Proposal
 from sync.desired.removals import hold, losses
-from sync.desired.state import Desires
+from sync.desired.state import DesiredState
 from sync.errors import Changed, Invalid, NotFound
 from sync.fleet.clusters import Registration, parse_labels, parse_list, parse_registration, pinned
 from sync.ports.decisions import RowKind, RowName, Write
-from sync.steps.holding import must_wait, removal_rows
+from sync.steps.holding import needs_approval, removal_rows
 from sync.steps.transaction import transact
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from sync.catalogue.entry import Held
     from sync.catalogue.snapshot import Snapshot
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RegistrationRequest:
     """A registration as asked for; None keeps what is registered, or the default where nothing is.
 
     Attributes:
@@ -43,7 +43,7 @@ class Wish:
     confirm: bool = False
 
 
-def enrol(service: Service, wish: Wish) -> tuple[Registration, Held | None]:
+def register(runtime: Runtime, request: RegistrationRequest) -> tuple[Registration, Held | None]:
     """Register a cluster or change its registration.
 
     Returns:
@@ -53,45 +53,45 @@ def enrol(service: Service, wish: Wish) -> tuple[Registration, Held | None]:
         Permanent: the credential is not acceptable, or points elsewhere than pinned and `confirm` is not set.
         Invalid: the registration is not acceptable; the message names every problem.
     """
-    before = service.decisions.snapshot(fresh=True).clusters.get(wish.name)
-    credential = before.access.secret if wish.credential is None and before else wish.credential
+    before = runtime.decisions.snapshot(fresh=True).clusters.get(request.name)
+    credential = before.access.secret if request.credential is None and before else request.credential
     if not credential:
-        raise Invalid(f"say which secret holds the kubeconfig of {wish.name}: --credential SECRET")
-    endpoint = service.clusters.endpoint(wish.name, credential)
+        raise Invalid(f"say which secret holds the kubeconfig of {request.name}: --credential SECRET")
+    endpoint = runtime.clusters.endpoint(request.name, credential)
 
     def asked(snapshot: Snapshot) -> Registration:
-        before = snapshot.clusters.get(wish.name)
-        if wish.credential is None and (before is None or before.access.secret != credential):
-            raise Changed(f"{wish.name} got another credential while this one was read")
-        if before is not None and not wish.confirm:
+        before = snapshot.clusters.get(request.name)
+        if request.credential is None and (before is None or before.access.secret != credential):
+            raise Changed(f"{request.name} got another credential while this one was read")
+        if before is not None and not request.confirm:
             pinned(endpoint, before)
-        given = {"name": wish.name, **_kept(before), **_asked(wish), "access": {"secret": credential}}
-        configuration = service.in_force(snapshot)
+        given = {"name": request.name, **_kept(before), **_asked(request), "access": {"secret": credential}}
+        configuration = runtime.in_force(snapshot)
         return parse_registration(given, configuration, host=endpoint.host, ca_sha256=endpoint.ca_sha256)
 
-    return register(service, asked)
+    return submit(runtime, asked)
 
 
 def _kept(before: Registration | None) -> dict[str, object]:
     return {field: getattr(before, field) for field in ("labels", "lists", "mode", "paused")} if before else {}
 
 
-def _asked(wish: Wish) -> dict[str, object]:
+def _asked(request: RegistrationRequest) -> dict[str, object]:
     asked: dict[str, object] = {}
-    if wish.labels is not None:
-        asked["labels"] = parse_labels(",".join(wish.labels))
-    if wish.lists is not None:
-        asked["lists"] = [parse_list(each) for each in wish.lists if wish.lists != ("",)]
-    if wish.mode is not None:
-        asked["mode"] = wish.mode
+    if request.labels is not None:
+        asked["labels"] = parse_labels(",".join(request.labels))
+    if request.lists is not None:
+        asked["lists"] = [parse_list(each) for each in request.lists if request.lists != ("",)]
+    if request.mode is not None:
+        asked["mode"] = request.mode
     return asked
 
 
-def register(service: Service, asked: Callable[[Snapshot], Registration]) -> tuple[Registration, Held | None]:
+def submit(runtime: Runtime, asked: Callable[[Snapshot], Registration]) -> tuple[Registration, Held | None]:
     """Add a cluster or change its registration.
 
     Args:
-        service: ports and settings.
+        runtime: ports and settings.
         asked: the registration as it is to be, from all that decides; asked anew where that changed meanwhile.
 
     Returns:
@@ -102,33 +102,33 @@ def register(service: Service, asked: Callable[[Snapshot], Registration]) -> tup
 
     def step(snapshot: Snapshot) -> tuple[Write, ...]:
         registration = asked(snapshot)
-        writes, held = _registration_writes(service, snapshot, registration)
+        writes, held = _registration_writes(runtime, snapshot, registration)
         answer.append((registration, held))
         return writes
 
-    transact(service, step)
+    transact(runtime, step)
     return answer[-1]
 
 
 def _registration_writes(
-    service: Service, snapshot: Snapshot, registration: Registration
+    runtime: Runtime, snapshot: Snapshot, registration: Registration
 ) -> tuple[tuple[Write, ...], Held | None]:
     row = RowName(RowKind.CLUSTER, registration.name)
     proposed = _proposed(registration.name)
     waiting = snapshot.proposals.get(proposed.rest)
     if snapshot.clusters.get(registration.name) == registration:
         return (), None
-    configuration = service.in_force(snapshot)
+    configuration = runtime.in_force(snapshot)
     clusters = {**snapshot.clusters, registration.name: registration}
-    after = Desires(replace(snapshot, clusters=clusters), configuration)
-    lost = losses(Desires(snapshot, configuration), after)
-    now = service.clock()
+    after = DesiredState(replace(snapshot, clusters=clusters), configuration)
+    lost = losses(DesiredState(snapshot, configuration), after)
+    now = runtime.clock()
     before = waiting.held if waiting else None
     waits = hold(proposed.rest, f"cluster {registration.name} registered anew", lost, now=now, before=before)
     again = waiting is not None and waiting.registration == registration
-    if must_wait(service, after, waits, now=now, steered=True, held=again):
+    if needs_approval(runtime, after, waits, now=now, scope_change=True, held=again):
         return (Write(proposed, Proposal(waits, registration=registration), "*"),), waits
-    along = removal_rows(service, snapshot, waits)
+    along = removal_rows(runtime, snapshot, waits)
     used = (Write(proposed, None, "*"),) if waiting else ()
     return (Write(row, registration, "*"), *along, *used), None
 
@@ -137,7 +137,7 @@ def _proposed(cluster: str) -> RowName:
     return RowName(RowKind.PROPOSAL, f"{RowKind.CLUSTER}|{cluster}")
 
 
-def unregister(service: Service, name: str) -> None:
+def unregister(runtime: Runtime, name: str) -> None:
     """Forget a cluster, and a change of it that waits; its lists stay as they are.
 
     Raises:
@@ -150,12 +150,12 @@ def unregister(service: Service, name: str) -> None:
         dropped = (Write(waiting, None, "*"),) if waiting.rest in snapshot.proposals else ()
         return (Write(RowName(RowKind.CLUSTER, name), None, "*"), *dropped)
 
-    transact(service, step)
-    service.work.forget_cluster(name)
-    service.statuses.forget_cluster(name)
+    transact(runtime, step)
+    runtime.work.forget_cluster(name)
+    runtime.statuses.forget_cluster(name)
 
 
-def set_paused(service: Service, name: str, paused: bool) -> None:
+def set_paused(runtime: Runtime, name: str, paused: bool) -> None:
     """Pause or resume a cluster.
 
     Raises:
@@ -164,14 +164,14 @@ def set_paused(service: Service, name: str, paused: bool) -> None:
     row = RowName(RowKind.CLUSTER, name)
 
     def step(_: Snapshot) -> tuple[Write, ...]:
-        stored = service.decisions.row(row)
+        stored = runtime.decisions.row(row)
         if stored is None or not isinstance(stored.value, Registration):
             raise NotFound(_UNKNOWN.format(name))
         if stored.value.paused == paused:
             return ()
         return (Write(row, replace(stored.value, paused=paused), stored.etag),)
 
-    transact(service, step, on_head=False)
+    transact(runtime, step, on_head=False)
 
 
 _UNKNOWN = "no cluster {} is registered; see `trustcast clusters list`"

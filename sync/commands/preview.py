@@ -11,11 +11,11 @@ from sync.reconcile.plan import Plan, make_plan, writable
 from sync.reconcile.status import State
 
 if TYPE_CHECKING:
-    from sync.desired.state import Desires
+    from sync.desired.state import DesiredState
     from sync.fleet.clusters import Registration
     from sync.fleet.lists import ListDefinition
     from sync.reconcile.observed import Observed
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +36,28 @@ class Preview:
     withheld: str = ""
 
 
-def preview_cluster(service: Service, name: str) -> tuple[Preview, ...]:
+def preview_cluster(runtime: Runtime, name: str) -> tuple[Preview, ...]:
     """What a push of the cluster would do now.
 
     Raises:
         NotFound: no such cluster is registered.
     """
-    snapshot = service.decisions.snapshot()
+    snapshot = runtime.decisions.snapshot()
     registration = snapshot.clusters.get(name)
     if registration is None:
         raise NotFound(f"no cluster {name} is registered; see `trustcast clusters list`")
-    desires = service.desires(snapshot)
+    desires = runtime.desires(snapshot)
     definitions = registration.definitions(desires.configuration)
-    return tuple(_preview(service, desires, registration, definition) for definition in definitions)
+    return tuple(_preview(runtime, desires, registration, definition) for definition in definitions)
 
 
-def _preview(service: Service, desires: Desires, registration: Registration, definition: ListDefinition) -> Preview:
-    stored = service.statuses.get(registration.name, definition.name)
+def _preview(
+    runtime: Runtime, desires: DesiredState, registration: Registration, definition: ListDefinition
+) -> Preview:
+    stored = runtime.statuses.get(registration.name, definition.name)
     remembered = stored.value.at(registration.place(definition)).applied if stored else {}
     try:
-        target = service.clusters.connect(registration, Deadline.after(service.push_timeout))
+        target = runtime.clusters.connect(registration, Deadline.after(runtime.push_timeout))
         observed = target.observe(definition.namespace, definition.object)
     except TrustcastError as error:
         return Preview(registration.name, definition.name, None, error)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sync.catalogue.entry import Entry
 from sync.catalogue.snapshot import Approval
-from sync.commands.clusters import register, registered
+from sync.commands.clusters import registered, submit
 from sync.errors import Changed, NotFound
 from sync.ports.decisions import RowKind, RowName, Write
 from sync.reports.removals import HeldRemoval, find_held
@@ -19,36 +19,36 @@ from sync.steps.transaction import transact
 if TYPE_CHECKING:
     from sync.catalogue.snapshot import Snapshot
     from sync.fleet.clusters import Registration
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 
-def approve(service: Service, digest: str) -> HeldRemoval:
+def approve(runtime: Runtime, digest: str) -> HeldRemoval:
     """Consent to a held removal exactly as shown; it is carried out at once, from a fresh look.
 
     Raises:
         Invalid: nothing waits under this digest (it may have changed since it was shown).
     """
-    removal = find_held(service.decisions.snapshot(fresh=True), digest)
-    approval = Approval(removal.held.digest, service.clock())
+    removal = find_held(runtime.decisions.snapshot(fresh=True), digest)
+    approval = Approval(removal.held.digest, runtime.clock())
 
     def step(_snapshot: Snapshot) -> tuple[Write, ...]:
         return (Write(RowName(RowKind.APPROVAL, approval.digest), approval, "*"),)
 
-    transact(service, step, on_head=False)
-    _carry_out(service, removal)
+    transact(runtime, step, on_head=False)
+    _carry_out(runtime, removal)
     return removal
 
 
-def _carry_out(service: Service, removal: HeldRemoval) -> None:
+def _carry_out(runtime: Runtime, removal: HeldRemoval) -> None:
     if removal.key is not None:
-        admit(service, removal.key)
+        admit(runtime, removal.key)
     elif removal.proposal == PROPOSED.rest:
-        adopt_configuration(service)
+        adopt_configuration(runtime)
     elif removal.proposal is not None:
-        proposal = service.decisions.snapshot().proposals.get(removal.proposal)
+        proposal = runtime.decisions.snapshot().proposals.get(removal.proposal)
         if proposal is None or proposal.registration is None:
             raise NotFound("what waited is gone since; see `trustcast removals list`")
-        register(service, partial(_as_proposed, proposed=proposal.registration))
+        submit(runtime, partial(_as_proposed, proposed=proposal.registration))
 
 
 def _as_proposed(snapshot: Snapshot, proposed: Registration) -> Registration:
@@ -60,27 +60,27 @@ def _as_proposed(snapshot: Snapshot, proposed: Registration) -> Registration:
     return replace(proposed, paused=registered(snapshot, proposed.name).paused)
 
 
-def reject(service: Service, digest: str) -> HeldRemoval:
+def reject(runtime: Runtime, digest: str) -> HeldRemoval:
     """Refuse a held removal: the files stay; a registration as it was proposed is dropped.
 
     Raises:
         Invalid: nothing waits under this digest.
     """
-    removal = find_held(service.decisions.snapshot(fresh=True), digest)
+    removal = find_held(runtime.decisions.snapshot(fresh=True), digest)
 
     def step(snapshot: Snapshot) -> tuple[Write, ...]:
         now = find_held(snapshot, removal.held.digest)
-        refused = replace(now.held, refused=True)
+        rejected = replace(now.held, rejected=True)
         if now.key is not None:
             row = RowName.secret(now.key)
-            stored = service.decisions.row(row)
+            stored = runtime.decisions.row(row)
             if stored is None or not isinstance(stored.value, Entry) or stored.value.held != now.held:
                 raise Changed("the removal changed while it was rejected")
-            return (Write(row, replace(stored.value, held=refused), stored.etag),)
+            return (Write(row, replace(stored.value, held=rejected), stored.etag),)
         name = RowName(RowKind.PROPOSAL, now.proposal or "")
         if now.proposal == PROPOSED.rest:
-            return (Write(name, replace(snapshot.proposals[name.rest], held=refused), "*"),)
+            return (Write(name, replace(snapshot.proposals[name.rest], held=rejected), "*"),)
         return (Write(name, None, "*"),)
 
-    transact(service, step)
+    transact(runtime, step)
     return removal

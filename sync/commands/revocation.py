@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Snapshot
     from sync.ports.decisions import Write
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 MOST_CLEARED = 90
-"""CRLs whose refusals one command forgets: as many as one transaction takes."""
+"""CRLs whose revocations one command forgets: as many as one transaction takes."""
 
 
-def clear_revoked(service: Service, key: SecretKey) -> int:
+def clear_revoked(runtime: Runtime, key: SecretKey) -> int:
     """Let a secret's certificates back in that a CRL refused which is in force no more; how many that are.
 
-    A CRL in force goes on refusing what it lists.
+    A CRL in force goes on revoking what it lists.
 
     Raises:
         NotFound: the catalogue knows no such secret.
@@ -37,13 +37,15 @@ def clear_revoked(service: Service, key: SecretKey) -> int:
         if entry is None:
             raise NotFound(f"the catalogue knows no secret {key}")
         own = {s.item.sha256 for c in entry.candidates for s in c.items if s.kind is Kind.CERTIFICATE}
-        refusing = [e for e in snapshot.entries.values() if any(r.sha256 in own for r in e.refused)][:MOST_CLEARED]
-        cleared.append(len(own & {refusal.sha256 for e in refusing for refusal in e.refused}))
-        return tuple(amended(service, e.key, partial(_without, own=own)) for e in refusing)
+        revoking = [e for e in snapshot.entries.values() if any(r.sha256 in own for r in e.revocations)][:MOST_CLEARED]
+        cleared.append(len(own & {revocation.sha256 for e in revoking for revocation in e.revocations}))
+        return tuple(amended(runtime, e.key, partial(_without, own=own)) for e in revoking)
 
-    transact(service, step, on_head=False)
+    transact(runtime, step, on_head=False)
     return cleared[-1]
 
 
 def _without(entry: Entry, own: set[str]) -> Entry:
-    return replace(entry, refused=tuple(refusal for refusal in entry.refused if refusal.sha256 not in own))
+    return replace(
+        entry, revocations=tuple(revocation for revocation in entry.revocations if revocation.sha256 not in own)
+    )

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from sync.catalogue.eligibility import files_of
 from sync.catalogue.entry import Entry, Held, Loss
-from sync.catalogue.offers import files_of
 from sync.certificates.issuance import may_sign_crls
 from sync.certificates.items import Certificate, Kind
-from sync.desired.state import Proof
+from sync.desired.state import RemovalReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from sync.catalogue.snapshot import Losses
-    from sync.desired.state import Desired, Desires
+    from sync.desired.state import DesiredList, DesiredState
     from sync.fleet.clusters import Registration
     from sync.fleet.lists import ListDefinition
 
@@ -61,7 +61,7 @@ def may_lose(old: Entry | None, new: Entry) -> bool:
         return True
     if old is None or not old.candidates:
         return False
-    if new.gone or old.assignment != new.assignment or not all(c.enabled for c in new.candidates):
+    if new.deleted or old.assignment != new.assignment or not all(c.enabled for c in new.candidates):
         return True
     had = {name for candidate in old.candidates for name, _ in files_of(old, candidate)}
     return not new.candidates or not had <= {name for name, _ in files_of(new, new.candidates[0])}
@@ -72,11 +72,11 @@ def _certificates(entry: Entry) -> Iterator[Certificate]:
     return (item for item in items if isinstance(item, Certificate))
 
 
-def losses(before: Desires, after: Desires) -> tuple[Loss, ...]:
+def losses(before: DesiredState, after: DesiredState) -> tuple[Loss, ...]:
     """The files with a proof that leave the lists of the clusters registered before and after, grouped."""
     groups: dict[tuple[str, tuple[str, ...], int], list[str]] = defaultdict(list)
     for registration, definition, old, new in _pairs(before, after):
-        lost = tuple(sorted(name for name in old.files if name not in new.files and name in new.gone))
+        lost = tuple(sorted(name for name in old.files if name not in new.files and name in new.to_remove))
         if lost:
             groups[definition.name, lost, len(old.files)].append(registration.name)
     return tuple(
@@ -85,7 +85,9 @@ def losses(before: Desires, after: Desires) -> tuple[Loss, ...]:
     )
 
 
-def _pairs(before: Desires, after: Desires) -> Iterator[tuple[Registration, ListDefinition, Desired, Desired]]:
+def _pairs(
+    before: DesiredState, after: DesiredState
+) -> Iterator[tuple[Registration, ListDefinition, DesiredList, DesiredList]]:
     for name, registration in after.snapshot.clusters.items():
         formerly = before.snapshot.clusters.get(name)
         if formerly is None:
@@ -97,7 +99,9 @@ def _pairs(before: Desires, after: Desires) -> Iterator[tuple[Registration, List
                 yield registration, definition, old, after.of(registration, definition)
 
 
-def too_much(lost: Iterable[Loss], history: Iterable[Losses], after: Desires, *, now: datetime, limits: Limits) -> bool:
+def too_much(
+    lost: Iterable[Loss], history: Iterable[Losses], after: DesiredState, *, now: datetime, limits: Limits
+) -> bool:
     """Whether a list would lose more than its limit, counting what it lost within 24 hours and did not get back."""
     recent = [loss for losses_ in history if now - losses_.at <= WINDOW for loss in losses_.losses]
     for loss in lost:
@@ -111,7 +115,7 @@ def too_much(lost: Iterable[Loss], history: Iterable[Losses], after: Desires, *,
     return False
 
 
-def _has(after: Desires, cluster: str, list_name: str) -> frozenset[str]:
+def _has(after: DesiredState, cluster: str, list_name: str) -> frozenset[str]:
     registration = after.snapshot.clusters[cluster]
     for definition in registration.definitions(after.configuration):
         if definition.name == list_name:
@@ -119,18 +123,23 @@ def _has(after: Desires, cluster: str, list_name: str) -> frozenset[str]:
     return frozenset()
 
 
-def too_wide(lost: Iterable[Loss], after: Desires, limits: Limits) -> bool:
+def too_wide(lost: Iterable[Loss], after: DesiredState, limits: Limits) -> bool:
     """Whether a change of selectors, labels or registrations takes files from too many clusters at once."""
-    hit = {cluster for loss in lost for cluster in loss.clusters if _left_by(after, cluster, loss) is Proof.ELSEWHERE}
+    hit = {
+        cluster
+        for loss in lost
+        for cluster in loss.clusters
+        if _left_by(after, cluster, loss) is RemovalReason.ELSEWHERE
+    }
     return len(hit) > limits.clusters and len(hit) > limits.cluster_share * len(after.snapshot.clusters)
 
 
-def _left_by(after: Desires, cluster: str, loss: Loss) -> Proof | None:
+def _left_by(after: DesiredState, cluster: str, loss: Loss) -> RemovalReason | None:
     registration = after.snapshot.clusters[cluster]
     for definition in registration.definitions(after.configuration):
         if definition.name == loss.list:
-            gone: Mapping[str, Proof] = after.of(registration, definition).gone
-            return next((gone[name] for name in loss.files if gone.get(name) is Proof.ELSEWHERE), None)
+            deleted: Mapping[str, RemovalReason] = after.of(registration, definition).to_remove
+            return next((deleted[name] for name in loss.files if deleted.get(name) is RemovalReason.ELSEWHERE), None)
     return None
 
 

@@ -1,4 +1,4 @@
-"""A refusal as `revoked` outlives the CRL: a CRL's entry remembers which certificates it refused, and where.
+"""A revocation as `revoked` outlives the CRL: a CRL's entry remembers which certificates it refused, and where.
 
 Dropping a CRL from the vault, or its CA, must not bring a revoked certificate back by itself; `assign --clear-revoked`
 does. While a CRL is in force it refuses by itself and nothing needs to be remembered: what it refuses before a change
@@ -11,32 +11,32 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sync.catalogue.entry import Refusal
+from sync.catalogue.entry import Revocation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sync.catalogue.entry import Entry
     from sync.catalogue.secret import SecretKey
-    from sync.desired.state import Desires
+    from sync.desired.state import DesiredState
 
 REMEMBERED = 2000
 """Refusals that one CRL secret remembers; far more than a vault's CRL of 25 kB can list."""
 
 
-def ended_refusals(before: Desires, after: Desires) -> Mapping[SecretKey, tuple[Refusal, ...]]:
+def ended_revocations(before: DesiredState, after: DesiredState) -> Mapping[SecretKey, tuple[Revocation, ...]]:
     """What CRLs in force refuse before a change and no more after it, by the CRL's secret."""
-    ended: dict[SecretKey, list[Refusal]] = defaultdict(list)
-    for key, refusal in sorted(refusals(before) - refusals(after)):
-        ended[key].append(refusal)
+    ended: dict[SecretKey, list[Revocation]] = defaultdict(list)
+    for key, revocation in sorted(revocations(before) - revocations(after)):
+        ended[key].append(revocation)
     return {key: tuple(found) for key, found in ended.items()}
 
 
-def refusals(desires: Desires) -> set[tuple[SecretKey, Refusal]]:
+def revocations(desires: DesiredState) -> set[tuple[SecretKey, Revocation]]:
     """What CRLs in force refuse, on any list of any cluster, with the CRL's secret."""
     entries = desires.snapshot.entries
     return {
-        (key, Refusal(definition.name, entries[key].assignment.clusters, sha256))
+        (key, Revocation(definition.name, entries[key].assignment.clusters, sha256))
         for registration in desires.snapshot.clusters.values()
         for definition in registration.definitions(desires.configuration)
         for key, revoked in desires.of(registration, definition).revoked.items()
@@ -44,6 +44,6 @@ def refusals(desires: Desires) -> set[tuple[SecretKey, Refusal]]:
     }
 
 
-def remembering(entry: Entry, ended: tuple[Refusal, ...]) -> Entry:
-    """The entry with these refusals remembered."""
-    return replace(entry, refused=tuple(sorted({*entry.refused, *ended})[:REMEMBERED]))
+def remembering(entry: Entry, ended: tuple[Revocation, ...]) -> Entry:
+    """The entry with these revocations remembered."""
+    return replace(entry, revocations=tuple(sorted({*entry.revocations, *ended})[:REMEMBERED]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from sync.catalogue.offers import Offer
+from sync.catalogue.eligibility import EligibleVersion
 from sync.certificates.issuance import issued, may_sign_crls, named_issuer
 from sync.findings import Code, Finding
 
@@ -16,81 +16,83 @@ if TYPE_CHECKING:
     from sync.catalogue.secret import SecretKey
     from sync.certificates.items import Certificate, RevocationList
 
-Chosen = dict["SecretKey", Offer]
-Refusals = dict["SecretKey", Finding]
+InForce = dict["SecretKey", EligibleVersion]
+Rejections = dict["SecretKey", Finding]
 
 
-def file_name_taken(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]]) -> Refusals:
+def file_name_taken(in_force: InForce, _: Mapping[SecretKey, tuple[EligibleVersion, ...]]) -> Rejections:
     """1. Two secrets give a file of one name: the earliest in force keeps it."""
-    holders: dict[str, list[Offer]] = defaultdict(list)
-    for offer in chosen.values():
-        for name, _item in offer.files:
-            holders[name].append(offer)
-    refused: Refusals = {}
+    holders: dict[str, list[EligibleVersion]] = defaultdict(list)
+    for version in in_force.values():
+        for name, _item in version.files:
+            holders[name].append(version)
+    rejected: Rejections = {}
     for name, claims in holders.items():
-        first, *others = sorted(claims, key=lambda offer, name=name: offer.rank(name))  # type: ignore[misc]
+        first, *others = sorted(claims, key=lambda version, name=name: version.rank(name))  # type: ignore[misc]
         for other in others:
             if other.entry.key != first.entry.key:
-                refused[other.entry.key] = Finding(Code.FILE_NAME_TAKEN, f"{name} is {first.entry.key}'s", file=name)
-    return refused
+                rejected[other.entry.key] = Finding(Code.FILE_NAME_TAKEN, f"{name} is {first.entry.key}'s", file=name)
+    return rejected
 
 
-def crl_rollback(chosen: Chosen, available: Mapping[SecretKey, tuple[Offer, ...]]) -> Refusals:
+def crl_rollback(in_force: InForce, available: Mapping[SecretKey, tuple[EligibleVersion, ...]]) -> Rejections:
     """2. A newer version's CRL is older than the one in force of the same CA (RFC 5280 §5.2.3: numbers only grow)."""
-    refused: Refusals = {}
-    for key, offer in chosen.items():
-        before = _next_older(offer, available[key])
-        for crl in offer.crls() if before else ():
+    rejected: Rejections = {}
+    for key, version in in_force.items():
+        before = _next_older(version, available[key])
+        for crl in version.crls() if before else ():
             for old in before.crls() if before else ():
-                if _age(crl) < _age(old) and _of_one_ca(chosen, crl, old):
-                    refused[key] = Finding(Code.CRL_ROLLBACK, f"{_said(crl)} is older than {_said(old)}")
-    return refused
+                if _age(crl) < _age(old) and _of_one_ca(in_force, crl, old):
+                    rejected[key] = Finding(Code.CRL_ROLLBACK, f"{_said(crl)} is older than {_said(old)}")
+    return rejected
 
 
-def _of_one_ca(chosen: Chosen, crl: RevocationList, old: RevocationList) -> bool:
+def _of_one_ca(in_force: InForce, crl: RevocationList, old: RevocationList) -> bool:
     """Whether one CA issued both; one with a new key is another, under the same name, and begins to count anew."""
-    enabled = (offer for offer in chosen.values() if offer.candidate.enabled)
-    return any(issued(ca, crl) and issued(ca, old) for offer in enabled for ca in offer.certificates())
+    enabled = (version for version in in_force.values() if version.candidate.enabled)
+    return any(issued(ca, crl) and issued(ca, old) for version in enabled for ca in version.certificates())
 
 
-def crl_issuer(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]]) -> Refusals:
+def crl_issuer(in_force: InForce, _: Mapping[SecretKey, tuple[EligibleVersion, ...]]) -> Rejections:
     """3. A CRL needs its CA on the same list, by name and signature (RFC 5280 §6.3.3 f, g)."""
-    present = [c for offer in chosen.values() if offer.candidate.enabled for c in offer.certificates()]
+    present = [c for version in in_force.values() if version.candidate.enabled for c in version.certificates()]
     by_name: dict[bytes, list[Certificate]] = defaultdict(list)
     for certificate in filter(may_sign_crls, present):
         by_name[certificate.subject_name].append(certificate)
-    refused: Refusals = {}
-    for key, offer in chosen.items():
-        for crl in offer.crls():
+    rejected: Rejections = {}
+    for key, version in in_force.items():
+        for crl in version.crls():
             named = [ca for ca in by_name[crl.issuer_name] if named_issuer(ca, crl)]
             if not any(issued(ca, crl) for ca in named):
                 code = Code.CRL_SIGNATURE if named else Code.CRL_WITHOUT_ISSUER
-                refused[key] = Finding(code, f"issuer {crl.issuer}")
-    return refused
+                rejected[key] = Finding(code, f"issuer {crl.issuer}")
+    return rejected
 
 
-def already_revoked(chosen: Chosen, _: Mapping[SecretKey, tuple[Offer, ...]], lasting: frozenset[str]) -> Refusals:
+def already_revoked(
+    in_force: InForce, _: Mapping[SecretKey, tuple[EligibleVersion, ...]], lasting: frozenset[str]
+) -> Rejections:
     """4. A newer version that is revoked before it ever came into force gives way to the one in force."""
-    revoked = _union(revoked_certificates(chosen)) | lasting
+    revoked = _union(revoked_certificates(in_force)) | lasting
     return {
         key: Finding(Code.REVOKED, f"serial {certificate.serial:x}, {certificate.subject}")
-        for key, offer in chosen.items()
-        if offer.has_older
-        for certificate in offer.certificates()
+        for key, version in in_force.items()
+        if version.has_older
+        for certificate in version.certificates()
         if certificate.sha256 in revoked
     }
 
 
-def revoked_certificates(chosen: Mapping[SecretKey, Offer]) -> dict[SecretKey, frozenset[str]]:
+def revoked_certificates(in_force: Mapping[SecretKey, EligibleVersion]) -> dict[SecretKey, frozenset[str]]:
     """SHA-256 of the chosen certificates that chosen, enabled CRLs of their own issuer revoke, by the CRLs' secrets."""
     by_issuer: dict[bytes, list[Certificate]] = defaultdict(list)
     by_subject: dict[bytes, list[Certificate]] = defaultdict(list)
-    for certificate in (c for offer in chosen.values() for c in offer.certificates()):
+    for certificate in (c for version in in_force.values() for c in version.certificates()):
         by_issuer[certificate.issuer_name].append(certificate)
         by_subject[certificate.subject_name].append(certificate)
     revoked: dict[SecretKey, set[str]] = defaultdict(set)
-    for key, offer in chosen.items():
-        for crl in offer.crls() if offer.candidate.enabled else ():
+    for key, version in in_force.items():
+        for crl in version.crls() if version.candidate.enabled else ():
             revoked[key] |= {
                 certificate.sha256
                 for certificate in by_issuer[crl.issuer_name]
@@ -104,8 +106,8 @@ def _union(revoked: Mapping[SecretKey, frozenset[str]]) -> frozenset[str]:
     return frozenset().union(*revoked.values())
 
 
-def _next_older(offer: Offer, available: tuple[Offer, ...]) -> Offer | None:
-    position = available.index(offer)
+def _next_older(version: EligibleVersion, available: tuple[EligibleVersion, ...]) -> EligibleVersion | None:
+    position = available.index(version)
     return available[position + 1] if position + 1 < len(available) else None
 
 
@@ -118,21 +120,21 @@ def _said(crl: RevocationList) -> str:
 
 
 def choose(
-    available: Mapping[SecretKey, tuple[Offer, ...]], lasting: frozenset[str]
-) -> tuple[Chosen, dict[SecretKey, list[Finding]]]:
+    available: Mapping[SecretKey, tuple[EligibleVersion, ...]], lasting: frozenset[str]
+) -> tuple[InForce, dict[SecretKey, list[Finding]]]:
     """Which offer of every secret is in force, and what the rules about the set said on the way."""
     position = dict.fromkeys(available, 0)
-    said: dict[SecretKey, list[Finding]] = defaultdict(list)
+    findings: dict[SecretKey, list[Finding]] = defaultdict(list)
     while True:
-        chosen = {key: available[key][at] for key, at in position.items() if at < len(available[key])}
-        refused = (
-            file_name_taken(chosen, available)
-            or crl_rollback(chosen, available)
-            or crl_issuer(chosen, available)
-            or already_revoked(chosen, available, lasting)
+        in_force = {key: available[key][at] for key, at in position.items() if at < len(available[key])}
+        rejected = (
+            file_name_taken(in_force, available)
+            or crl_rollback(in_force, available)
+            or crl_issuer(in_force, available)
+            or already_revoked(in_force, available, lasting)
         )
-        if not refused:
-            return chosen, said
-        for key, finding in refused.items():
+        if not rejected:
+            return in_force, findings
+        for key, finding in rejected.items():
             position[key] += 1
-            said[key].append(finding)
+            findings[key].append(finding)

@@ -16,16 +16,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sync.catalogue.assignment import content, reaches
-from sync.catalogue.offers import Offer, names_of, offers
+from sync.catalogue.eligibility import EligibleVersion, eligible_versions, names_of
 from sync.desired.digest import content_digest
-from sync.desired.set_rules import Chosen, _union, choose, revoked_certificates
+from sync.desired.set_rules import InForce, _union, choose, revoked_certificates
 from sync.findings import Code, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from sync.catalogue.entry import Entry, Refusal
+    from sync.catalogue.entry import Entry, Revocation
     from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Snapshot
     from sync.certificates.items import Item
@@ -37,7 +37,11 @@ OBJECT_LIMIT = 1024 * 1024
 """Bytes that the values of one Secret or ConfigMap may have together (kubernetes.io, "Secrets")."""
 
 
-class Proof(StrEnum):
+Reach = frozenset[tuple[str, str]]
+"""The pairs of vault host and cluster selector that match a cluster: by it, clusters that get the same are told."""
+
+
+class RemovalReason(StrEnum):
     """Why a file may leave: the closed set of law 4."""
 
     DELETED = "its secret was deleted"
@@ -67,18 +71,18 @@ class WantedFile:
     since: datetime | None
 
     @property
-    def seniority(self) -> tuple[float, str]:
+    def priority(self) -> tuple[float, str]:
         """Who has room first on a list that is full: who has given it the file the longest."""
         return (self.since.timestamp() if self.since else float("inf"), self.name)
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
+class DesiredList:
     """What one list should hold on the clusters that the same secrets reach.
 
     Attributes:
         files: by name.
-        gone: names with a proof that they must not stay, wherever they are ours.
+        to_remove: names with a proof that they must not stay, wherever they are ours.
         chosen: the version in force by secret, disabled ones included.
         findings: what the rules about the set say, by secret.
         revoked: SHA-256 of the certificates that CRLs in force refuse here, by the CRL's secret.
@@ -86,8 +90,8 @@ class Desired:
     """
 
     files: Mapping[str, WantedFile]
-    gone: Mapping[str, Proof]
-    chosen: Mapping[SecretKey, str]
+    to_remove: Mapping[str, RemovalReason]
+    in_force: Mapping[SecretKey, str]
     findings: Mapping[SecretKey, tuple[Finding, ...]]
     revoked: Mapping[SecretKey, frozenset[str]]
     digest: str
@@ -96,23 +100,23 @@ class Desired:
 # The rules about the set, in order. Each gives the secrets whose chosen offer it refuses.
 
 
-class Desires:
+class DesiredState:
     """The desired lists of one snapshot, each computed once for all clusters that the same secrets reach."""
 
     def __init__(self, snapshot: Snapshot, configuration: Configuration) -> None:
         self.snapshot = snapshot
         self.configuration = configuration
-        self._computed: dict[tuple[ListDefinition, frozenset[tuple[str, str]]], Desired] = {}
+        self._computed: dict[tuple[ListDefinition, Reach], DesiredList] = {}
 
-    def of(self, registration: Registration, definition: ListDefinition) -> Desired:
+    def of(self, registration: Registration, definition: ListDefinition) -> DesiredList:
         """What this list should hold on this cluster."""
-        where = self.reach(registration.labels)
-        known = self._computed.get((definition, where))
+        reach = self.reach_of(registration.labels)
+        known = self._computed.get((definition, reach))
         if known is None:
-            known = self._computed[definition, where] = self._evaluate(definition, where)
+            known = self._computed[definition, reach] = self._evaluate(definition, reach)
         return known
 
-    def reach(self, labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    def reach_of(self, labels: Mapping[str, str]) -> Reach:
         """The pairs of vault and selector, now or formerly assigned, within its ceiling, that these labels match."""
         return frozenset(
             (host, text)
@@ -126,7 +130,7 @@ class Desires:
         given = (
             (e.key.vault, text) for e in assigned for text in (e.assignment.clusters, *(c.clusters for c in e.claims))
         )
-        return frozenset((*given, *((host, refusal.clusters) for host, refusal in self._refusals)))
+        return frozenset((*given, *((host, revocation.clusters) for host, revocation in self._revocations)))
 
     @cached_property
     def _owners(self) -> Mapping[str, tuple[Entry, ...]]:
@@ -137,9 +141,11 @@ class Desires:
         return {name: tuple(entries) for name, entries in owners.items()}
 
     @cached_property
-    def _refusals(self) -> tuple[tuple[str, Refusal], ...]:
+    def _revocations(self) -> tuple[tuple[str, Revocation], ...]:
         return tuple(
-            (entry.key.vault, refusal) for entry in self.snapshot.entries.values() for refusal in entry.refused
+            (entry.key.vault, revocation)
+            for entry in self.snapshot.entries.values()
+            for revocation in entry.revocations
         )
 
     @property
@@ -155,93 +161,105 @@ class Desires:
         return frozenset(
             (cluster, loss.list)
             for held in waiting
-            if not held.refused
+            if not held.rejected
             for loss in held.losses
             for cluster in loss.clusters
         )
 
-    def reaches(self, entry: Entry, definition: ListDefinition, where: frozenset[tuple[str, str]]) -> bool:
+    def reaches(self, entry: Entry, definition: ListDefinition, reach: Reach) -> bool:
         """Whether the secret goes to this list on clusters with this reach."""
         vault = self.configuration.vault(entry.key.vault)
         return (
             entry.assigned
             and definition.name in entry.assignment.lists
-            and (entry.key.vault, entry.assignment.clusters) in where
+            and (entry.key.vault, entry.assignment.clusters) in reach
             and vault is not None
             and vault.allows(definition.name)
         )
 
-    def _evaluate(self, definition: ListDefinition, where: frozenset[tuple[str, str]]) -> Desired:
-        entries = [e for e in self.snapshot.entries.values() if self.reaches(e, definition, where)]
-        selectors: dict[str, set[str]] = defaultdict(set)
-        for host, text in where:
-            selectors[host].add(text)
-        available = {entry.key: offers(entry, definition, selectors[entry.key.vault]) for entry in entries}
-        lasting = frozenset(
-            refusal.sha256
-            for host, refusal in self._refusals
-            if refusal.list == definition.name and (host, refusal.clusters) in where
-        )
-        chosen, said = choose(available, lasting)
-        by_crl = revoked_certificates(chosen)
+    def _evaluate(self, definition: ListDefinition, reach: Reach) -> DesiredList:
+        available = self._available(definition, reach)
+        lasting = self._lasting(definition, reach)
+        in_force, findings = choose(available, lasting)
+        by_crl = revoked_certificates(in_force)
         revoked = _union(by_crl) | lasting
         files: dict[str, WantedFile] = {}
-        left: dict[str, Proof] = {}
-        for key, offer in chosen.items():
-            for name, item in offer.files:
+        left: dict[str, RemovalReason] = {}
+        for key, version in in_force.items():
+            for name, item in version.files:
                 if item.sha256 in revoked:
-                    left[name] = Proof.REVOKED
-                    said[key].append(Finding(Code.REVOKED, f"{name}: {item.sha256[:16]}", file=name))
-                elif not offer.candidate.enabled:
-                    left[name] = Proof.DISABLED
+                    left[name] = RemovalReason.REVOKED
+                    findings[key].append(Finding(Code.REVOKED, f"{name}: {item.sha256[:16]}", file=name))
+                elif not version.candidate.enabled:
+                    left[name] = RemovalReason.DISABLED
                 else:
-                    files[name] = _wanted(name, item, offer)
-        versions = {key: offer.candidate.version for key, offer in chosen.items()}
-        gone = self._gone(files, left, chosen, set(available))
-        findings = {key: tuple(found) for key, found in said.items()}
-        return Desired(files, gone, versions, findings, by_crl, digest_of(files))
+                    files[name] = _wanted(name, item, version)
+        return DesiredList(
+            files,
+            self._to_remove(files, left, in_force, set(available)),
+            {key: version.candidate.version for key, version in in_force.items()},
+            {key: tuple(found) for key, found in findings.items()},
+            by_crl,
+            digest_of(files),
+        )
 
-    def _gone(
+    def _available(self, definition: ListDefinition, reach: Reach) -> dict[SecretKey, tuple[EligibleVersion, ...]]:
+        """What each secret that reaches the list could give it."""
+        selectors: dict[str, set[str]] = defaultdict(set)
+        for host, text in reach:
+            selectors[host].add(text)
+        reaching = (e for e in self.snapshot.entries.values() if self.reaches(e, definition, reach))
+        return {e.key: eligible_versions(e, definition, selectors[e.key.vault]) for e in reaching}
+
+    def _lasting(self, definition: ListDefinition, reach: Reach) -> frozenset[str]:
+        """SHA-256 of the certificates that CRLs revoked here which are in force no more."""
+        return frozenset(
+            revocation.sha256
+            for host, revocation in self._revocations
+            if revocation.list == definition.name and (host, revocation.clusters) in reach
+        )
+
+    def _to_remove(
         self,
         files: Mapping[str, WantedFile],
-        left: Mapping[str, Proof],
-        chosen: Chosen,
+        left: Mapping[str, RemovalReason],
+        in_force: InForce,
         reached: set[SecretKey],
-    ) -> dict[str, Proof]:
-        gone: dict[str, Proof] = {}
+    ) -> dict[str, RemovalReason]:
+        to_remove: dict[str, RemovalReason] = {}
         for name, owners in self._owners.items():
             if name in files:
                 continue
-            proofs = [self._proof(entry, name, left, chosen, reached) for entry in owners]
-            first = proofs[0]
-            if first is not None and None not in proofs:
-                gone[name] = first
-        return gone
+            reasons = [self._removal_reason(entry, name, left, in_force, reached) for entry in owners]
+            first = reasons[0]
+            if first is not None and None not in reasons:
+                to_remove[name] = first
+        return to_remove
 
-    def _proof(
-        self, entry: Entry, name: str, left: Mapping[str, Proof], chosen: Chosen, reached: set[SecretKey]
-    ) -> Proof | None:
+    def _removal_reason(
+        self, entry: Entry, name: str, left: Mapping[str, RemovalReason], in_force: InForce, reached: set[SecretKey]
+    ) -> RemovalReason | None:
         """The proof that this secret does not put the file there; None where it has none (law 4)."""
-        if entry.gone:
-            return Proof.DELETED
+        if entry.deleted:
+            return RemovalReason.DELETED
         if not entry.assignment.lists:
-            return Proof.UNASSIGNED
+            return RemovalReason.UNASSIGNED
         if self.configuration.vault(entry.key.vault) is None:
             return None
         if entry.key not in reached:
-            return Proof.ELSEWHERE
-        offer = chosen.get(entry.key)
-        if offer is None:
+            return RemovalReason.ELSEWHERE
+        version = in_force.get(entry.key)
+        if version is None:
             return None
-        if name in {n for n, _ in offer.files}:
+        if name in {n for n, _ in version.files}:
             return left.get(name)
-        return Proof.REPLACED if offer.candidate.enabled else Proof.DISABLED
+        return RemovalReason.REPLACED if version.candidate.enabled else RemovalReason.DISABLED
 
 
-def _wanted(name: str, item: Item, offer: Offer) -> WantedFile:
+def _wanted(name: str, item: Item, version: EligibleVersion) -> WantedFile:
     data = content(name, item)
     sha = hashlib.sha256(data).hexdigest()
-    return WantedFile(name, data, sha, offer.entry.key, offer.candidate.version, offer.since[name])
+    return WantedFile(name, data, sha, version.entry.key, version.candidate.version, version.since[name])
 
 
 def digest_of(files: Mapping[str, WantedFile]) -> str:

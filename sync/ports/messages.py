@@ -47,7 +47,7 @@ def encode(message: PlanFleet | PushCluster) -> str:
     return msgspec.json.encode(_Wire(SCHEMA, message.type, msgspec.Raw(msgspec.json.encode(message)))).decode()
 
 
-def decode(text: str | bytes, wanted: type[Message]) -> Message:
+def parse_message(text: str | bytes, wanted: type[Message]) -> Message:
     """The message that a queue of this type of message held.
 
     Raises:

@@ -9,7 +9,7 @@ from sync.ports.stored import Stored
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sync.reconcile.status import ListStatus, Standing
+    from sync.reconcile.status import ListStatus, ListSummary
 
 
 class Statuses(Protocol):
@@ -27,8 +27,8 @@ class Statuses(Protocol):
         """Every status."""
         ...
 
-    def standings(self) -> Mapping[tuple[str, str], Standing]:
-        """What planning compares of every status, by cluster and list; `Standing()` where the row does not tell."""
+    def summaries(self) -> Mapping[tuple[str, str], ListSummary]:
+        """What planning compares of every status, by cluster and list; `ListSummary()` where the row does not tell."""
         ...
 
     def forget_cluster(self, cluster: str) -> None:

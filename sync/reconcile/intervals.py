@@ -7,21 +7,21 @@ from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class Intervals:
     """When things are due; all spans are positive.
 
     Attributes:
         vault_interval: between two listings of a vault.
         verify_interval: within which every list is verified (law 10).
         offline_first, offline_most: first and longest wait for a cluster that cannot be reached (law 12).
-        still: after this time without a change the next one is planned at once; within it, changes are gathered.
+        quiet_period: after this time without a change the next one is planned at once; within it, changes are gathered.
     """
 
     vault_interval: timedelta = timedelta(seconds=60)
     verify_interval: timedelta = timedelta(minutes=30)
     offline_first: timedelta = timedelta(seconds=30)
     offline_most: timedelta = timedelta(hours=1)
-    still: timedelta = timedelta(seconds=5)
+    quiet_period: timedelta = timedelta(seconds=5)
 
     @property
     def bound(self) -> timedelta:

@@ -12,7 +12,7 @@ import msgspec
 
 from sync.certificates.thumbprints import thumbprints
 from sync.errors import Permanent, Temporary, Unauthorized, Unreachable
-from sync.reconcile.plan import Verb
+from sync.reconcile.plan import Action
 from sync.reconcile.status import ListStatus, State
 from sync.text import printable
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sync.errors import TrustcastError
-    from sync.reconcile.intervals import Rhythm
+    from sync.reconcile.intervals import Intervals
     from sync.reconcile.observed import Observed
     from sync.reconcile.plan import Plan
 
@@ -31,7 +31,7 @@ beside the hashes of 1 MiB of our own files, be they of 300 bytes each with name
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class PushResult:
     """What an attempt that reached the cluster found.
 
     Attributes:
@@ -52,12 +52,12 @@ class Pushed:
     at: datetime
 
 
-def pushed(previous: ListStatus, facts: Pushed, rhythm: Rhythm) -> ListStatus:
+def status_after(previous: ListStatus, facts: PushResult, intervals: Intervals) -> ListStatus:
     """The status of a list that was reached."""
     state, detail = _state(facts)
     plan = facts.plan
     prints = _thumbprints(facts.observed)
-    others = {c.file: c.before for c in plan.changes if c.verb is Verb.UNMANAGED}
+    others = {c.file: c.before for c in plan.changes if c.action is Action.UNMANAGED}
     listed = _listed(others, prints)
     as_it_should_be = state in {State.IN_SYNC, State.REMOVAL_HELD}
     return replace(
@@ -66,18 +66,18 @@ def pushed(previous: ListStatus, facts: Pushed, rhythm: Rhythm) -> ListStatus:
         detail=detail,
         digest=facts.digest,
         head=facts.head,
-        applied=dict(plan.ours) if not plan.writes else dict(_still_ours(previous, plan)),
+        applied=dict(plan.owned_after) if not plan.writes else dict(_still_ours(previous, plan)),
         thumbprints={name: prints[name] for name in prints if name in listed or name not in others},
         unmanaged=listed,
         unlisted=len(others) - len(listed),
-        unaccounted=plan.named(Verb.UNACCOUNTED),
-        conflicts=plan.named(Verb.CONFLICT),
-        waiting=plan.named(Verb.WAIT),
+        unaccounted=plan.named(Action.UNACCOUNTED),
+        conflicts=plan.named(Action.CONFLICT),
+        over_limit=plan.named(Action.WAIT),
         attempted=facts.at,
         verified=facts.at if as_it_should_be else previous.verified,
         changed=facts.at if facts.wrote else previous.changed,
         failures=0,
-        due=facts.at + verify_in(previous, rhythm),
+        due=facts.at + verify_in(previous, intervals),
     )
 
 
@@ -99,7 +99,7 @@ def _listed(others: Mapping[str, str], prints: Mapping[str, tuple[str, ...]]) ->
     return {name: others[name] for name, _ in zip(sorted(others), fitting, strict=False)}
 
 
-def _state(facts: Pushed) -> tuple[State, str]:
+def _state(facts: PushResult) -> tuple[State, str]:
     """The first that holds, the worst first."""
     plan, observed = facts.plan, facts.observed
     if observed.sse_managed:
@@ -113,9 +113,9 @@ def _state(facts: Pushed) -> tuple[State, str]:
         )
     if plan.writes:
         return State.DRIFTED, _counted(plan)
-    if waiting := plan.named(Verb.WAIT):
+    if waiting := plan.named(Action.WAIT):
         return State.BLOCKED, f"list-too-large: {printable(', '.join(waiting))} would not fit into 1 MiB"
-    if conflicts := plan.named(Verb.CONFLICT):
+    if conflicts := plan.named(Action.CONFLICT):
         return State.CONFLICT, printable(", ".join(conflicts))
     if facts.held:
         return State.REMOVAL_HELD, ""
@@ -123,22 +123,22 @@ def _state(facts: Pushed) -> tuple[State, str]:
 
 
 def _counted(plan: Plan) -> str:
-    counts = {verb: len(plan.named(verb)) for verb in Verb}
-    return ", ".join(f"{n} to {verb.value}" for verb, n in counts.items() if n and verb in DRIFT)
+    counts = {action: len(plan.named(action)) for action in Action}
+    return ", ".join(f"{n} to {action.value}" for action, n in counts.items() if n and action in DRIFT)
 
 
-DRIFT = (Verb.ADD, Verb.REPLACE, Verb.RESTORE, Verb.ADOPT, Verb.REMOVE)
+DRIFT = (Action.ADD, Action.REPLACE, Action.RESTORE, Action.ADOPT, Action.REMOVE)
 
 
-def failed(previous: ListStatus, error: TrustcastError, now: datetime, rhythm: Rhythm, head: str) -> ListStatus:
+def failed(previous: ListStatus, error: TrustcastError, now: datetime, intervals: Intervals, head: str) -> ListStatus:
     """The status of a list whose cluster could not be read or written; what is remembered as ours stays.
 
     It bears the head, but not the digest: every plan asks for it again, except where it is offline and not due.
     """
     failures = previous.failures + 1
-    wait = backoff(failures, rhythm)
+    wait = backoff(failures, intervals)
     if isinstance(error, Temporary) and error.retry_after is not None:
-        wait = max(wait, min(timedelta(seconds=error.retry_after), rhythm.offline_most))
+        wait = max(wait, min(timedelta(seconds=error.retry_after), intervals.offline_most))
     return replace(
         previous,
         state=_failure(error),
@@ -168,19 +168,19 @@ def paused(previous: ListStatus, head: str) -> ListStatus:
     return replace(previous, state=State.PAUSED, detail="", head=head, due=None)
 
 
-def unsettled(previous: ListStatus, now: datetime) -> ListStatus:
+def contended(previous: ListStatus, now: datetime) -> ListStatus:
     """The status of a list that others changed under every try."""
     detail = "others change the object at the same time; it is begun anew within a minute"
     return replace(previous, state=State.PENDING, detail=detail, attempted=now, due=now)
 
 
-def backoff(failures: int, rhythm: Rhythm) -> timedelta:
+def backoff(failures: int, intervals: Intervals) -> timedelta:
     """How long to wait after so many failures in a row: doubling, at most an hour (law 12)."""
-    doubled: timedelta = rhythm.offline_first * 2 ** min(failures - 1, 20)
-    return min(doubled, rhythm.offline_most)
+    doubled: timedelta = intervals.offline_first * 2 ** min(failures - 1, 20)
+    return min(doubled, intervals.offline_most)
 
 
-def verify_in(status: ListStatus, rhythm: Rhythm) -> timedelta:
+def verify_in(status: ListStatus, intervals: Intervals) -> timedelta:
     """Until the next verification: within the interval, spread over its last fifth by cluster and list."""
     place = hashlib.sha256(f"{status.cluster}/{status.list}".encode()).digest()[0] / 255
-    return rhythm.verify_interval * (0.8 + 0.2 * place)
+    return intervals.verify_interval * (0.8 + 0.2 * place)

@@ -15,7 +15,7 @@ from sync.fleet.clusters import Mode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sync.desired.state import Desired
+    from sync.desired.state import DesiredList
     from sync.fleet.clusters import Registration
     from sync.reconcile.observed import Observed
 
@@ -28,11 +28,11 @@ from sync.desired.state import OBJECT_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sync.desired.state import Desired, WantedFile
+    from sync.desired.state import DesiredList, WantedFile
     from sync.reconcile.observed import Observed
 
 
-class Verb(StrEnum):
+class Action(StrEnum):
     """What happens to one file, or why nothing does."""
 
     ADD = "add"
@@ -47,14 +47,14 @@ class Verb(StrEnum):
     KEEP = "keep"
 
 
-WRITES = frozenset({Verb.ADD, Verb.REPLACE, Verb.RESTORE, Verb.ADOPT, Verb.REMOVE})
+WRITES = frozenset({Action.ADD, Action.REPLACE, Action.RESTORE, Action.ADOPT, Action.REMOVE})
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One file's line of a plan: `before` and `after` are SHA-256 of the bytes, empty where there are none."""
 
-    verb: Verb
+    action: Action
     file: str
     before: str = ""
     after: str = ""
@@ -68,25 +68,25 @@ class Plan:
     Attributes:
         changes: every file of note, writes and others, by name.
         create: the object does not exist and must be created, empty, first.
-        null: names to remove by a merge patch, because others own them too. Sent before the apply (crash-safe).
+        remove_first: names to remove by a merge patch, because others own them too. Sent before the apply (crash-safe).
         files: what our apply must name in full; None where no apply is needed.
-        ours: name to SHA-256 of what is ours once the plan is carried out.
+        owned_after: name to SHA-256 of what is ours once the plan is carried out.
     """
 
     changes: tuple[Change, ...]
     create: bool
-    null: tuple[str, ...]
+    remove_first: tuple[str, ...]
     files: Mapping[str, bytes] | None
-    ours: Mapping[str, str]
+    owned_after: Mapping[str, str]
 
     @property
     def writes(self) -> bool:
         """Whether carrying it out sends any request that writes (law 5)."""
-        return bool(self.null) or self.files is not None
+        return bool(self.remove_first) or self.files is not None
 
-    def named(self, verb: Verb) -> tuple[str, ...]:
+    def named(self, action: Action) -> tuple[str, ...]:
         """The files with this verb."""
-        return tuple(c.file for c in self.changes if c.verb is verb)
+        return tuple(c.file for c in self.changes if c.action is action)
 
 
 def sha256(data: bytes) -> str:
@@ -95,7 +95,7 @@ def sha256(data: bytes) -> str:
 
 
 def make_plan(
-    observed: Observed, remembered: Mapping[str, str], desired: Desired, accounted: Iterable[str] = ()
+    observed: Observed, remembered: Mapping[str, str], desired: DesiredList, accounted: Iterable[str] = ()
 ) -> Plan:
     """Compare one list as observed with what it should hold.
 
@@ -112,40 +112,40 @@ def make_plan(
         if name not in changes:
             changes[name] = _present(name, data, ours, desired, known)
     for name in _too_large(changes, observed, desired):
-        changes[name] = Change(Verb.WAIT, name, changes[name].before, changes[name].after, "the object is full")
+        changes[name] = Change(Action.WAIT, name, changes[name].before, changes[name].after, "the object is full")
     return _plan(changes, observed, ours, desired)
 
 
 def _wanted(wanted: WantedFile, observed: Observed, ours: set[str], remembered: Mapping[str, str]) -> Change:
     name = wanted.name
     if name not in observed.data:
-        return Change(Verb.ADD, name, after=wanted.sha256)
+        return Change(Action.ADD, name, after=wanted.sha256)
     before = sha256(observed.data[name])
     if before == wanted.sha256:
-        return Change(Verb.KEEP if name in ours else Verb.ADOPT, name, before, wanted.sha256)
+        return Change(Action.KEEP if name in ours else Action.ADOPT, name, before, wanted.sha256)
     if name not in ours:
         managers = ", ".join(observed.others.get(name, ())) or "another writer"
-        return Change(Verb.CONFLICT, name, before, wanted.sha256, f"owned by {managers}")
+        return Change(Action.CONFLICT, name, before, wanted.sha256, f"owned by {managers}")
     edited = name in observed.others and before != remembered.get(name)
-    return Change(Verb.RESTORE if edited else Verb.REPLACE, name, before, wanted.sha256)
+    return Change(Action.RESTORE if edited else Action.REPLACE, name, before, wanted.sha256)
 
 
-def _present(name: str, data: bytes, ours: set[str], desired: Desired, accounted: set[str]) -> Change:
+def _present(name: str, data: bytes, ours: set[str], desired: DesiredList, accounted: set[str]) -> Change:
     before = sha256(data)
     if name not in ours:
-        return Change(Verb.UNMANAGED, name, before, before)
-    if name in desired.gone:
-        return Change(Verb.REMOVE, name, before, reason=desired.gone[name].value)
+        return Change(Action.UNMANAGED, name, before, before)
+    if name in desired.to_remove:
+        return Change(Action.REMOVE, name, before, reason=desired.to_remove[name].value)
     if name not in accounted:
-        return Change(Verb.UNACCOUNTED, name, before, before, "no secret of the catalogue accounts for it")
-    return Change(Verb.KEEP, name, before, before, "no proof that it may leave")
+        return Change(Action.UNACCOUNTED, name, before, before, "no secret of the catalogue accounts for it")
+    return Change(Action.KEEP, name, before, before, "no proof that it may leave")
 
 
-def _too_large(changes: Mapping[str, Change], observed: Observed, desired: Desired) -> list[str]:
+def _too_large(changes: Mapping[str, Change], observed: Observed, desired: DesiredList) -> list[str]:
     """Names whose growth does not fit; the newest wait, and what leaves makes room first."""
-    staying = {name: len(data) for name, data in observed.data.items() if changes[name].verb is not Verb.REMOVE}
-    growing = [w for n, w in desired.files.items() if changes[n].verb in {Verb.ADD, Verb.REPLACE, Verb.RESTORE}]
-    growing.sort(key=lambda w: (changes[w.name].verb is Verb.ADD, w.seniority))
+    staying = {name: len(data) for name, data in observed.data.items() if changes[name].action is not Action.REMOVE}
+    growing = [w for n, w in desired.files.items() if changes[n].action in {Action.ADD, Action.REPLACE, Action.RESTORE}]
+    growing.sort(key=lambda w: (changes[w.name].action is Action.ADD, w.priority))
     total = sum(staying.values())
     waiting = []
     for wanted in growing:
@@ -157,25 +157,25 @@ def _too_large(changes: Mapping[str, Change], observed: Observed, desired: Desir
     return waiting
 
 
-def _plan(changes: Mapping[str, Change], observed: Observed, ours: set[str], desired: Desired) -> Plan:
-    removed = {n for n, c in changes.items() if c.verb is Verb.REMOVE}
-    null = tuple(sorted(n for n in removed if n in observed.others or n not in observed.owned))
+def _plan(changes: Mapping[str, Change], observed: Observed, ours: set[str], desired: DesiredList) -> Plan:
+    removed = {n for n, c in changes.items() if c.action is Action.REMOVE}
+    remove_first = tuple(sorted(n for n in removed if n in observed.others or n not in observed.owned))
     final = {n: data for n, data in observed.data.items() if n in ours and n not in removed}
-    final |= {n: desired.files[n].data for n, c in changes.items() if c.verb in WRITES - {Verb.REMOVE}}
+    final |= {n: desired.files[n].data for n, c in changes.items() if c.action in WRITES - {Action.REMOVE}}
     ours_after = {name: sha256(data) for name, data in final.items()}
-    writes = any(c.verb in WRITES - {Verb.REMOVE} for c in changes.values())
-    applies = writes or bool((removed - set(null)) & observed.owned)
+    writes = any(c.action in WRITES - {Action.REMOVE} for c in changes.values())
+    applies = writes or bool((removed - set(remove_first)) & observed.owned)
     listed = tuple(changes[n] for n in sorted(changes))
     return Plan(
         listed,
         applies and not observed.exists,
-        null,
+        remove_first,
         _applied(final, observed, desired) if applies else None,
         ours_after,
     )
 
 
-def _applied(final: Mapping[str, bytes], observed: Observed, desired: Desired) -> Mapping[str, bytes]:
+def _applied(final: Mapping[str, bytes], observed: Observed, desired: DesiredList) -> Mapping[str, bytes]:
     """What the apply names: the wanted, and of the kept what our apply owns (omitting that would remove it)."""
     return {n: data for n, data in final.items() if n in desired.files or n in observed.owned}
 

@@ -49,7 +49,7 @@ SENTENCES: dict[State, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ListSummary:
     """The few facts of a status that planning compares: as small for a list of 1,000 files as for one of none.
 
     Attributes:
@@ -81,7 +81,7 @@ class ListStatus:
         unlisted: how many more of them there are; they have no thumbprints here either.
         unaccounted: ours, but no catalogue row accounts for them; they stay.
         conflicts: wanted names that another writer holds with other bytes.
-        waiting: wanted names that do not fit into the object.
+        over_limit: wanted names that do not fit into the object.
         attempted: last contact tried; None before the first.
         verified: last time the object was read and found, or made, as it should be; None before the first.
         changed: last time that we wrote.
@@ -102,7 +102,7 @@ class ListStatus:
     unlisted: int = 0
     unaccounted: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
-    waiting: tuple[str, ...] = ()
+    over_limit: tuple[str, ...] = ()
     attempted: datetime | None = None
     verified: datetime | None = None
     changed: datetime | None = None
@@ -110,9 +110,9 @@ class ListStatus:
     due: datetime | None = None
 
     @property
-    def standing(self) -> Standing:
+    def summary(self) -> ListSummary:
         """What planning compares."""
-        return Standing(self.state, self.digest, content_digest(self.applied), self.place, self.due)
+        return ListSummary(self.state, self.digest, content_digest(self.applied), self.place, self.due)
 
     def at(self, place: str) -> ListStatus:
         """The status for an attempt at this object; of another than before, nothing is known and nothing ours yet."""

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sync.catalogue.delivery import delivery_findings
-from sync.catalogue.offers import files_of
+from sync.catalogue.eligibility import files_of
 from sync.certificates.checks import ageing
 from sync.certificates.items import Certificate
 from sync.desired.state import OBJECT_LIMIT
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sync.catalogue.entry import Candidate, Entry
     from sync.catalogue.secret import SecretKey
     from sync.certificates.items import Item
-    from sync.desired.state import Desired, Desires
+    from sync.desired.state import DesiredList, DesiredState, Reach
     from sync.fleet.lists import ListDefinition
 
 
@@ -31,7 +31,7 @@ HEALING = frozenset({Code.CRL_WITHOUT_ISSUER, Code.LIST_TOO_LARGE})
 """Rejections that end by themselves once another secret comes or goes: the secret waits."""
 
 
-class Standing(StrEnum):
+class SecretState(StrEnum):
     """How a secret stands."""
 
     IN_FORCE = "in force"
@@ -45,19 +45,19 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SecretVerdict:
+class SecretReport:
     """A secret's standing and what is found about it, rejecting findings first."""
 
-    standing: Standing
+    state: SecretState
     findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ListView:
     """One list as it should be on the clusters that the same secrets reach."""
 
     definition: ListDefinition
-    desired: Desired
+    desired: DesiredList
     items: Mapping[SecretKey, tuple[Item, ...]]
 
     @cached_property
@@ -70,39 +70,39 @@ class Shelf:
         return {sha: tuple(sorted(keys)) for sha, keys in holders.items()}
 
     @cached_property
-    def waiting(self) -> Mapping[SecretKey, tuple[str, ...]]:
+    def over_limit(self) -> Mapping[SecretKey, tuple[str, ...]]:
         """The files that would grow the list over one object, the newest first out, as a plan has it."""
-        waiting: dict[SecretKey, list[str]] = defaultdict(list)
+        over_limit: dict[SecretKey, list[str]] = defaultdict(list)
         total = 0
-        for wanted in sorted(self.desired.files.values(), key=lambda wanted: wanted.seniority):
+        for wanted in sorted(self.desired.files.values(), key=lambda wanted: wanted.priority):
             if total + len(wanted.data) > OBJECT_LIMIT:
-                waiting[wanted.key].append(wanted.name)
+                over_limit[wanted.key].append(wanted.name)
             else:
                 total += len(wanted.data)
-        return {key: tuple(names) for key, names in waiting.items()}
+        return {key: tuple(names) for key, names in over_limit.items()}
 
     @cached_property
     def givers(self) -> frozenset[SecretKey]:
         """The secrets that give the list at least one file, and the disabled ones that would."""
-        waiting = {name for names in self.waiting.values() for name in names}
-        giving = {wanted.key for name, wanted in self.desired.files.items() if name not in waiting}
-        return frozenset(giving | (self.desired.chosen.keys() - self.items.keys()))
+        over_limit = {name for names in self.over_limit.values() for name in names}
+        giving = {wanted.key for name, wanted in self.desired.files.items() if name not in over_limit}
+        return frozenset(giving | (self.desired.in_force.keys() - self.items.keys()))
 
 
 @dataclass(frozen=True)
-class Site:
+class ClusterGroup:
     """Clusters that have the same lists and that the same secrets reach."""
 
-    where: frozenset[tuple[str, str]]
-    shelves: tuple[Shelf, ...]
+    reach: Reach
+    views: tuple[ListView, ...]
 
     @cached_property
     def subjects(self) -> frozenset[bytes]:
         """The names of all certificates on its lists."""
         return frozenset(
             item.subject_name
-            for shelf in self.shelves
-            for items in shelf.items.values()
+            for view in self.views
+            for items in view.items.values()
             for item in items
             if isinstance(item, Certificate)
         )
@@ -117,47 +117,47 @@ class Verdicts:
         expiry_warning: how long before its end a certificate is called expiring.
     """
 
-    def __init__(self, desires: Desires, *, now: datetime, expiry_warning: timedelta) -> None:
+    def __init__(self, desires: DesiredState, *, now: datetime, expiry_warning: timedelta) -> None:
         self._desires = desires
         self._now = now
         self._expiry_warning = expiry_warning
 
-    def of(self, entry: Entry) -> SecretVerdict:
+    def of(self, entry: Entry) -> SecretReport:
         """How the secret stands on the lists that it is assigned to, everywhere."""
-        reached = [(site, shelf) for site in self._sites for shelf in self._reached(entry, site)]
-        in_force = {shelf.desired.chosen[entry.key] for _, shelf in reached if entry.key in shelf.givers}
+        reached = [(group, view) for group in self._groups for view in self._reached(entry, group)]
+        in_force = {view.desired.in_force[entry.key] for _, view in reached if entry.key in view.givers}
         found = [
             *(f for rejected in entry.rejected[:1] for f in rejected.findings if _is_newest(entry, rejected.version)),
             *self._alone(entry),
-            *(f for _, shelf in reached for f in _on_shelf(entry.key, shelf)),
-            *entry.notes,
-            *(f for site, shelf in reached for f in _issuer_missing(entry.key, site, shelf)),
+            *(f for _, view in reached for f in _on_list(entry.key, view)),
+            *entry.secret_findings,
+            *(f for group, view in reached for f in _issuer_missing(entry.key, group, view)),
             *(self._no_cluster_matches(entry) if entry.assigned and not reached else ()),
             *self._by_time(entry, in_force),
         ]
         ordered = sorted(dict.fromkeys(found), key=lambda f: f.severity is not Severity.REJECT)
-        return SecretVerdict(_standing(entry, in_force, ordered), tuple(ordered))
+        return SecretReport(_state(entry, in_force, ordered), tuple(ordered))
 
     @cached_property
-    def _sites(self) -> tuple[Site, ...]:
+    def _groups(self) -> tuple[ClusterGroup, ...]:
         """Every distinct kind of cluster: a fleet of a thousand has a handful."""
-        desires, sites = self._desires, {}
+        desires, groups = self._desires, {}
         for registration in desires.snapshot.clusters.values():
-            where = desires.reach(registration.labels)
+            reach = desires.reach_of(registration.labels)
             definitions = registration.definitions(desires.configuration)
-            if (where, definitions) not in sites:
-                shelves = tuple(self._shelf(d, desires.of(registration, d)) for d in definitions)
-                sites[where, definitions] = Site(where, shelves)
-        return tuple(sites.values())
+            if (reach, definitions) not in groups:
+                views = tuple(self._view(d, desires.of(registration, d)) for d in definitions)
+                groups[reach, definitions] = ClusterGroup(reach, views)
+        return tuple(groups.values())
 
-    def _shelf(self, definition: ListDefinition, desired: Desired) -> Shelf:
+    def _view(self, definition: ListDefinition, desired: DesiredList) -> ListView:
         entries = self._desires.snapshot.entries
-        chosen = {key: _version(entries[key], version) for key, version in desired.chosen.items()}
-        items = {k: tuple(s.item for s in c.items) for k, c in chosen.items() if c is not None and c.enabled}
-        return Shelf(definition, desired, items)
+        in_force = {key: _version(entries[key], version) for key, version in desired.in_force.items()}
+        items = {k: tuple(s.item for s in c.items) for k, c in in_force.items() if c is not None and c.enabled}
+        return ListView(definition, desired, items)
 
-    def _reached(self, entry: Entry, site: Site) -> Iterator[Shelf]:
-        return (s for s in site.shelves if self._desires.reaches(entry, s.definition, site.where))
+    def _reached(self, entry: Entry, group: ClusterGroup) -> Iterator[ListView]:
+        return (s for s in group.views if self._desires.reaches(entry, s.definition, group.reach))
 
     def _alone(self, entry: Entry) -> Iterator[Finding]:
         """What the newest candidate alone is found to have, on the lists that it is assigned to."""
@@ -183,7 +183,7 @@ class Verdicts:
                 yield from ageing(items, now=self._now, expiry_warning=self._expiry_warning)
 
 
-def secret_verdict(entry: Entry, desires: Desires, *, now: datetime, expiry_warning: timedelta) -> SecretVerdict:
+def secret_report(entry: Entry, desires: DesiredState, *, now: datetime, expiry_warning: timedelta) -> SecretReport:
     """The verdict of one secret; for many, keep a `Verdicts`."""
     return Verdicts(desires, now=now, expiry_warning=expiry_warning).of(entry)
 
@@ -192,39 +192,39 @@ def _version(entry: Entry, version: str) -> Candidate | None:
     return next((candidate for candidate in entry.candidates if candidate.version == version), None)
 
 
-def _on_shelf(key: SecretKey, shelf: Shelf) -> Iterator[Finding]:
+def _on_list(key: SecretKey, view: ListView) -> Iterator[Finding]:
     """What the rules about the set say of the secret, and what only all of the list's files together tell."""
-    yield from shelf.desired.findings.get(key, ())
-    for name in shelf.waiting.get(key, ()):
-        yield Finding(Code.LIST_TOO_LARGE, f"{name} waits for room on the list '{shelf.definition.name}'", file=name)
-    for item in shelf.items.get(key, ()):
-        others = [other for other in shelf.holders[item.sha256] if other != key]
+    yield from view.desired.findings.get(key, ())
+    for name in view.over_limit.get(key, ()):
+        yield Finding(Code.LIST_TOO_LARGE, f"{name} waits for room on the list '{view.definition.name}'", file=name)
+    for item in view.items.get(key, ()):
+        others = [other for other in view.holders[item.sha256] if other != key]
         if others:
             yield Finding(Code.DUPLICATE, f"also in {others[0]}")
 
 
-def _issuer_missing(key: SecretKey, site: Site, shelf: Shelf) -> Iterator[Finding]:
-    for item in shelf.items.get(key, ()):
-        if isinstance(item, Certificate) and not item.self_issued and item.issuer_name not in site.subjects:
+def _issuer_missing(key: SecretKey, group: ClusterGroup, view: ListView) -> Iterator[Finding]:
+    for item in view.items.get(key, ()):
+        if isinstance(item, Certificate) and not item.self_issued and item.issuer_name not in group.subjects:
             yield Finding(Code.ISSUER_MISSING, f"issuer {item.issuer}")
 
 
-def _standing(entry: Entry, in_force: set[str], found: list[Finding]) -> Standing:
+def _state(entry: Entry, in_force: set[str], found: list[Finding]) -> SecretState:
     newest = entry.newest.version if entry.newest else ""
     rejected = any(f.severity is Severity.REJECT and f.code not in HEALING for f in found)
     if entry.held:
-        return Standing.HELD
-    if entry.gone:
-        return Standing.DELETED
+        return SecretState.HELD
+    if entry.deleted:
+        return SecretState.DELETED
     if not entry.assignment.lists:
-        return Standing.REJECTED if rejected else Standing.UNASSIGNED
+        return SecretState.REJECTED if rejected else SecretState.UNASSIGNED
     if in_force - {c.version for c in entry.candidates if c.enabled}:
-        return Standing.DISABLED
+        return SecretState.DISABLED
     if newest in in_force or (in_force and entry.candidates[0].version in in_force and not entry.rejected):
-        return Standing.IN_FORCE
+        return SecretState.IN_FORCE
     if in_force:
-        return Standing.LAST_STAYS
-    return Standing.REJECTED if rejected else Standing.WAITS
+        return SecretState.LAST_STAYS
+    return SecretState.REJECTED if rejected else SecretState.WAITS
 
 
 def _is_newest(entry: Entry, version: str) -> bool:

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from sync.catalogue.assignment import NOWHERE, assign
 from sync.catalogue.entry import Entry
-from sync.catalogue.examination import examine, refuse_managed
-from sync.catalogue.update import Look, judge, proof_is_due, settle, walk
+from sync.catalogue.examination import read_version, refuse_managed
+from sync.catalogue.update import VaultReading, prune, reread_due, update_entry, walk
 from sync.desired.removals import hold, losses, may_lose
-from sync.desired.revocation import ended_refusals, remembering
-from sync.desired.state import Desires
+from sync.desired.revocation import ended_revocations, remembering
+from sync.desired.state import DesiredState
 from sync.errors import Changed, NotFound, Temporary, Unauthorized
 from sync.findings import Code, Finding
 from sync.fleet.configuration import Configuration
 from sync.ports.decisions import RowKind, RowName, Write
 from sync.steps.enqueue import request_plan
-from sync.steps.holding import must_wait, refusal_rows, removal_rows
+from sync.steps.holding import needs_approval, removal_rows, revocation_rows
 from sync.steps.versions import newest_first
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sync.ports.decisions import Row
     from sync.ports.stored import Stored
     from sync.ports.vault import Vault
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 log = logging.getLogger("trustcast.admission")
 
@@ -50,11 +50,11 @@ LONGEST = timedelta(seconds=10)
 """No further call to the vault begins after this time, so that an admission ends within 15 s."""
 
 
-def admit(service: Service, key: SecretKey, *, event_version: str | None = None) -> Entry | None:
+def admit(runtime: Runtime, key: SecretKey, *, event_version: str | None = None) -> Entry | None:
     """Bring the catalogue's row of one secret up to date, and see to a plan if that is owed.
 
     Args:
-        service: ports and settings.
+        runtime: ports and settings.
         key: which secret.
         event_version: the version that an event names; one that the catalogue knows costs no call to the vault.
 
@@ -64,38 +64,38 @@ def admit(service: Service, key: SecretKey, *, event_version: str | None = None)
     Raises:
         TrustcastError: the vault or the storage failed; nothing was decided.
     """
-    entry, moved = _catalogue(service, key, event_version)
-    head = service.decisions.head().value
-    if head.token and service.work.planned() != head.token:
-        request_plan(service, head, f"admitted {key.name}", regardless=not moved)
+    entry, moved = _catalogue(runtime, key, event_version)
+    head = runtime.decisions.head().value
+    if head.token and runtime.work.planned() != head.token:
+        request_plan(runtime, head, f"admitted {key.name}", force=not moved)
     return entry
 
 
-def _catalogue(service: Service, key: SecretKey, event_version: str | None) -> tuple[Entry | None, bool]:
+def _catalogue(runtime: Runtime, key: SecretKey, event_version: str | None) -> tuple[Entry | None, bool]:
     values: dict[str, SecretValue] = {}
     for _ in range(TRIES):
-        stored = service.decisions.row(RowName.secret(key))
+        stored = runtime.decisions.row(RowName.secret(key))
         old = stored.value if stored and isinstance(stored.value, Entry) else None
         if old and event_version is not None and event_version in old.known:
             return old, False
-        head = service.decisions.head()
-        configuration = _configuration(service)
+        head = runtime.decisions.head()
+        configuration = _configuration(runtime)
         watched = configuration.vault(key.vault)
         if watched is None:
             return old, False
-        new = _judged(service, old, Source(service.vaults[key.vault], key, values), watched, configuration, head.value)
-        if old is None and new.gone:
+        new = _judged(runtime, old, Source(runtime.vaults[key.vault], key, values), watched, configuration, head.value)
+        if old is None and new.deleted:
             return None, False
         try:
-            return _write(service, stored, old, new, head, configuration)
+            return _write(runtime, stored, old, new, head, configuration)
         except Changed:
             continue
     raise Temporary(f"{key} changes faster than it can be catalogued; it is looked at again")
 
 
-def _configuration(service: Service) -> Configuration:
-    stored = service.decisions.row(RowName(RowKind.CONFIGURATION))
-    return stored.value if stored and isinstance(stored.value, Configuration) else service.configured
+def _configuration(runtime: Runtime) -> Configuration:
+    stored = runtime.decisions.row(RowName(RowKind.CONFIGURATION))
+    return stored.value if stored and isinstance(stored.value, Configuration) else runtime.configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +119,11 @@ class Source:
                 self.values[version.version] = self.vault.read(self.key.name, version.version)
             except NotFound as cause:
                 raise Changed(f"{self.key} changed while it was looked at") from cause
-        return examine(replace(self.values[version.version], properties=version), now=now)
+        return read_version(replace(self.values[version.version], properties=version), now=now)
 
 
 def _judged(
-    service: Service,
+    runtime: Runtime,
     old: Entry | None,
     source: Source,
     watched: WatchedVault,
@@ -131,39 +131,46 @@ def _judged(
     head: Head,
 ) -> Entry:
     """Look at the secret, reading the value of a version only if it is new, assigned and may decide."""
-    now = service.clock()
-    look = Look(now, newest_first(source.vault, source.key, old), {}, head.rebuilt(now))
+    now = runtime.clock()
+    look = VaultReading(now, newest_first(source.vault, source.key, old), {}, head.rebuilt(now))
     assigned = assign(look.versions, watched, configuration)
     assignment = assigned.assignment or (old.assignment if old else None)
     if assignment is not None and assignment.lists:
-        due = proof_is_due(old, look.at)
+        due = reread_due(old, look.at)
         if due and (version := next((v for v in look.versions if v.version == due and v.enabled), None)):
             look = replace(look, readings={due: source.reading(version, look.at)})
         for _ in range(READS):
             wanted = walk(old, look, assignment, configuration).wants
             if wanted is None:
                 break
-            if service.clock() - look.at > LONGEST:
+            if runtime.clock() - look.at > LONGEST:
                 raise Temporary(f"the vault answers too slowly to look at {source.key}")
             try:
                 reading = source.reading(wanted, look.at)
             except Unauthorized:
                 return _unreadable(old, source.key, look, assigned, wanted)
             look = replace(look, readings={**look.readings, wanted.version: reading})
-    return judge(old, source.key, look, assigned, configuration)
+    return update_entry(old, source.key, look, assigned, configuration)
 
 
-def _unreadable(old: Entry | None, key: SecretKey, look: Look, assigned: Assigned, version: VersionProperties) -> Entry:
+def _unreadable(
+    old: Entry | None, key: SecretKey, look: VaultReading, assigned: Assigned, version: VersionProperties
+) -> Entry:
     """The vault tells the secret's properties and refuses its value: that is said, and decides nothing (law 4)."""
     entry = old or Entry(key, version.name, None, assigned.assignment or NOWHERE, look.at)
     finding = Finding(Code.UNREADABLE, f"version {version.version}")
     return replace(
-        entry, newest=look.versions[0], notes=(*assigned.findings, finding), looked=look.at, settled=False, gone=False
+        entry,
+        newest=look.versions[0],
+        secret_findings=(*assigned.findings, finding),
+        looked=look.at,
+        needs_second_look=True,
+        deleted=False,
     )
 
 
 def _write(
-    service: Service,
+    runtime: Runtime,
     stored: Stored[Row] | None,
     old: Entry | None,
     new: Entry,
@@ -177,37 +184,37 @@ def _write(
     along: tuple[Write, ...] = ()
     on_head: str | None = None
     if may_lose(old, new) or len(new.candidates) > 1:
-        head = service.decisions.head()
+        head = runtime.decisions.head()
         on_head = head.etag
-        new, along = _guarded(service, configuration, old, new)
+        new, along = _guarded(runtime, configuration, old, new)
     row = Write(RowName.secret(new.key), new, stored.etag if stored else None)
-    _tell(old, new)
+    _log_change(old, new)
     if new.decides_like(old):
         if new != old:
-            service.decisions.commit([row], head=None)
+            runtime.decisions.commit([row], head=None)
         return new, False
-    service.decisions.commit([row, *along], head=service.next_head(head.value), on_head=on_head)
+    runtime.decisions.commit([row, *along], head=runtime.next_head(head.value), on_head=on_head)
     return new, True
 
 
 def _guarded(
-    service: Service, configuration: Configuration, old: Entry | None, new: Entry
+    runtime: Runtime, configuration: Configuration, old: Entry | None, new: Entry
 ) -> tuple[Entry, tuple[Write, ...]]:
     """The entry as it may be written, held where it would take too much; and the rows that go with a removal."""
-    snapshot = service.decisions.snapshot()
-    before = Desires(with_entry(snapshot, new.key, old), configuration)
-    after = Desires(with_entry(snapshot, new.key, new), configuration)
+    snapshot = runtime.decisions.snapshot()
+    before = DesiredState(with_entry(snapshot, new.key, old), configuration)
+    after = DesiredState(with_entry(snapshot, new.key, new), configuration)
     lost = losses(before, after)
     held = old.held if old else None
     waits = hold(str(new.key), f"{new.key}: {_cause(old, new)}", lost, now=new.looked, before=held)
-    steered = old is not None and old.assignment.clusters != new.assignment.clusters
-    if must_wait(service, after, waits, now=new.looked, steered=steered, held=held is not None):
+    scope_change = old is not None and old.assignment.clusters != new.assignment.clusters
+    if needs_approval(runtime, after, waits, now=new.looked, scope_change=scope_change, held=held is not None):
         base = old or Entry(new.key, new.name, None, NOWHERE, new.looked)
-        return replace(base, held=waits, looked=new.looked, settled=False, waiting=new.candidates), ()
-    ended = ended_refusals(before, after)
-    new = remembering(settle(new, in_force(after, new)), ended.get(new.key, ()))
-    others = {key: refusals for key, refusals in ended.items() if key != new.key}
-    return new, (*removal_rows(service, snapshot, waits), *refusal_rows(service, others))
+        return replace(base, held=waits, looked=new.looked, needs_second_look=True, held_candidates=new.candidates), ()
+    ended = ended_revocations(before, after)
+    new = remembering(prune(new, in_force(after, new)), ended.get(new.key, ()))
+    others = {key: revocations for key, revocations in ended.items() if key != new.key}
+    return new, (*removal_rows(runtime, snapshot, waits), *revocation_rows(runtime, others))
 
 
 def with_entry(snapshot: Snapshot, key: SecretKey, entry: Entry | None) -> Snapshot:
@@ -218,18 +225,18 @@ def with_entry(snapshot: Snapshot, key: SecretKey, entry: Entry | None) -> Snaps
     return replace(snapshot, entries=entries)
 
 
-def in_force(desires: Desires, entry: Entry) -> frozenset[str]:
+def in_force(desires: DesiredState, entry: Entry) -> frozenset[str]:
     """The versions of the secret that are in force on any list of any cluster."""
     return frozenset(
         version
         for registration in desires.snapshot.clusters.values()
         for definition in registration.definitions(desires.configuration)
-        if (version := desires.of(registration, definition).chosen.get(entry.key)) is not None
+        if (version := desires.of(registration, definition).in_force.get(entry.key)) is not None
     )
 
 
 def _cause(old: Entry | None, new: Entry) -> str:
-    if new.gone:
+    if new.deleted:
         return "the secret was deleted"
     if not new.assignment.lists:
         return "it was unassigned"
@@ -240,12 +247,12 @@ def _cause(old: Entry | None, new: Entry) -> str:
     return "a newer version takes the place of the one in force"
 
 
-def _tell(old: Entry | None, new: Entry) -> None:
+def _log_change(old: Entry | None, new: Entry) -> None:
     """Log what a person would read, and nothing where only the times of looking differ."""
-    if old and old == replace(new, looked=old.looked, proved=old.proved, settled=old.settled):
+    if old and old == replace(new, looked=old.looked, reread_at=old.reread_at, needs_second_look=old.needs_second_look):
         return
-    tampered = any(note.code is Code.CATALOGUE_TAMPERED for note in new.notes)
+    tampered = any(note.code is Code.CATALOGUE_TAMPERED for note in new.secret_findings)
     level = logging.WARNING if tampered else logging.INFO
-    state = "held" if new.held else "gone" if new.gone else "assigned" if new.assigned else "unassigned"
+    state = "held" if new.held else "deleted" if new.deleted else "assigned" if new.assigned else "unassigned"
     codes = sorted({finding.code.value for rejected in new.rejected[:1] for finding in rejected.findings})
     log.log(level, "catalogued %s: %s%s %s", new.key, state, "" if old else " (new)", " ".join(codes))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sync.catalogue.entry import PROOF_INTERVAL
+from sync.catalogue.entry import REREAD_INTERVAL
 from sync.catalogue.secret import SecretKey
 from sync.desired.removals import WINDOW
 from sync.errors import Changed, TrustcastError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sync.catalogue.entry import Entry
     from sync.catalogue.secret import ListedSecret
     from sync.catalogue.snapshot import Snapshot
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 log = logging.getLogger("trustcast.drift")
 
@@ -40,77 +40,79 @@ LEASE = timedelta(minutes=2)
 """How long a vault's listing belongs to one worker; it is renewed while the worker admits."""
 
 
-def check_drift(service: Service) -> None:
+def check_drift(runtime: Runtime) -> None:
     """Do all that is due.
 
     Raises:
         TrustcastError: the storage failed; the next minute begins anew. A vault's failure is logged and does not raise.
     """
-    adopt_configuration(service)
-    _ask_for_what_is_due(service)
-    for host in service.vaults:
-        lease = _lease(service, host)
+    adopt_configuration(runtime)
+    _ask_for_what_is_due(runtime)
+    for host in runtime.vaults:
+        lease = _lease(runtime, host)
         if lease is not None:
-            _sweep(service, host, lease)
-    _forget_what_is_past(service)
+            _sweep(runtime, host, lease)
+    _forget_what_is_past(runtime)
 
 
-def _ask_for_what_is_due(service: Service) -> None:
-    head = service.decisions.head().value
-    if head.token and service.work.planned() != head.token:
-        request_plan(service, head, "not planned yet")
-    request_pushes(service, service.work.due(service.clock()), "due")
+def _ask_for_what_is_due(runtime: Runtime) -> None:
+    head = runtime.decisions.head().value
+    if head.token and runtime.work.planned() != head.token:
+        request_plan(runtime, head, "not planned yet")
+    request_pushes(runtime, runtime.work.due(runtime.clock()), "due")
 
 
-def _lease(service: Service, host: str) -> Stored[VaultWork] | None:
+def _lease(runtime: Runtime, host: str) -> Stored[VaultWork] | None:
     """Take the vault's listing, if it is due and nobody works on it."""
-    now = service.clock()
-    stored = service.work.vault(host)
+    now = runtime.clock()
+    stored = runtime.work.vault(host)
     work = stored.value if stored else VaultWork()
     taken = work.leased_until is not None and timedelta(0) < work.leased_until - now <= LEASE
-    due = work.due is None or work.due <= now or work.due > now + 2 * service.rhythm.vault_interval
+    due = work.due is None or work.due <= now or work.due > now + 2 * runtime.intervals.vault_interval
     if taken or not due:
         return None
     if stored is None:
-        _start_over(service)
+        _start_over(runtime)
     leased = VaultWork(now, now + LEASE)
     try:
-        return _renewed(service, host, leased, stored.etag if stored else None)
+        return _renewed(runtime, host, leased, stored.etag if stored else None)
     except Changed:
         return None
 
 
-def _start_over(service: Service) -> None:
+def _start_over(runtime: Runtime) -> None:
     """The table of work is new or was emptied, and with it every cluster's due time: all are planned for."""
-    service.work.set_planned("")
-    head = service.decisions.head().value
+    runtime.work.set_planned("")
+    head = runtime.decisions.head().value
     if head.token:
-        request_plan(service, head, "no due times are kept")
+        request_plan(runtime, head, "no due times are kept")
 
 
-def _renewed(service: Service, host: str, work: VaultWork, etag: str | None) -> Stored[VaultWork]:
-    return Stored(work, service.work.set_vault(host, work, etag))
+def _renewed(runtime: Runtime, host: str, work: VaultWork, etag: str | None) -> Stored[VaultWork]:
+    return Stored(work, runtime.work.set_vault(host, work, etag))
 
 
-def _sweep(service: Service, host: str, lease: Stored[VaultWork]) -> None:
+def _sweep(runtime: Runtime, host: str, lease: Stored[VaultWork]) -> None:
     """List the vault and admit what the catalogue does not know; one that fails stops no other (law 8)."""
-    now = service.clock()
-    snapshot = service.decisions.snapshot(fresh=True)
+    now = runtime.clock()
+    snapshot = runtime.decisions.snapshot(fresh=True)
     listing = None
     with _quietly(f"the listing of {host} failed and proves nothing"):
-        listing = service.vaults[host].listing()
+        listing = runtime.vaults[host].listing()
     try:
-        for key in owed(snapshot, host, listing, now) if listing is not None else ():
-            _admit_quietly(service, key)
-            if service.clock() - (lease.value.leased_until or now) > -LEASE / 2:
-                lease = _renewed(service, host, replace(lease.value, leased_until=service.clock() + LEASE), lease.etag)
-        service.work.set_vault(host, VaultWork(now + service.rhythm.vault_interval, None), lease.etag)
+        for key in due_for_admission(snapshot, host, listing, now) if listing is not None else ():
+            _admit_quietly(runtime, key)
+            if runtime.clock() - (lease.value.leased_until or now) > -LEASE / 2:
+                lease = _renewed(runtime, host, replace(lease.value, leased_until=runtime.clock() + LEASE), lease.etag)
+        runtime.work.set_vault(host, VaultWork(now + runtime.intervals.vault_interval, None), lease.etag)
     except Changed:
         log.warning("another worker took over the listing of %s", host)
 
 
-def owed(snapshot: Snapshot, host: str, listing: tuple[ListedSecret, ...], now: datetime) -> Iterator[SecretKey]:
-    """The secrets that must be looked at: changed, missing on either side, unsettled, or with a proof due.
+def due_for_admission(
+    snapshot: Snapshot, host: str, listing: tuple[ListedSecret, ...], now: datetime
+) -> Iterator[SecretKey]:
+    """The secrets that must be looked at: changed, missing on either side, owed a second look, or due to be read again.
 
     Args:
         snapshot: read before the listing.
@@ -121,10 +123,10 @@ def owed(snapshot: Snapshot, host: str, listing: tuple[ListedSecret, ...], now: 
     listed = {SecretKey.of(host, item.name): item for item in listing}
     for key, item in listed.items():
         entry = snapshot.entries.get(key)
-        if entry is None or _differs(entry, item) or not entry.settled or _proof_due(entry, now):
+        if entry is None or _differs(entry, item) or entry.needs_second_look or _reread_due(entry, now):
             yield key
     for key, entry in snapshot.entries.items():
-        if key.vault == host and key not in listed and not entry.gone:
+        if key.vault == host and key not in listed and not entry.deleted:
             yield key
 
 
@@ -136,13 +138,13 @@ def _differs(entry: Entry, item: ListedSecret) -> bool:
     )
 
 
-def _proof_due(entry: Entry, now: datetime) -> bool:
-    return entry.proved is not None and now - entry.proved >= PROOF_INTERVAL
+def _reread_due(entry: Entry, now: datetime) -> bool:
+    return entry.reread_at is not None and now - entry.reread_at >= REREAD_INTERVAL
 
 
-def _admit_quietly(service: Service, key: SecretKey) -> None:
+def _admit_quietly(runtime: Runtime, key: SecretKey) -> None:
     with _quietly(f"{key} could not be looked at; it is tried again"):
-        admit(service, key)
+        admit(runtime, key)
 
 
 @contextmanager
@@ -156,15 +158,15 @@ def _quietly(failed: str) -> Iterator[None]:
         log.error("%s: %s", failed, type(error).__name__)  # noqa: TRY400
 
 
-def _forget_what_is_past(service: Service) -> None:
+def _forget_what_is_past(runtime: Runtime) -> None:
     """Losses count for 24 hours, approvals for one; dropping their rows decides nothing, so the head stays."""
-    now = service.clock()
-    if not _past(service.decisions.snapshot(), now):
+    now = runtime.clock()
+    if not _past(runtime.decisions.snapshot(), now):
         return
-    writes = [Write(name, None, "*") for name in _past(service.decisions.snapshot(fresh=True), now)[:90]]
+    writes = [Write(name, None, "*") for name in _past(runtime.decisions.snapshot(fresh=True), now)[:90]]
     try:
         if writes:
-            service.decisions.commit(writes, head=None)
+            runtime.decisions.commit(writes, head=None)
     except Changed:
         log.debug("another worker forgets the same rows")
 

@@ -2,7 +2,7 @@
 
 A mark says that a message is on its way. It is set before the message is sent, by test and set, and cleared by the
 receiver before it reads anything; so a change that finds a fresh mark is read by the receiver of that message.
-Redelivered messages and admissions that found nothing new pass `regardless`: the sender before them may have died
+Redelivered messages and admissions that found nothing new pass `force`: the sender before them may have died
 between the mark and the message.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sync.catalogue.snapshot import Head
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 FRESH = timedelta(seconds=60)
 SHORTEST_DELAY = 2.0
@@ -35,41 +35,41 @@ def fresh(at: datetime | None, now: datetime) -> bool:
     return at is not None and timedelta(0) <= now - at <= FRESH
 
 
-def delay(head: Head, mark: PlanMark, still: timedelta) -> float:
-    """Seconds to wait before planning: none after `still` without a change, else 2, doubling to 16 in a burst."""
-    if head.before is None or head.moved is None or not timedelta(0) <= head.moved - head.before < still:
+def delay(head: Head, mark: PlanMark, quiet_period: timedelta) -> float:
+    """Seconds to wait before planning: none after the quiet period, else 2, doubling to 16 in a burst."""
+    if head.before is None or head.moved is None or not timedelta(0) <= head.moved - head.before < quiet_period:
         return 0.0
     return min(LONGEST_DELAY, max(SHORTEST_DELAY, 2 * mark.delay))
 
 
-def request_plan(service: Service, head: Head, reason: str, *, regardless: bool = False) -> None:
+def request_plan(runtime: Runtime, head: Head, reason: str, *, force: bool = False) -> None:
     """See to it that a plan message is on its way that will read what is stored now; `head` as just read."""
     for _ in range(TRIES):
-        stored = service.work.plan_mark()
+        stored = runtime.work.plan_mark()
         mark = stored.value if stored else PlanMark()
-        now = service.clock()
-        if fresh(mark.at, now) and not regardless:
+        now = runtime.clock()
+        if fresh(mark.at, now) and not force:
             return
-        wait = delay(head, mark, service.rhythm.still)
+        wait = delay(head, mark, runtime.intervals.quiet_period)
         try:
-            service.work.set_plan_mark(PlanMark(now, wait), stored.etag if stored else None)
+            runtime.work.set_plan_mark(PlanMark(now, wait), stored.etag if stored else None)
         except Changed:
             continue
-        service.queues.send_plan(PlanFleet(reason), wait)
+        runtime.queues.send_plan(PlanFleet(reason), wait)
         return
-    service.queues.send_plan(PlanFleet(reason), SHORTEST_DELAY)
+    runtime.queues.send_plan(PlanFleet(reason), SHORTEST_DELAY)
 
 
-def request_push(service: Service, cluster: str, reason: str, *, regardless: bool = False) -> None:
+def request_push(runtime: Runtime, cluster: str, reason: str, *, force: bool = False) -> None:
     """See to it that a push message for the cluster is on its way that will read what is stored now."""
     for _ in range(TRIES):
-        stored = service.work.cluster(cluster)
-        now = service.clock()
-        if stored and fresh(stored.value.mark, now) and not regardless:
+        stored = runtime.work.cluster(cluster)
+        now = runtime.clock()
+        if stored and fresh(stored.value.mark, now) and not force:
             return
         try:
-            service.work.set_cluster(cluster, ClusterWork(now, now + LOST_MESSAGE), stored.etag if stored else None)
+            runtime.work.set_cluster(cluster, ClusterWork(now, now + LOST_MESSAGE), stored.etag if stored else None)
         except Changed:
             continue
         break
-    service.queues.send_push(PushCluster(cluster, reason))
+    runtime.queues.send_push(PushCluster(cluster, reason))

@@ -17,26 +17,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from sync.catalogue.entry import Held, Refusal
+    from sync.catalogue.entry import Held, Revocation
     from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Approval, Snapshot
-    from sync.desired.state import Desires
-    from sync.steps.runtime import Service
+    from sync.desired.state import DesiredState
+    from sync.steps.runtime import Runtime
 
 
 CONSENT = timedelta(hours=1)
 """How long an approval counts that was not used: what it was for may end by itself, and come again by mistake."""
 
 
-def must_wait(service: Service, after: Desires, what: Held, *, now: datetime, steered: bool, held: bool) -> bool:
+def needs_approval(
+    runtime: Runtime, after: DesiredState, what: Held, *, now: datetime, scope_change: bool, held: bool
+) -> bool:
     """Whether losing these files is more than may happen without a person, or was before: time approves nothing.
 
     Args:
-        service: for the limits.
+        runtime: for the limits.
         after: the lists as the change would make them, with approvals and the losses of 24 hours in its snapshot.
         what: the change and what it takes.
         now: UTC.
-        steered: the change is one of selectors, labels or registrations.
+        scope_change: the change is one of selectors, labels or registrations.
         held: this change waits for a person already.
     """
     approval = after.snapshot.approvals.get(what.digest)
@@ -45,8 +47,8 @@ def must_wait(service: Service, after: Desires, what: Held, *, now: datetime, st
     if held and what.losses:
         return True
     history = after.snapshot.losses.values()
-    return too_much(what.losses, history, after, now=now, limits=service.limits) or (
-        steered and too_wide(what.losses, after, service.limits)
+    return too_much(what.losses, history, after, now=now, limits=runtime.limits) or (
+        scope_change and too_wide(what.losses, after, runtime.limits)
     )
 
 
@@ -55,30 +57,30 @@ def is_past(approval: Approval, now: datetime) -> bool:
     return now - approval.at > CONSENT
 
 
-def removal_rows(service: Service, snapshot: Snapshot, what: Held) -> tuple[Write, ...]:
+def removal_rows(runtime: Runtime, snapshot: Snapshot, what: Held) -> tuple[Write, ...]:
     """The rows that go with a removal: its memory for 24 hours, and its approval, which is used once."""
     if not what.losses:
         return ()
-    now = service.clock()
-    name = RowName(RowKind.LOSSES, f"{now:%Y%m%dT%H%M%S}|{service.token()[:8]}")
+    now = runtime.clock()
+    name = RowName(RowKind.LOSSES, f"{now:%Y%m%dT%H%M%S}|{runtime.token()[:8]}")
     memory = Write(name, Losses(now, what.losses), None)
     used = Write(RowName(RowKind.APPROVAL, what.digest), None, "*")
     return (memory, used) if what.digest in snapshot.approvals else (memory,)
 
 
-def refusal_rows(service: Service, ended: Mapping[SecretKey, tuple[Refusal, ...]]) -> tuple[Write, ...]:
+def revocation_rows(runtime: Runtime, ended: Mapping[SecretKey, tuple[Revocation, ...]]) -> tuple[Write, ...]:
     """The rows of other CRLs that remember what they refuse no more by themselves once a change is made."""
-    return tuple(amended(service, key, partial(remembering, ended=refusals)) for key, refusals in ended.items())
+    return tuple(amended(runtime, key, partial(remembering, ended=revocations)) for key, revocations in ended.items())
 
 
-def amended(service: Service, key: SecretKey, change: Callable[[Entry], Entry]) -> Write:
+def amended(runtime: Runtime, key: SecretKey, change: Callable[[Entry], Entry]) -> Write:
     """The write that changes a secret's row as it is now, on its ETag.
 
     Raises:
         Changed: the row is gone.
     """
     name = RowName.secret(key)
-    stored = service.decisions.row(name)
+    stored = runtime.decisions.row(name)
     if stored is None or not isinstance(stored.value, Entry):
         raise Changed(f"the row of {key} is gone")
     return Write(name, change(stored.value), stored.etag)

@@ -14,40 +14,40 @@ from sync.steps.enqueue import request_push
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sync.desired.state import Desired, Desires
+    from sync.desired.state import DesiredList, DesiredState
     from sync.fleet.clusters import Registration
-    from sync.reconcile.status import Standing
-    from sync.steps.runtime import Service
+    from sync.reconcile.status import ListSummary
+    from sync.steps.runtime import Runtime
 
 log = logging.getLogger("trustcast.plan")
 
 
-def plan_fleet(service: Service, *, first_delivery: bool = True) -> None:
+def plan_fleet(runtime: Runtime, *, redelivered: bool = False) -> None:
     """Ask for a push of every cluster whose lists differ; the head counts as planned only after the last request.
 
     Where nothing was ever planned, or the table that tells was emptied, no cluster has a due time: every one is pushed.
 
     Args:
-        service: ports and settings.
-        first_delivery: False for a redelivered message, which does its work whatever marks and `planned` say.
+        runtime: ports and settings.
+        redelivered: the message was delivered before, which does its work whatever marks and `planned` say.
 
     Raises:
         TrustcastError: the storage failed; the message comes back.
     """
-    _clear_mark(service)
-    head, planned = service.decisions.head().value, service.work.planned()
-    if first_delivery and planned == head.token:
+    _clear_mark(runtime)
+    head, planned = runtime.decisions.head().value, runtime.work.planned()
+    if not redelivered and planned == head.token:
         return
-    snapshot = service.decisions.snapshot()
-    desires = service.desires(snapshot)
-    standings = service.statuses.standings()
+    snapshot = runtime.decisions.snapshot()
+    desires = runtime.desires(snapshot)
+    summaries = runtime.statuses.summaries()
     fleet = snapshot.clusters.values()
-    differing = [each.name for each in fleet if not planned or needs_push(service, each, desires, standings)]
-    request_pushes(service, differing, "plan", regardless=not first_delivery)
-    service.work.set_planned(head.token)
+    differing = [each.name for each in fleet if not planned or needs_push(runtime, each, desires, summaries)]
+    request_pushes(runtime, differing, "plan", force=redelivered)
+    runtime.work.set_planned(head.token)
 
 
-def request_pushes(service: Service, clusters: Iterable[str], reason: str, *, regardless: bool = False) -> None:
+def request_pushes(runtime: Runtime, clusters: Iterable[str], reason: str, *, force: bool = False) -> None:
     """Ask for a push of each, several at a time; one that cannot be asked for stops no other (law 8).
 
     Raises:
@@ -56,58 +56,61 @@ def request_pushes(service: Service, clusters: Iterable[str], reason: str, *, re
 
     def ask(cluster: str) -> TrustcastError | None:
         try:
-            request_push(service, cluster, reason, regardless=regardless)
+            request_push(runtime, cluster, reason, force=force)
         except TrustcastError as error:
             log.warning("a push of %s could not be asked for: %s", cluster, error)
             return error
         return None
 
-    if failures := [failure for failure in service.each(ask, clusters) if failure]:
+    if failures := [failure for failure in runtime.for_each(ask, clusters) if failure]:
         raise failures[0]
 
 
-def _clear_mark(service: Service) -> None:
-    stored = service.work.plan_mark()
+def _clear_mark(runtime: Runtime) -> None:
+    stored = runtime.work.plan_mark()
     if stored and stored.value.at is not None:
-        service.work.set_plan_mark(PlanMark(None, stored.value.delay), "*")
+        runtime.work.set_plan_mark(PlanMark(None, stored.value.delay), "*")
 
 
 def needs_push(
-    service: Service, registration: Registration, desires: Desires, standings: Mapping[tuple[str, str], Standing]
+    runtime: Runtime,
+    registration: Registration,
+    desires: DesiredState,
+    summaries: Mapping[tuple[str, str], ListSummary],
 ) -> bool:
     """Whether any list of the cluster is not as its status last knew it; offline ones wait for their due time."""
-    now = service.clock()
+    now = runtime.clock()
     for definition in registration.definitions(desires.configuration):
-        where = (registration.name, definition.name)
-        standing = standings.get(where)
-        if standing is None or standing.place != registration.place(definition):
+        list_key = (registration.name, definition.name)
+        summary = summaries.get(list_key)
+        if summary is None or summary.place != registration.place(definition):
             return True
         if registration.paused:
-            if standing.state is not State.PAUSED:
+            if summary.state is not State.PAUSED:
                 return True
             continue
-        waits = standing.state is State.OFFLINE and standing.due is not None and standing.due > now
+        waits = summary.state is State.OFFLINE and summary.due is not None and summary.due > now
         desired = desires.of(registration, definition)
         if not waits and (
-            differs(standing, desired, held=where in desires.held)
-            or (standing.state is State.DRIFTED and registration.mode is Mode.REPAIR)
-            or (standing.applied != desired.digest and _remembers_leaving(service, where, desired))
+            differs(summary, desired, held=list_key in desires.held)
+            or (summary.state is State.DRIFTED and registration.mode is Mode.REPAIR)
+            or (summary.applied != desired.digest and _remembers_leaving(runtime, list_key, desired))
         ):
             return True
     return False
 
 
-def differs(standing: Standing, desired: Desired, *, held: bool) -> bool:
+def differs(summary: ListSummary, desired: DesiredList, *, held: bool) -> bool:
     """Whether the list stood otherwise than desired when it was last looked at."""
     return (
-        standing.digest != desired.digest
-        or standing.state is State.PAUSED
-        or held != (standing.state is State.REMOVAL_HELD)
+        summary.digest != desired.digest
+        or summary.state is State.PAUSED
+        or held != (summary.state is State.REMOVAL_HELD)
     )
 
 
-def _remembers_leaving(service: Service, where: tuple[str, str], desired: Desired) -> bool:
+def _remembers_leaving(runtime: Runtime, list_key: tuple[str, str], desired: DesiredList) -> bool:
     """Whether a file that must leave is ours there; asked of the few lists that hold something else than desired."""
-    stored = service.statuses.get(*where) if desired.gone else None
+    stored = runtime.statuses.get(*list_key) if desired.to_remove else None
     applied = stored.value.applied if stored else {}
-    return any(name in desired.gone for name in applied if name not in desired.files)
+    return any(name in desired.to_remove for name in applied if name not in desired.files)

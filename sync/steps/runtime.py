@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sync.catalogue.snapshot import Head
 from sync.desired.removals import Limits
-from sync.desired.state import Desires
-from sync.reconcile.intervals import Rhythm
+from sync.desired.state import DesiredState
+from sync.reconcile.intervals import Intervals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Each(Protocol):
+class ForEach(Protocol):
     """Does one thing for every name, and gives what came of it, in their order."""
 
     def __call__(self, action: Callable[[str], T], names: Iterable[str], /) -> Iterable[T]:
@@ -46,7 +46,7 @@ def random_token() -> str:
 
 
 @dataclass(frozen=True)
-class Service:
+class Runtime:
     """The ports and settings of one running trustcast.
 
     Attributes:
@@ -54,7 +54,7 @@ class Service:
         vaults: the watched vaults by host.
         push_timeout: seconds that the push of one cluster may take as a whole.
         expiry_warning: how long before its end a certificate is called expiring.
-        each: one after the other by default; the running service does several at a time.
+        for_each: one after the other by default; the running app does several at a time.
         clock, token: time and randomness, replaced in tests.
     """
 
@@ -66,20 +66,20 @@ class Service:
     clusters: Clusters
     configured: Configuration
     limits: Limits = field(default_factory=Limits)
-    rhythm: Rhythm = field(default_factory=Rhythm)
+    intervals: Intervals = field(default_factory=Intervals)
     push_timeout: float = 30.0
     expiry_warning: timedelta = timedelta(days=30)
-    each: Each = map
+    for_each: ForEach = map
     clock: Callable[[], datetime] = utc_now
     token: Callable[[], str] = random_token
-    _desires: dict[str, Desires] = field(default_factory=dict)
+    _desires: dict[str, DesiredState] = field(default_factory=dict)
 
-    def desires(self, snapshot: Snapshot) -> Desires:
+    def desires(self, snapshot: Snapshot) -> DesiredState:
         """The desired lists of a snapshot; those of the latest head are kept, as every push asks for them."""
         kept = self._desires.get(snapshot.head.token)
         if kept is not None and kept.snapshot is snapshot:
             return kept
-        new = Desires(snapshot, self.in_force(snapshot))
+        new = DesiredState(snapshot, self.in_force(snapshot))
         self._desires.clear()
         self._desires[snapshot.head.token] = new
         return new

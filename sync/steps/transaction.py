@@ -12,28 +12,28 @@ if TYPE_CHECKING:
 
     from sync.catalogue.snapshot import Snapshot
     from sync.ports.decisions import Write
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 TRIES = 6
 
 
-def transact(service: Service, step: Callable[[Snapshot], tuple[Write, ...]], *, on_head: bool = True) -> None:
+def transact(runtime: Runtime, step: Callable[[Snapshot], tuple[Write, ...]], *, on_head: bool = True) -> None:
     """Run one read-decide-write step until nothing changed under it.
 
     Args:
-        service: ports and settings.
+        runtime: ports and settings.
         step: the writes, from all that decides.
         on_head: they are refused where anything at all changed; False: only where the rows did that they name.
     """
     for _ in range(TRIES):
-        head = service.decisions.head()
-        snapshot = service.decisions.snapshot(fresh=True)
-        new = service.next_head(head.value)
+        head = runtime.decisions.head()
+        snapshot = runtime.decisions.snapshot(fresh=True)
+        new = runtime.next_head(head.value)
         try:
             writes = step(snapshot)
             if writes:
-                service.decisions.commit(writes, head=new, on_head=head.etag if on_head else None)
-                request_plan(service, new, "steered")
+                runtime.decisions.commit(writes, head=new, on_head=head.etag if on_head else None)
+                request_plan(runtime, new, "steered")
         except Changed:
             continue
         return

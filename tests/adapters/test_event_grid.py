@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sync.adapters.event_grid import Ignored, SecretChanged, SecretEvent, parse_event
 from sync.catalogue.secret import SecretKey
 from sync.errors import Invalid
-from sync.ports.messages import PlanFleet, PushCluster, decode, encode
+from sync.ports.messages import PlanFleet, PushCluster, encode, parse_message
 
 VERSION = "ee059b2bb5a6488fa5bd3f5a6d2d5f3c"
 ID = f"https://kv1.vault.azure.net/secrets/plc7-der/{VERSION}"
@@ -206,7 +206,7 @@ def test_an_event_with_anything_anywhere_gives_one_outcome(schema, change, data)
 
 @pytest.mark.parametrize("message", [PlanFleet("a burst"), PushCluster("plant-1", 'he said "now"\n')])
 def test_a_message_is_read_back_as_it_was_sent(message):
-    assert decode(encode(message), type(message)) == message
+    assert parse_message(encode(message), type(message)) == message
     assert json.loads(encode(message))["schema"] == 1
 
 
@@ -228,4 +228,4 @@ def test_a_message_is_read_back_as_it_was_sent(message):
 )
 def test_a_malformed_message_or_one_of_another_schema_is_refused(text):
     with pytest.raises(Invalid, match="the queue message is"):
-        decode(text, PushCluster)
+        parse_message(text, PushCluster)

@@ -9,14 +9,14 @@ from datetime import timedelta
 
 import pytest
 
-from sync.adapters.kubernetes.connections import CREDENTIAL_TAG, OPEN_CLIENTS, ClusterAccess
+from sync.adapters.kubernetes.connections import CREDENTIAL_TAG, OPEN_CLIENTS, ClusterConnections
 from sync.deadline import Deadline
 from sync.errors import Invalid, NotFound, Permanent, Temporary, Unauthorized
 from sync.fleet.clusters import Access, AccessKind, Registration
 from tests.support.certs import ca
 from tests.support.failing import Failing
+from tests.support.fleet import Clock
 from tests.support.memory import MemoryVault
-from tests.support.service import Clock
 
 CA = ca().pem.encode()
 
@@ -63,7 +63,7 @@ def vault(clock):
 
 @pytest.fixture
 def access(vault):
-    return ClusterAccess(vault, lambda endpoint: Opened(endpoint.token))
+    return ClusterConnections(vault, lambda endpoint: Opened(endpoint.token))
 
 
 def registration(number: int) -> Registration:
@@ -115,20 +115,20 @@ def test_a_credential_that_could_not_be_read_is_asked_for_again(access, vault):
 
 def test_without_a_credentials_vault_the_setting_is_named():
     with pytest.raises(Invalid, match="set TRUSTCAST_CREDENTIALS_VAULT"):
-        ClusterAccess(None, Opened).endpoint("c0", "c0")
+        ClusterConnections(None, Opened).endpoint("c0", "c0")
 
 
 def test_a_vault_that_does_not_answer_is_for_later_and_says_which_vault(vault):
     failing = Failing(vault, Temporary("no answer", retry_after=7.0))
     with pytest.raises(Temporary, match="the credentials vault: no answer") as caught:
-        ClusterAccess(failing, Opened).endpoint("c0", "c0")
+        ClusterConnections(failing, Opened).endpoint("c0", "c0")
     assert caught.value.retry_after == 7.0
 
 
 def test_a_vault_that_refuses_us_is_no_cluster_that_does(vault):
     failing = Failing(vault, Unauthorized("403"))
     with pytest.raises(Permanent, match="the credentials vault: 403") as caught:
-        ClusterAccess(failing, Opened).endpoint("c0", "c0")
+        ClusterConnections(failing, Opened).endpoint("c0", "c0")
     assert not isinstance(caught.value, Unauthorized)
 
 

@@ -43,12 +43,12 @@ class Answering:
 
     def __init__(self, body=b"", status=200, headers=()):
         self.body, self.status, self.headers = body, status, list(headers)
-        self.asked = []
+        self.call = []
 
     async def __call__(self, scope, receive, send):
         assert scope["type"] == "http"
         message = await receive()
-        self.asked.append((scope["method"], scope["path"], dict(scope["headers"]), message.get("body")))
+        self.call.append((scope["method"], scope["path"], dict(scope["headers"]), message.get("body")))
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body})
 
@@ -189,7 +189,7 @@ def test_law_13_no_redirect_is_followed(authority, verb, status):
             pytest.raises(Invalid, match="redirects"),
         ):
             verb(target)
-    assert (len(redirecting.asked), elsewhere.asked) == (1, [])
+    assert (len(redirecting.call), elsewhere.call) == (1, [])
 
 
 def test_law_13_a_body_without_end_is_cut_at_4_mib(cluster, verb):
@@ -224,7 +224,7 @@ def test_law_13_any_content_encoding_is_refused(authority, encoding):
         pytest.raises(Invalid, match="compressed"),
     ):
         VERBS["observe"](target)
-    assert answer.asked[0][2][b"accept-encoding"] == b"identity"
+    assert answer.call[0][2][b"accept-encoding"] == b"identity"
 
 
 def test_after_a_refused_answer_the_next_call_works(cluster):
@@ -263,7 +263,7 @@ def test_law_13_a_server_of_another_authority_is_not_trusted(tmp_path, authority
         pytest.raises(Unreachable, match="TLS"),
     ):
         verb(target)
-    assert answer.asked == []
+    assert answer.call == []
 
 
 def test_law_13_a_server_of_another_name_is_not_trusted(authority):
@@ -308,7 +308,7 @@ def test_law_9_the_token_goes_into_one_header_and_nowhere_else(authority, verb):
         pytest.raises(Invalid) as raised,
     ):
         verb(target)
-    ((_, path, headers, body),) = answer.asked
+    ((_, path, headers, body),) = answer.call
     assert headers.pop(b"authorization") == f"Bearer {TOKEN}".encode()
     assert TOKEN not in f"{path} {headers} {body} {raised.value}"
 
@@ -372,7 +372,7 @@ def test_a_name_cannot_leave_its_place_in_the_path(authority):
         pytest.raises(NotFound),
     ):
         target.observe("a/../b", "c?d=e")
-    assert answer.asked[0][1] == "/api/v1/namespaces/a/../b/secrets/c?d=e"  # decoded: one segment each
+    assert answer.call[0][1] == "/api/v1/namespaces/a/../b/secrets/c?d=e"  # decoded: one segment each
 
 
 def test_the_generated_api_classes_are_not_imported():

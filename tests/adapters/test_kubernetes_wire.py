@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.adapters.kubernetes.wire import Asked, Denied, observed, proves_absence, refusal
+from sync.adapters.kubernetes.wire import Call, Denied, observed, proves_absence, refusal
 from sync.errors import Changed, Invalid, NotFound, Temporary
 
-ASKED = Asked("patch", "plant", "trust-list")
+CALL = Call("patch", "plant", "trust-list")
 TOKEN = "eyJ-planted-token"
 
 
@@ -27,8 +27,8 @@ def status(**fields):
     return json.dumps({"kind": "Status", **fields}).encode()
 
 
-def refused(code, body=b"", headers=None, asked=ASKED):
-    return refusal(code, headers or {}, body, asked, token=TOKEN)
+def refused(code, body=b"", headers=None, call=CALL):
+    return refusal(code, headers or {}, body, call, token=TOKEN)
 
 
 def test_only_our_apply_owns():
@@ -101,7 +101,7 @@ def test_law_13_no_answer_raises_anything_else(metadata, data):
     body = json.dumps({"metadata": metadata, "data": data}).encode()
     with contextlib.suppress(Invalid):
         assert observed(body).exists
-    assert proves_absence(body, ASKED) is False
+    assert proves_absence(body, CALL) is False
 
 
 @given(st.binary(), st.integers(300, 599))
@@ -126,42 +126,42 @@ def gone(name="trust-list", kind="secrets"):
     ],
 )
 def test_law_4_only_a_404_about_this_very_secret_proves_its_absence(body, proven):
-    assert proves_absence(body, ASKED) is proven
+    assert proves_absence(body, CALL) is proven
 
 
-CREATE = Asked("create", "plant", "trust-list")
+CREATE = Call("create", "plant", "trust-list")
 UID = status(message="metadata.uid: field is immutable", details={"causes": [{"field": "metadata.uid"}]})
 
 
 @pytest.mark.parametrize(
-    ("code", "body", "asked", "error", "told"),
+    ("code", "body", "call", "error", "told"),
     [
-        (301, b"", ASKED, Invalid, "redirects (301)"),
-        (307, b"", ASKED, Invalid, "register its own address"),
-        (400, status(message="bad"), ASKED, Invalid, "(400): bad"),
-        (401, b"", ASKED, Denied, "store a fresh credential"),
-        (403, b"", ASKED, Denied, "may not patch Secret plant/trust-list"),
-        (404, gone(), ASKED, Changed, "gone"),
-        (404, b"404 page not found", ASKED, NotFound, "registered address"),
+        (301, b"", CALL, Invalid, "redirects (301)"),
+        (307, b"", CALL, Invalid, "register its own address"),
+        (400, status(message="bad"), CALL, Invalid, "(400): bad"),
+        (401, b"", CALL, Denied, "store a fresh credential"),
+        (403, b"", CALL, Denied, "may not patch Secret plant/trust-list"),
+        (404, gone(), CALL, Changed, "gone"),
+        (404, b"404 page not found", CALL, NotFound, "registered address"),
         (404, gone("plant", "namespaces"), CREATE, NotFound, "create the namespace plant"),
         (404, b"", CREATE, NotFound, "registered address"),
-        (405, b"", ASKED, Invalid, "(405)"),
-        (408, b"", ASKED, Temporary, "(408)"),
+        (405, b"", CALL, Invalid, "(405)"),
+        (408, b"", CALL, Temporary, "(408)"),
         (409, status(reason="AlreadyExists"), CREATE, Changed, "(409)"),
-        (409, b"", ASKED, Changed, "(409)"),
-        (412, b"", ASKED, Changed, "(412)"),
-        (413, b"", ASKED, Invalid, "(413)"),
-        (415, b"", ASKED, Invalid, "(415)"),
-        (422, status(message="data: Too long"), ASKED, Invalid, "data: Too long"),
-        (422, UID, ASKED, Changed, "another Secret has its name now"),
-        (429, b"", ASKED, Temporary, "(429)"),
-        (500, b"", ASKED, Temporary, "(500)"),
-        (503, b"", ASKED, Temporary, "(503)"),
-        (599, b"", ASKED, Temporary, "(599)"),
+        (409, b"", CALL, Changed, "(409)"),
+        (412, b"", CALL, Changed, "(412)"),
+        (413, b"", CALL, Invalid, "(413)"),
+        (415, b"", CALL, Invalid, "(415)"),
+        (422, status(message="data: Too long"), CALL, Invalid, "data: Too long"),
+        (422, UID, CALL, Changed, "another Secret has its name now"),
+        (429, b"", CALL, Temporary, "(429)"),
+        (500, b"", CALL, Temporary, "(500)"),
+        (503, b"", CALL, Temporary, "(503)"),
+        (599, b"", CALL, Temporary, "(599)"),
     ],
 )
-def test_every_refusal_has_its_error(code, body, asked, error, told):
-    given = refused(code, body, asked=asked)
+def test_every_refusal_has_its_error(code, body, call, error, told):
+    given = refused(code, body, call=call)
     assert type(given) is error
     assert told in str(given)
 

@@ -117,7 +117,7 @@ def test_a_value_that_no_row_can_hold_is_a_mistake_of_ours():
 
 def test_a_row_of_a_newer_schema_is_refused_with_what_to_do():
     columns = {**ROWS.encode(Blob(b"abc")), "schema": SCHEMA + 1}
-    with pytest.raises(Permanent, match=r"row secret x has schema 2.*deploy the newer version"):
+    with pytest.raises(Permanent, match=rf"row secret x has schema {SCHEMA + 1}.*deploy the newer version"):
         ROWS.decode(columns, Blob, "secret x")
 
 

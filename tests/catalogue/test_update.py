@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.catalogue.assignment import assign
+from sync.catalogue.eligibility import files_of
 from sync.catalogue.entry import KNOWN_VERSIONS, Rejected
-from sync.catalogue.offers import files_of
-from sync.catalogue.update import Look, judge, proof_is_due, settle, walk
+from sync.catalogue.update import VaultReading, prune, reread_due, update_entry, walk
 from sync.findings import Code, Finding, Role
 from sync.fleet.policy import Policy, verdict
 from tests.support import certs
@@ -57,13 +57,13 @@ def look_at(before, values, *, at=NOW, configuration=CONFIGURATION, **differs):
     versions = tuple(version(n, **differs | pairs[n][1]) for n in sorted(pairs, reverse=True))
     assigned = assign(versions, VAULT, configuration)
     assignment = assigned.assignment or (before.assignment if before else None)
-    look, read = Look(at, versions, {}), []
+    look, read = VaultReading(at, versions, {}), []
     if assignment is not None:
         while wanted := walk(before, look, assignment, configuration).wants:
             number = int(wanted.version, 16)
             read.append(number)
             look = replace(look, readings={**look.readings, wanted.version: reading(number, pairs[number][0], at)})
-    return judge(before, key("plc7"), look, assigned, configuration), read
+    return update_entry(before, key("plc7"), look, assigned, configuration), read
 
 
 def versions_of(found):
@@ -156,7 +156,7 @@ def test_law1_the_newest_version_that_bears_the_tag_decides_and_dropped_tags_are
     before, _ = look_at(None, {1: GOOD})
     found, _ = look_at(before, {1: GOOD, 2: (OTHER, {"tags": {"file-encoding": "hex"}})})
     assert found.assignment.version == version_name(1)
-    assert Code.TAGS_DROPPED in {note.code for note in found.notes}
+    assert Code.TAGS_DROPPED in {note.code for note in found.secret_findings}
     assert versions_of(found)[0] == 2
 
 
@@ -170,7 +170,7 @@ def test_refused_tags_keep_the_last_assignment():
     found, _ = look_at(before, {1: (GOOD, {"tags": {"trustcast-lists": "no-such", "trustcast-clusters": "*"}})})
     assert found.assignment == before.assignment
     assert found.candidates == before.candidates
-    assert Code.UNKNOWN_LIST in {note.code for note in found.notes}
+    assert Code.UNKNOWN_LIST in {note.code for note in found.secret_findings}
 
 
 def test_none_unassigns_and_nothing_is_read_or_kept():
@@ -197,85 +197,85 @@ def test_law1_one_list_that_accepts_the_expired_lets_no_other_fall_back():
 def test_a_gone_secret_keeps_only_the_names_of_its_files():
     before, _ = look_at(None, {1: GOOD})
     found, _ = look_at(before, {})
-    assert (found.gone, found.candidates, found.former, found.newest) == (True, (), ("plc7.der",), None)
+    assert (found.deleted, found.candidates, found.former, found.newest) == (True, (), ("plc7.der",), None)
 
 
 def test_a_recovered_secret_is_as_it_was():
     before, _ = look_at(None, {1: GOOD})
-    gone, _ = look_at(before, {})
-    back, read = look_at(gone, {1: GOOD})
-    assert (back.gone, versions_of(back), back.former, read) == (False, [1], (), [1])
+    deleted, _ = look_at(before, {})
+    back, read = look_at(deleted, {1: GOOD})
+    assert (back.deleted, versions_of(back), back.former, read) == (False, [1], (), [1])
 
 
 def test_a_newer_disabled_head_is_told():
     found, _ = look_at(entry("plc7", candidate(1, GOOD)), {1: GOOD, 2: (OTHER, OFF)})
-    assert [note.code for note in found.notes] == [Code.HEAD_DISABLED]
+    assert [note.code for note in found.secret_findings] == [Code.HEAD_DISABLED]
 
 
 # --- The daily proof -------------------------------------------------------------------------------------
 
 
-def proved(at):
-    return entry("plc7", candidate(1, GOOD), proved=at)
+def reread_at(at):
+    return entry("plc7", candidate(1, GOOD), reread_at=at)
 
 
 @pytest.mark.parametrize(
     ("since", "due"), [(DAY, version_name(1)), (DAY - timedelta(seconds=1), None), (timedelta(0), None)]
 )
 def test_law11_the_proof_is_due_after_a_day(since, due):
-    assert proof_is_due(proved(NOW - since), NOW) == due
+    assert reread_due(reread_at(NOW - since), NOW) == due
 
 
 def test_a_disabled_version_needs_no_proof():
-    off = entry("plc7", candidate(1, GOOD, enabled=False), proved=NOW - 2 * DAY)
-    assert proof_is_due(off, NOW) is None
+    off = entry("plc7", candidate(1, GOOD, enabled=False), reread_at=NOW - 2 * DAY)
+    assert reread_due(off, NOW) is None
 
 
 def proof(before, value, at=NOW):
     """A look that read the version in force once more and found this."""
-    look = Look(at, (version(1),), {version_name(1): value})
-    return judge(before, key("plc7"), look, assign(look.versions, VAULT, CONFIGURATION), CONFIGURATION)
+    look = VaultReading(at, (version(1),), {version_name(1): value})
+    return update_entry(before, key("plc7"), look, assign(look.versions, VAULT, CONFIGURATION), CONFIGURATION)
 
 
 def test_a_proof_that_finds_the_same_bytes_changes_nothing_but_its_time():
-    before = entry("plc7", candidate(1, GOOD), proved=NOW - 2 * DAY)
+    before = entry("plc7", candidate(1, GOOD), reread_at=NOW - 2 * DAY)
     after = proof(before, candidate(1, GOOD))
-    assert (after.candidates, after.notes, after.proved) == (before.candidates, (), NOW)
+    assert (after.candidates, after.secret_findings, after.reread_at) == (before.candidates, (), NOW)
 
 
 def test_a_proof_never_examines_anew_what_only_grew_old():
-    before = entry("plc7", candidate(1, EXPIRED, at=EXPIRED.certificate.not_valid_before_utc), proved=NOW - 2 * DAY)
+    before = entry("plc7", candidate(1, EXPIRED, at=EXPIRED.certificate.not_valid_before_utc), reread_at=NOW - 2 * DAY)
     assert proof(before, candidate(1, EXPIRED)).candidates == before.candidates
 
 
 def test_other_bytes_under_a_known_version_are_told_and_the_vaults_are_in_force():
-    before = entry("plc7", candidate(1, GOOD), proved=NOW - 2 * DAY)
+    before = entry("plc7", candidate(1, GOOD), reread_at=NOW - 2 * DAY)
     after = proof(before, candidate(1, OTHER))
     assert after.candidates[0].items == candidate(1, OTHER).items
-    assert Code.CATALOGUE_TAMPERED in {note.code for note in after.notes}
+    assert Code.CATALOGUE_TAMPERED in {note.code for note in after.secret_findings}
 
 
 # --- Second looks, bounds, settling ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("after", "settled"), [(1.9, False), (2.0, True)])
-def test_what_is_read_within_two_seconds_of_its_change_is_looked_at_once_more(after, settled):
+@pytest.mark.parametrize(("after", "owed"), [(1.9, True), (2.0, False)])
+def test_what_is_read_within_two_seconds_of_its_change_is_looked_at_once_more(after, owed):
     at = version(1).updated + timedelta(seconds=after)
     found, _ = look_at(None, {1: GOOD}, at=at)
-    assert found.settled is settled
+    assert found.needs_second_look is owed
 
 
-def test_what_the_listing_does_not_show_keeps_a_secret_unsettled():
+def test_what_the_listing_does_not_show_needs_a_second_look():
     """The listing shows the newest version alone: an older one in force, or one that bears the tags, is not seen."""
     older_in_force, _ = look_at(None, {1: GOOD, 2: WEAK})
     dropped, _ = look_at(None, {1: GOOD, 2: (OTHER, {"tags": {}})})
-    assert (older_in_force.settled, dropped.settled) == (False, False)
+    assert (older_in_force.needs_second_look, dropped.needs_second_look) == (True, True)
 
 
 def test_law_1_a_disabled_version_behind_a_rejected_one_is_looked_at_until_it_is_enabled():
     """The listing shows the newest version alone, and enabling an older one raises no event."""
     stopped, _ = look_at(None, {1: (GOOD, {"enabled": False}), 2: WEAK})
-    assert (stopped.stop, stopped.settled) == (version_name(1), False)
+    assert (stopped.stop, stopped.needs_second_look) == (version_name(1), True)
 
 
 def test_known_versions_are_bounded_newest_first():
@@ -287,20 +287,20 @@ def test_known_versions_are_bounded_newest_first():
 def test_settling_forgets_what_was_replaced_and_keeps_its_file_names():
     two_files = certs.server(name="other")
     found = entry("plc7", candidate(3, GOOD), candidate(2, OTHER, two_files), candidate(1, THIRD))
-    settled = settle(found, {version_name(3)})
-    assert versions_of(settled) == [3]
-    assert set(settled.former) == {f"plc7-{OTHER.sha256[:8]}.der", f"plc7-{two_files.sha256[:8]}.der"}
+    pruned = prune(found, {version_name(3)})
+    assert versions_of(pruned) == [3]
+    assert set(pruned.former) == {f"plc7-{OTHER.sha256[:8]}.der", f"plc7-{two_files.sha256[:8]}.der"}
 
 
 def test_settling_keeps_down_to_the_oldest_in_force_on_any_list():
     found = entry("plc7", candidate(3, GOOD), candidate(2, OTHER), candidate(1, THIRD))
-    assert versions_of(settle(found, {version_name(2), version_name(3)})) == [3, 2]
+    assert versions_of(prune(found, {version_name(2), version_name(3)})) == [3, 2]
 
 
 def test_settling_without_any_in_force_keeps_the_newest_two_of_each_kind_of_fault():
     weak = [candidate(n, WEAK) for n in (6, 5, 4)]
     old = [candidate(n, EXPIRED) for n in (3, 2, 1)]
-    assert versions_of(settle(entry("plc7", *weak, *old), ())) == [6, 5, 3, 2]
+    assert versions_of(prune(entry("plc7", *weak, *old), ())) == [6, 5, 3, 2]
 
 
 # --- Properties ------------------------------------------------------------------------------------------
@@ -346,10 +346,10 @@ def test_the_tags_of_the_table_are_what_the_tests_say():
 def test_law11_what_settling_forgets_is_not_read_again():
     values = dict.fromkeys(range(1, 5), WEAK)
     first, _ = look_at(None, values)
-    settled = settle(first, ())
-    again, read = look_at(settled, values)
-    assert (versions_of(settled), [int(p.version, 16) for p in settled.passed]) == ([4, 3], [2, 1])
-    assert (read, again.passed, again.rejected) == ([], settled.passed, ())
+    pruned = prune(first, ())
+    again, read = look_at(pruned, values)
+    assert (versions_of(pruned), [int(p.version, 16) for p in pruned.passed]) == ([4, 3], [2, 1])
+    assert (read, again.passed, again.rejected) == ([], pruned.passed, ())
 
 
 def test_what_settling_forgot_is_read_again_once_a_list_would_take_it():
@@ -359,10 +359,10 @@ def test_what_settling_forgot_is_read_again_once_a_list_would_take_it():
     configuration = replace(CONFIGURATION, lists=(strict, ISSUER))
     first, _ = look_at(None, {1: (GOOD, issuer)}, configuration=configuration)
     second, _ = look_at(first, {1: (GOOD, issuer), 2: (CA, issuer)}, configuration=configuration)
-    settled = settle(second, {version_name(2)})
+    pruned = prune(second, {version_name(2)})
     both = {"tags": SERVER_ON_ISSUER}
-    found, read = look_at(settled, {1: (GOOD, both), 2: (CA, both)}, configuration=configuration)
-    assert (versions_of(settled), read, versions_of(found), found.passed) == ([2], [1], [2, 1], ())
+    found, read = look_at(pruned, {1: (GOOD, both), 2: (CA, both)}, configuration=configuration)
+    assert (versions_of(pruned), read, versions_of(found), found.passed) == ([2], [1], [2, 1], ())
 
 
 # --- Names of former files -------------------------------------------------------------------------------
@@ -374,8 +374,8 @@ def test_law4_the_names_that_left_last_are_remembered_and_those_of_one_look_all(
     found, left = entry("line", lines[0]), []
     for line in lines[1:]:
         left = [*sorted(name for name, _ in files_of(found, found.candidates[0])), *left]
-        found = settle(replace(found, candidates=(line, *found.candidates)), {line.version})
+        found = prune(replace(found, candidates=(line, *found.candidates)), {line.version})
         assert list(found.former) == left[:256]
     many = entry("line", candidate(1, *(certs.server(name=f"many-{n}") for n in range(300))))
-    gone, _ = look_at(many, {})
-    assert len(gone.former) == 300
+    deleted, _ = look_at(many, {})
+    assert len(deleted.former) == 300

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.utils import CryptographyDeprecationWarning
 
 from sync.certificates.checks import CERTIFICATE_RULES, CRL_RULES, QUICKSTART_CA, ageing, findings_about
-from sync.certificates.decoding import decode
+from sync.certificates.decoding import decode_value
 from sync.certificates.items import Kind, parse
 from sync.findings import TIME_ALONE, WAIVABLE, Code, Finding, Role, Severity
 from sync.fleet.policy import verdict
@@ -375,7 +375,7 @@ def test_every_public_root_is_admitted_to_an_issuer_list_or_rejected_for_a_true_
     assert len(ROOTS) > 100
     admitted = 0
     for text in ROOTS:
-        decoded = decode(text, content_type=None, file_encoding=None)
+        decoded = decode_value(text, content_type=None, file_encoding=None)
         outcome = verdict(findings_about(decoded.items, now=NOW), ISSUER, accept=NOTHING, reject=NOTHING)
         expected = faults(x509.load_pem_x509_certificate(text.encode()))
         assert {each.code.value for each in outcome.findings} == expected

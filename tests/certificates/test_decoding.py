@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.certificates.decoding import MAX_LENGTH, Decoded, decode
+from sync.certificates.decoding import MAX_LENGTH, Decoded, decode_value
 from sync.certificates.items import Kind
 from sync.findings import Code, Severity
 from tests.support.certs import NOW, build, ca, crl, private_key, server
@@ -34,7 +34,7 @@ CRL = crl(ROOT, revoked=[5])
 
 
 def read(value: str, *, content_type: str | None = None, file_encoding: str | None = None) -> Decoded:
-    return decode(value, content_type=content_type, file_encoding=file_encoding)
+    return decode_value(value, content_type=content_type, file_encoding=file_encoding)
 
 
 def spaced(text: str) -> str:
@@ -373,7 +373,7 @@ def assert_sound(decoded: Decoded) -> None:
     st.none() | st.text(max_size=30),
 )
 def test_no_text_makes_it_raise(value, content_type, file_encoding):
-    assert_sound(decode(value, content_type=content_type, file_encoding=file_encoding))
+    assert_sound(decode_value(value, content_type=content_type, file_encoding=file_encoding))
 
 
 @given(st.binary(max_size=400), st.sampled_from([bytes.hex, b64, lines76]))

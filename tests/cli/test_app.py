@@ -24,8 +24,8 @@ from sync.steps.admission import admit
 from sync.text import SHOWN_LENGTH
 from tests.support import certs
 from tests.support.certs import DAY, NOW
+from tests.support.fleet import HOST, Fleet, Targets, registration
 from tests.support.memory import MemoryVault
-from tests.support.service import HOST, Fleet, Targets, registration
 
 ROOT = Path(__file__).parents[2]
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
@@ -57,7 +57,7 @@ class Done:
 @pytest.fixture
 def fleet():
     made = Fleet()
-    made.service = replace(made.service, clusters=Enrolling(made.clusters))
+    made.runtime = replace(made.runtime, clusters=Enrolling(made.clusters))
     registered = registration("edge", site="hamburg"), registration("far", site="oz")
     made.enrol(*(replace(each, ca_sha256=CA.sha256) for each in registered))
     return made
@@ -69,7 +69,7 @@ def run(fleet, monkeypatch, capsys):
     level = logging.getLogger("azure").level
 
     def command(*arguments: str) -> Done:
-        monkeypatch.setattr(bootstrap, "service", lambda: fleet.service)
+        monkeypatch.setattr(bootstrap, "runtime", lambda: fleet.runtime)
         monkeypatch.setattr(sys, "argv", ["trustcast", *arguments])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
@@ -186,7 +186,7 @@ def test_a_cluster_is_added_listed_paused_resumed_and_removed(run, fleet):
     assert "paused" in run("clusters", "list").out
     assert run("clusters", "resume", "lab", "--json").json == {"cluster": "lab", "paused": False}
     assert run("clusters", "remove", "lab", "--json").json == {"cluster": "lab", "removed": True}
-    assert "lab" not in fleet.service.decisions.snapshot(fresh=True).clusters
+    assert "lab" not in fleet.runtime.decisions.snapshot(fresh=True).clusters
 
 
 def test_a_registration_that_takes_too_much_waits_and_says_what_to_do_law_4(run, fleet):
@@ -197,7 +197,7 @@ def test_a_registration_that_takes_too_much_waits_and_says_what_to_do_law_4(run,
     assert done.code == 1
     digest = re.search(r"removals approve ([0-9a-f]{12})", done.out).group(1)
     assert run("removals", "approve", digest).code == 0
-    assert dict(fleet.service.decisions.snapshot(fresh=True).clusters["edge"].labels) == {"site": "oz"}
+    assert dict(fleet.runtime.decisions.snapshot(fresh=True).clusters["edge"].labels) == {"site": "oz"}
 
 
 @pytest.mark.usefixtures("filled")
@@ -246,7 +246,7 @@ def test_what_cannot_be_done_is_said_with_what_to_do(run, arguments, code, said)
 
 def test_of_several_vaults_the_secret_names_its_own(run, fleet):
     other = "other.vault.azure.net"
-    fleet.service = replace(fleet.service, vaults={**fleet.service.vaults, other: MemoryVault()})
+    fleet.runtime = replace(fleet.runtime, vaults={**fleet.runtime.vaults, other: MemoryVault()})
     done = run("unassign", "plc7")
     assert done.code == 3
     assert f"several vaults are watched: say which, {HOST}/plc7 or {other}/plc7" in done.err
@@ -290,13 +290,13 @@ def test_a_secret_is_assigned_shown_and_unassigned(run, fleet):
     fleet.vault.set("plc7", SERVER.pem)
     done = run("assign", "plc7", "--lists", "trust", "--clusters", "site=hamburg", "--json")
     assert done.code == 0
-    assert (done.json["secret"]["standing"], done.json["secret"]["clusters"]) == ("in force", "site=hamburg")
+    assert (done.json["secret"]["state"], done.json["secret"]["clusters"]) == ("in force", "site=hamburg")
     fleet.work_off()
     assert fleet.files("edge") == {"plc7.der": SERVER.der}
     assert fleet.files("far") == {}
     assert "in force" in run("secrets", "plc7").out
     done = run("unassign", "plc7", "--json")
-    assert (done.code, done.json["secret"]["standing"]) == (0, "unassigned")
+    assert (done.code, done.json["secret"]["state"]) == (0, "unassigned")
     fleet.work_off()
     assert fleet.files("edge") == {}
 
@@ -313,7 +313,7 @@ def test_an_unassignment_that_takes_too_much_answers_that_it_waits_law_4(run, fl
     fleet.work_off()
     fleet.clock.move(timedelta(minutes=1))
     done = run("unassign", "lines", "--json")
-    assert (done.code, done.json["secret"]["standing"]) == (1, "removal held")
+    assert (done.code, done.json["secret"]["state"]) == (1, "removal held")
 
 
 @pytest.mark.usefixtures("filled")
@@ -329,7 +329,7 @@ def test_secrets_shows_every_secret_with_its_findings(run, filled):
     assert re.search(r"plc7 +in force +trust +\*", done.out)
     assert re.search(r"weak +rejected +trust +\*", done.out)
     assert "weak-key: The public key is too short" in done.out
-    assert [each["standing"] for each in run("secrets", "--json").json] == ["in force", "rejected"]
+    assert [each["state"] for each in run("secrets", "--json").json] == ["in force", "rejected"]
 
 
 # plan, sync, status
@@ -389,7 +389,7 @@ def test_a_status_tells_the_age_of_the_verification_and_of_the_change_law_10(run
 
 
 def test_a_verification_beyond_the_bound_is_called_stale_and_answers_no_law_10(run, filled):
-    filled.clock.move(filled.service.rhythm.bound + timedelta(seconds=1))
+    filled.clock.move(filled.runtime.intervals.bound + timedelta(seconds=1))
     done = run("status")
     assert done.code == 1
     assert "33 min ago STALE" in done.out
@@ -490,7 +490,7 @@ def test_a_removal_on_a_thousand_clusters_is_a_few_lines_and_whole_in_json(run, 
     fleet.vault.delete("lines")
     fleet.clock.move(timedelta(minutes=2))
     assert run("unassign", "lines").code == 3
-    admit(fleet.service, SecretKey(HOST, "lines"))
+    admit(fleet.runtime, SecretKey(HOST, "lines"))
     done = run("removals", "list")
     assert len(done.out.splitlines()) < 20
     assert "… and 990 more" in done.out

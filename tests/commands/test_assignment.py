@@ -8,7 +8,7 @@ from sync.catalogue.secret import SecretKey
 from sync.commands.assignment import MOST_TAGS, Tags, assign_secret, unassign_secret
 from sync.errors import Invalid, NotFound
 from tests.support import certs
-from tests.support.service import HOST, Fleet, registration
+from tests.support.fleet import HOST, Fleet, registration
 
 KEY = SecretKey(HOST, "it")
 OWN = {"owner": "line 4", "file-encoding": "utf-8"}
@@ -33,7 +33,7 @@ def renew(fleet, tags=None):
 
 def test_tags_are_added_to_those_that_are_there_and_the_secret_is_admitted(fleet):
     fleet.vault.set("it", certs.server().pem, tags=OWN)
-    entry = assign_secret(fleet.service, KEY, Tags("trust", "*", file="plc.der"))
+    entry = assign_secret(fleet.runtime, KEY, Tags("trust", "*", file="plc.der"))
     assert tags_of(fleet) == {
         **OWN, "trustcast-lists": "trust", "trustcast-clusters": "*", "trustcast-file": "plc.der"
     }  # fmt: skip
@@ -44,28 +44,28 @@ def test_tags_are_added_to_those_that_are_there_and_the_secret_is_admitted(fleet
 
 def test_what_is_not_said_stays_as_the_assignment_in_force_has_it(fleet):
     fleet.vault.set("it", certs.server().pem)
-    assign_secret(fleet.service, KEY, Tags("trust", "site=hamburg", accept="expired"))
-    assign_secret(fleet.service, KEY, Tags("trust", file="other.der"))
+    assign_secret(fleet.runtime, KEY, Tags("trust", "site=hamburg", accept="expired"))
+    assign_secret(fleet.runtime, KEY, Tags("trust", file="other.der"))
     told = tags_of(fleet)
     assert (told["trustcast-clusters"], told["trustcast-accept"]) == ("site=hamburg", "expired")
 
 
 def test_tags_of_an_earlier_version_that_still_decide_are_carried_over_and_no_longer_dropped(fleet):
     fleet.vault.set("it", certs.server().pem)
-    assign_secret(fleet.service, KEY, Tags("trust", "site=hamburg", file="plc.der"))
+    assign_secret(fleet.runtime, KEY, Tags("trust", "site=hamburg", file="plc.der"))
     renew(fleet, OWN)
-    entry = assign_secret(fleet.service, KEY, Tags("trust"))
+    entry = assign_secret(fleet.runtime, KEY, Tags("trust"))
     expected = {"trustcast-lists": "trust", "trustcast-clusters": "site=hamburg", "trustcast-file": "plc.der"}
     assert tags_of(fleet) == OWN | expected
-    assert entry.notes == ()
+    assert entry.secret_findings == ()
 
 
 def test_unassigning_leaves_the_secret_and_its_other_tags(fleet):
     fleet.vault.set("it", certs.server().pem, tags=OWN)
-    assign_secret(fleet.service, KEY, EVERYWHERE)
+    assign_secret(fleet.runtime, KEY, EVERYWHERE)
     fleet.work_off()
     fleet.clock.move(timedelta(minutes=1))
-    entry = unassign_secret(fleet.service, KEY)
+    entry = unassign_secret(fleet.runtime, KEY)
     fleet.work_off()
     assert (entry.assignment.lists, fleet.files("edge")) == ((), {})
     assert OWN.items() <= tags_of(fleet).items()
@@ -85,7 +85,7 @@ def test_unassigning_leaves_the_secret_and_its_other_tags(fleet):
 def test_tags_that_would_be_refused_are_not_written(fleet, tags, word):
     fleet.vault.set("it", certs.server().pem, tags=OWN)
     with pytest.raises(Invalid, match=word):
-        assign_secret(fleet.service, KEY, tags)
+        assign_secret(fleet.runtime, KEY, tags)
     assert tags_of(fleet) == OWN
     assert fleet.vault.reads == []
 
@@ -94,13 +94,13 @@ def test_more_tags_than_a_version_can_bear_are_refused_before_anything_is_writte
     many = {f"t{n}": "" for n in range(MOST_TAGS - 1)}
     fleet.vault.set("it", certs.server().pem, tags=many)
     with pytest.raises(Invalid, match="would have 16 tags, and Key Vault allows 15"):
-        assign_secret(fleet.service, KEY, EVERYWHERE)
+        assign_secret(fleet.runtime, KEY, EVERYWHERE)
     assert tags_of(fleet) == many
 
 
 @pytest.mark.parametrize("key", [KEY, SecretKey("other.vault.azure.net", "it")])
 def test_an_unknown_secret_or_vault_is_said(fleet, key):
     with pytest.raises(NotFound, match=key.vault):
-        assign_secret(fleet.service, key, EVERYWHERE)
+        assign_secret(fleet.runtime, key, EVERYWHERE)
     with pytest.raises(NotFound, match=key.vault):
-        unassign_secret(fleet.service, key)
+        unassign_secret(fleet.runtime, key)

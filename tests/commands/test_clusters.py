@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from sync.commands.clusters import Wish, enrol, set_paused
+from sync.commands.clusters import RegistrationRequest, register, set_paused
 from sync.errors import Invalid, NotFound, Permanent
 from sync.findings import Code
 from sync.fleet.clusters import ListOverride, Mode
@@ -12,7 +12,7 @@ from sync.fleet.kubeconfig import Endpoint
 from sync.fleet.lists import Delivery
 from sync.fleet.policy import Policy
 from tests.support import certs
-from tests.support.service import Fleet, Targets
+from tests.support.fleet import Fleet, Targets
 
 CA, OTHER_CA = certs.ca(), certs.ca(name="Other CA")
 
@@ -37,17 +37,17 @@ def pointing(host: str = "edge:6443", ca: certs.Built = CA) -> Endpoint:
 def fleet():
     made = Fleet()
     made.credentials = Credentials(made.clusters, {"good": pointing()})
-    made.service = replace(made.service, clusters=made.credentials)
+    made.runtime = replace(made.runtime, clusters=made.credentials)
     return made
 
 
 def registered(fleet):
-    return fleet.service.decisions.snapshot(fresh=True).clusters.get("edge")
+    return fleet.runtime.decisions.snapshot(fresh=True).clusters.get("edge")
 
 
 def test_a_registration_pins_the_credential_s_host_and_ca(fleet):
-    wish = Wish("edge", "good", ("site=hamburg", "env=prod"), ("trust",), "report")
-    made, held = enrol(fleet.service, wish)
+    wanted = RegistrationRequest("edge", "good", ("site=hamburg", "env=prod"), ("trust",), "report")
+    made, held = register(fleet.runtime, wanted)
     assert held is None
     assert (made.host, made.ca_sha256, made.mode) == ("edge:6443", CA.sha256, Mode.REPORT)
     assert dict(made.labels) == {"site": "hamburg", "env": "prod"}
@@ -56,19 +56,19 @@ def test_a_registration_pins_the_credential_s_host_and_ca(fleet):
 
 @pytest.mark.parametrize("moved", [pointing("elsewhere:6443"), pointing(ca=OTHER_CA)], ids=["host", "CA"])
 def test_another_host_or_ca_is_refused_until_it_is_confirmed_law_13(fleet, moved):
-    before, _ = enrol(fleet.service, Wish("edge", "good"))
+    before, _ = register(fleet.runtime, RegistrationRequest("edge", "good"))
     fleet.credentials.endpoints["good"] = moved
     with pytest.raises(Permanent, match="--confirm"):
-        enrol(fleet.service, Wish("edge", "good", ("site=oz",)))
+        register(fleet.runtime, RegistrationRequest("edge", "good", ("site=oz",)))
     assert registered(fleet) == before
-    enrol(fleet.service, Wish("edge", "good", confirm=True))
+    register(fleet.runtime, RegistrationRequest("edge", "good", confirm=True))
     assert (registered(fleet).host, registered(fleet).ca_sha256) == (moved.host, moved.ca_sha256)
 
 
 def test_a_changed_registration_stays_paused(fleet):
-    enrol(fleet.service, Wish("edge", "good"))
-    set_paused(fleet.service, "edge", paused=True)
-    enrol(fleet.service, Wish("edge", "good", ("site=oz",)))
+    register(fleet.runtime, RegistrationRequest("edge", "good"))
+    set_paused(fleet.runtime, "edge", paused=True)
+    register(fleet.runtime, RegistrationRequest("edge", "good", ("site=oz",)))
     assert registered(fleet).paused
 
 
@@ -78,68 +78,74 @@ TOLD_APART = (
 
 
 def test_a_list_may_differ_on_one_cluster(fleet):
-    made, _ = enrol(fleet.service, Wish("edge", "good", lists=(TOLD_APART,)))
+    made, _ = register(fleet.runtime, RegistrationRequest("edge", "good", lists=(TOLD_APART,)))
     policy = Policy(frozenset({Code.EXPIRED, Code.WEAK_KEY}), frozenset({Code.NO_APPLICATION_URI}))
     assert made.lists == (ListOverride("trust", "plant", "own-list", Delivery.SECRET, policy),)
 
 
 @pytest.mark.parametrize("lists", [("trust",), (TOLD_APART,)])
 def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet, lists):
-    before, _ = enrol(fleet.service, Wish("edge", "good", ("site=hamburg",), lists, "report"))
+    before, _ = register(fleet.runtime, RegistrationRequest("edge", "good", ("site=hamburg",), lists, "report"))
     fleet.credentials.endpoints["good"] = pointing("elsewhere:6443", OTHER_CA)
-    after, _ = enrol(fleet.service, Wish("edge", confirm=True))
+    after, _ = register(fleet.runtime, RegistrationRequest("edge", confirm=True))
     assert after == replace(before, host="elsewhere:6443", ca_sha256=OTHER_CA.sha256) == registered(fleet)
 
 
 @pytest.mark.parametrize(
-    ("wish", "changed"),
+    ("wanted", "changed"),
     [
-        (Wish("edge", "other"), "access"),
-        (Wish("edge", labels=("site=oz",)), "labels"),
-        (Wish("edge", labels=("",)), "labels"),
-        (Wish("edge", lists=("trust,object=another",)), "lists"),
-        (Wish("edge", lists=("trust",)), "lists"),
-        (Wish("edge", lists=("",)), "lists"),
-        (Wish("edge", mode="repair"), "mode"),
+        (RegistrationRequest("edge", "other"), "access"),
+        (RegistrationRequest("edge", labels=("site=oz",)), "labels"),
+        (RegistrationRequest("edge", labels=("",)), "labels"),
+        (RegistrationRequest("edge", lists=("trust,object=another",)), "lists"),
+        (RegistrationRequest("edge", lists=("trust",)), "lists"),
+        (RegistrationRequest("edge", lists=("",)), "lists"),
+        (RegistrationRequest("edge", mode="repair"), "mode"),
     ],
 )
-def test_what_is_named_is_told_in_full_and_changes_alone(fleet, wish, changed):
+def test_what_is_named_is_told_in_full_and_changes_alone(fleet, wanted, changed):
     fleet.credentials.endpoints["other"] = pointing()
-    before, _ = enrol(fleet.service, Wish("edge", "good", ("site=hamburg", "env=prod"), (TOLD_APART,), "report"))
-    after, _ = enrol(fleet.service, wish)
+    before, _ = register(
+        fleet.runtime, RegistrationRequest("edge", "good", ("site=hamburg", "env=prod"), (TOLD_APART,), "report")
+    )
+    after, _ = register(fleet.runtime, wanted)
     assert getattr(after, changed) != getattr(before, changed)
     assert replace(after, **{changed: getattr(before, changed)}) == before
 
 
 def test_an_empty_label_or_list_is_none_of_them(fleet):
-    enrol(fleet.service, Wish("edge", "good", ("site=hamburg",), ("trust",)))
-    after, _ = enrol(fleet.service, Wish("edge", labels=("",), lists=("",)))
+    register(fleet.runtime, RegistrationRequest("edge", "good", ("site=hamburg",), ("trust",)))
+    after, _ = register(fleet.runtime, RegistrationRequest("edge", labels=("",), lists=("",)))
     assert (dict(after.labels), after.lists) == ({}, ())
 
 
 @pytest.mark.parametrize(
-    ("wish", "error", "word"),
+    ("wanted", "error", "word"),
     [
-        (Wish("edge", "none"), NotFound, "no secret none"),
-        (Wish("Edge!", "good"), Invalid, "cluster name"),
-        (Wish("edge", "good", ("site",)), Invalid, "key=value"),
-        (Wish("edge", "good", ("site=a", "site=b")), Invalid, "given twice"),
-        (Wish("edge", "good", (), ("nowhere",)), Invalid, "not defined; there are trust"),
-        (Wish("edge", "good", mode="wild"), Invalid, "mode"),
-        (Wish("edge"), Invalid, "--credential"),
-        (Wish("edge", "good", lists=("trust,object",)), Invalid, "'object' is no field; write field=value"),
-        (Wish("edge", "good", lists=("trust,colour=red",)), Invalid, "colour"),
-        (Wish("edge", "good", lists=("trust,name=other",)), Invalid, "'name' is given twice"),
-        (Wish("edge", "good", lists=("trust,object=a,object=b",)), Invalid, "'object' is given twice"),
-        (Wish("edge", "good", lists=("trust", "trust")), Invalid, "defined twice"),
-        (Wish("edge", "good", lists=("trust", "")), Invalid, "has no name"),
-        (Wish("edge", "good", lists=("trust,delivery=arm",)), Invalid, "not available"),
-        (Wish("edge", "good", lists=("trust,object=!",)), Invalid, "no name of a Kubernetes object"),
-        (Wish("edge", "good", lists=("trust,accept=revoked",)), Invalid, "nothing can waive"),
-        (Wish("edge", "good", lists=("trust,accept=nonsense",)), Invalid, "nonsense"),
+        (RegistrationRequest("edge", "none"), NotFound, "no secret none"),
+        (RegistrationRequest("Edge!", "good"), Invalid, "cluster name"),
+        (RegistrationRequest("edge", "good", ("site",)), Invalid, "key=value"),
+        (RegistrationRequest("edge", "good", ("site=a", "site=b")), Invalid, "given twice"),
+        (RegistrationRequest("edge", "good", (), ("nowhere",)), Invalid, "not defined; there are trust"),
+        (RegistrationRequest("edge", "good", mode="wild"), Invalid, "mode"),
+        (RegistrationRequest("edge"), Invalid, "--credential"),
+        (
+            RegistrationRequest("edge", "good", lists=("trust,object",)),
+            Invalid,
+            "'object' is no field; write field=value",
+        ),
+        (RegistrationRequest("edge", "good", lists=("trust,colour=red",)), Invalid, "colour"),
+        (RegistrationRequest("edge", "good", lists=("trust,name=other",)), Invalid, "'name' is given twice"),
+        (RegistrationRequest("edge", "good", lists=("trust,object=a,object=b",)), Invalid, "'object' is given twice"),
+        (RegistrationRequest("edge", "good", lists=("trust", "trust")), Invalid, "defined twice"),
+        (RegistrationRequest("edge", "good", lists=("trust", "")), Invalid, "has no name"),
+        (RegistrationRequest("edge", "good", lists=("trust,delivery=arm",)), Invalid, "not available"),
+        (RegistrationRequest("edge", "good", lists=("trust,object=!",)), Invalid, "no name of a Kubernetes object"),
+        (RegistrationRequest("edge", "good", lists=("trust,accept=revoked",)), Invalid, "nothing can waive"),
+        (RegistrationRequest("edge", "good", lists=("trust,accept=nonsense",)), Invalid, "nonsense"),
     ],
 )
-def test_what_cannot_be_registered_is_said_and_not_written(fleet, wish, error, word):
+def test_what_cannot_be_registered_is_said_and_not_written(fleet, wanted, error, word):
     with pytest.raises(error, match=word):
-        enrol(fleet.service, wish)
+        register(fleet.runtime, wanted)
     assert registered(fleet) is None

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from sync.adapters.storage.rows import SCHEMA
 from sync.adapters.storage.table import Operation
 from sync.catalogue.snapshot import Approval, Head
 from sync.errors import Changed, Invalid, Permanent
@@ -309,9 +310,9 @@ def test_rows_that_did_not_change_are_not_decoded_again(decisions):
     decisions.commit(many(2), head=head("first"))
     before = decisions.snapshot().entries
     first, second = before
-    decisions.commit([Write(RowName.secret(first), entry("s00000", gone=True), "*")], head=head("second"))
+    decisions.commit([Write(RowName.secret(first), entry("s00000", deleted=True), "*")], head=head("second"))
     after = decisions.snapshot().entries
-    assert after[first].gone
+    assert after[first].deleted
     assert after[second] is before[second]
 
 
@@ -375,9 +376,9 @@ def test_a_damaged_row_is_mended_on_its_etag(tables):
 
 def test_what_a_newer_trustcast_wrote_stops_the_reader(tables):
     insert(tables.decisions, SECRET)
-    newer = Operation("secret|kv1.vault.azure.net|corp-root", {"schema": 2, "body0": b"{}"}, "*")
+    newer = Operation("secret|kv1.vault.azure.net|corp-root", {"schema": SCHEMA + 1, "body0": b"{}"}, "*")
     tables.decisions._table.write("decisions", newer)
-    with pytest.raises(Permanent, match="schema 2"):
+    with pytest.raises(Permanent, match=f"schema {SCHEMA + 1}"):
         tables.decisions.snapshot(fresh=True)
 
 
@@ -396,11 +397,12 @@ def test_a_scan_may_see_what_was_written_between_its_pages():
             scans.append(label)
             if len(scans) == 2:
                 MemoryDecisions(table=table).commit(
-                    [Write(RowName.secret(entry("s00001").key), entry("s00001", gone=True), "*")], head=head("second")
+                    [Write(RowName.secret(entry("s00001").key), entry("s00001", deleted=True), "*")],
+                    head=head("second"),
                 )
 
     table.pause = write_once
     found = decisions.snapshot()
     assert found.head.token == "first"
     assert decisions.snapshot().head.token == "second"
-    assert decisions.snapshot().entries[entry("s00001").key].gone
+    assert decisions.snapshot().entries[entry("s00001").key].deleted

@@ -15,7 +15,7 @@ from azure.storage.queue import QueueServiceClient
 
 from sync.adapters.storage.queues import StorageQueues
 from sync.errors import Unreachable
-from sync.ports.messages import PlanFleet, PushCluster, decode
+from sync.ports.messages import PlanFleet, PushCluster, parse_message
 from sync.ports.queues import Queues
 from tests.support.memory import MemoryQueues
 
@@ -41,10 +41,10 @@ def in_azurite(request):
     account = request.getfixturevalue("azurite").connection_string
     prefix = f"t{os.getpid()}x{next(_prefixes)}"
     queues = StorageQueues(account, call_timeout=30, prefix=prefix)
-    with QueueServiceClient.from_connection_string(account) as service:
+    with QueueServiceClient.from_connection_string(account) as runtime:
 
         def take(queue):
-            with service.get_queue_client(f"{prefix}-{queue}") as client:
+            with runtime.get_queue_client(f"{prefix}-{queue}") as client:
                 message = client.receive_message(visibility_timeout=1)
                 if message is None:
                     return None
@@ -85,7 +85,7 @@ def under_test(request):
 def test_a_plan_message_arrives_as_it_was_sent(under_test):
     under_test.queues.send_plan(PlanFleet("ünï: admitted"))
     text, dequeued = under_test.take("plan")
-    assert decode(text, PlanFleet) == PlanFleet("ünï: admitted")
+    assert parse_message(text, PlanFleet) == PlanFleet("ünï: admitted")
     assert dequeued == 1
 
 
@@ -93,7 +93,7 @@ def test_a_push_message_arrives_in_its_own_queue(under_test):
     under_test.queues.send_plan(PlanFleet("x"))
     under_test.queues.send_push(PushCluster("plant-1", "plan"))
     text, _ = under_test.take("push")
-    assert decode(text, PushCluster) == PushCluster("plant-1", "plan")
+    assert parse_message(text, PushCluster) == PushCluster("plant-1", "plan")
 
 
 def test_a_message_that_was_not_done_comes_again_and_says_so(under_test):
@@ -106,7 +106,7 @@ def test_a_message_that_was_not_done_comes_again_and_says_so(under_test):
 def test_every_message_of_a_burst_arrives(under_test):
     for number in range(40):
         under_test.queues.send_push(PushCluster(f"plant-{number}", "plan"))
-    taken = {decode(under_test.take("push")[0], PushCluster).cluster for _ in range(40)}
+    taken = {parse_message(under_test.take("push")[0], PushCluster).cluster for _ in range(40)}
     assert taken == {f"plant-{number}" for number in range(40)}
 
 
@@ -114,13 +114,13 @@ def test_a_delay_is_rounded_up_to_a_whole_second(under_test):
     under_test.queues.send_plan(PlanFleet("later"), delay=0.01)
     assert under_test.take("plan") is None
     under_test.pass_time(1.1)
-    assert decode(under_test.take("plan")[0], PlanFleet) == PlanFleet("later")
+    assert parse_message(under_test.take("plan")[0], PlanFleet) == PlanFleet("later")
 
 
 def test_a_delayed_message_holds_no_other_up(under_test):
     under_test.queues.send_push(PushCluster("plant-1", "later"), delay=16.0)
     under_test.queues.send_push(PushCluster("plant-2", "now"))
-    assert decode(under_test.take("push")[0], PushCluster).cluster == "plant-2"
+    assert parse_message(under_test.take("push")[0], PushCluster).cluster == "plant-2"
 
 
 def test_a_message_of_the_longest_names_is_taken(under_test):

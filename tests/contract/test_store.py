@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 
 from sync.adapters.storage.azure_tables import connect_tables
+from sync.adapters.storage.rows import SCHEMA
 from sync.adapters.storage.table import Operation
 from sync.errors import Changed, Invalid, Permanent, Unauthorized, Unreachable
 from sync.ports.work import ClusterWork, PlanMark, VaultWork
-from sync.reconcile.status import Standing, State
+from sync.reconcile.status import ListSummary, State
 from tests.support.stores import MICROSECOND, NOW, ODD_NAMES, damage, status
 
 
@@ -165,10 +166,10 @@ def test_what_planning_compares_is_told_of_every_status_as_it_was_written(status
     ]
     for each in written:
         statuses.put(each, None)
-    assert statuses.standings() == {(each.cluster, each.list): each.standing for each in written}
+    assert statuses.summaries() == {(each.cluster, each.list): each.summary for each in written}
     changed = status(ODD_NAMES[0], state=State.IN_SYNC)
     statuses.put(changed, statuses.get(ODD_NAMES[0], "trust").etag)
-    assert statuses.standings()[ODD_NAMES[0], "trust"] == changed.standing
+    assert statuses.summaries()[ODD_NAMES[0], "trust"] == changed.summary
 
 
 def test_a_forgotten_cluster_takes_its_own_statuses_only(statuses):
@@ -219,15 +220,15 @@ def test_a_status_that_does_not_say_what_planning_compares_must_be_looked_at(tab
     columns = {name: known.value[name] for name in ("schema", "zlib", "body0")}
     columns |= {} if brief is None else {"brief": brief}
     tables.statuses._table.write("status", Operation("plant-1|trust", columns, "*"))
-    assert tables.statuses.standings() == {("plant-1", "trust"): Standing()}
+    assert tables.statuses.summaries() == {("plant-1", "trust"): ListSummary()}
     assert tables.statuses.get("plant-1", "trust").value.failures == 3
 
 
 def test_what_a_newer_trustcast_wrote_is_not_planned_by(tables):
-    columns = {"schema": 2, "zlib": False, "body0": b"{}", "brief": b"{}"}
+    columns = {"schema": SCHEMA + 1, "zlib": False, "body0": b"{}", "brief": b"{}"}
     tables.statuses._table.write("status", Operation("plant-1|trust", columns, None))
     with pytest.raises(Permanent, match="deploy the newer version"):
-        tables.statuses.standings()
+        tables.statuses.summaries()
 
 
 def test_a_cluster_whose_due_time_is_damaged_is_due(tables):

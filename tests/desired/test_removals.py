@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sync.catalogue.entry import Loss
 from sync.catalogue.snapshot import Losses
 from sync.desired.removals import WINDOW, Limits, digest, hold, losses, may_lose, too_much, too_wide
-from sync.desired.state import Desires
+from sync.desired.state import DesiredState
 from tests.support import certs
 from tests.support.catalogues import CONFIGURATION, candidate, desires, entry, snapshot
 from tests.support.certs import NOW
@@ -31,7 +31,7 @@ def listed(count, **more):
 
 
 def deleted(one):
-    return replace(one, gone=True, candidates=(), former=(f"{one.name}.der",))
+    return replace(one, deleted=True, candidates=(), former=(f"{one.name}.der",))
 
 
 def lost(count, of, *, clusters=("plant",), first=0):
@@ -68,7 +68,7 @@ def test_a_revoked_certificate_is_lost():
 
 def test_a_file_that_another_secret_gives_from_now_on_is_not_lost():
     first, second = (entry(name, candidate(1, CERTIFICATE), file="x.der") for name in ("a", "b"))
-    assert losses(desires(first, second), desires(replace(first, gone=True, former=("x.der",)), second)) == ()
+    assert losses(desires(first, second), desires(replace(first, deleted=True, former=("x.der",)), second)) == ()
 
 
 def test_a_new_bytes_under_the_same_name_are_no_loss():
@@ -85,7 +85,7 @@ def test_changed_labels_lose_what_the_selector_gave():
     secret = entry("a", candidate(1, CERTIFICATE), clusters="site=plant")
     before = snapshot(secret)
     moved = replace(before, clusters={"plant": replace(before.clusters["plant"], labels={"site": "elsewhere"})})
-    taken = losses(Desires(before, CONFIGURATION), Desires(moved, CONFIGURATION))
+    taken = losses(DesiredState(before, CONFIGURATION), DesiredState(moved, CONFIGURATION))
     assert taken == (Loss("trust", ("a.der",), ("plant",), 1),)
 
 
@@ -194,10 +194,10 @@ def test_law4_the_digest_names_the_change_and_exactly_what_is_shown():
 
 
 def test_an_unchanged_removal_keeps_its_time_and_a_persons_rejection():
-    first = replace(hold("row", "why", lost(4, 10), now=NOW, before=None), refused=True)
+    first = replace(hold("row", "why", lost(4, 10), now=NOW, before=None), rejected=True)
     assert hold("row", "why", lost(4, 10), now=NOW + HOUR, before=first) is first
     changed = hold("row", "why", lost(5, 10), now=NOW + HOUR, before=first)
-    assert (changed.since, changed.refused) == (NOW + HOUR, False)
+    assert (changed.since, changed.rejected) == (NOW + HOUR, False)
 
 
 # --- may_lose: False is certain --------------------------------------------------------------------------
@@ -207,8 +207,13 @@ CANDIDATES = st.lists(st.tuples(st.lists(ITEMS, min_size=1, max_size=2, unique_b
     lambda found: tuple(candidate(9 - i, *items, enabled=on) for i, (items, on) in enumerate(found))
 )
 ENTRIES = st.builds(
-    lambda candidates, lists, clusters, gone: entry(
-        "a", *(() if gone else candidates), lists=lists, clusters=clusters, gone=gone, former=("a.der", "old.der")
+    lambda candidates, lists, clusters, deleted: entry(
+        "a",
+        *(() if deleted else candidates),
+        lists=lists,
+        clusters=clusters,
+        deleted=deleted,
+        former=("a.der", "old.der"),
     ),
     CANDIDATES,
     st.sampled_from([("trust",), ("issuer",), ("issuer", "trust"), ()]),

@@ -13,7 +13,7 @@ from sync.findings import Role
 from sync.fleet.configuration import Configuration
 from sync.fleet.lists import ListDefinition
 from tests.support import certs
-from tests.support.service import CONFIGURATION, HOST, TRUST, Fleet, registration
+from tests.support.fleet import CONFIGURATION, HOST, TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 SITE_B = TAGS | {"trustcast-clusters": "site=b"}
@@ -39,11 +39,11 @@ def fleet() -> Fleet:
     fleet.upload("root", ROOT.pem, TAGS)
     fleet.upload("root-as-issuer", ROOT.pem, ON_ISSUER)
     fleet.upload("leaf", LEAF.pem, TAGS)
-    settle(fleet)
+    prune(fleet)
     return fleet
 
 
-def settle(fleet: Fleet) -> None:
+def prune(fleet: Fleet) -> None:
     """All that follows by itself, and second looks with it."""
     fleet.work_off()
     for _ in range(3):
@@ -53,7 +53,7 @@ def settle(fleet: Fleet) -> None:
 def upload(fleet: Fleet, name: str, value: str, tags: dict[str, str] = TAGS) -> str:
     fleet.clock.move(timedelta(minutes=1))
     version = fleet.upload(name, value, tags)
-    settle(fleet)
+    prune(fleet)
     return version
 
 
@@ -74,7 +74,7 @@ def test_law4_a_crl_that_was_never_in_force_here_refuses_nothing_here(fleet, val
     upload(fleet, "crl", value, tags)
     assert trusted(fleet)
     fleet.vault.delete("crl")
-    settle(fleet)
+    prune(fleet)
     assert trusted(fleet)
 
 
@@ -82,7 +82,7 @@ def test_a_crl_refuses_on_its_own_clusters_now_and_once_it_is_gone(fleet):
     upload(fleet, "crl", CRL.pem, SITE_B)
     assert (trusted(fleet, "a"), trusted(fleet, "b")) == (True, False)
     fleet.vault.delete("crl")
-    settle(fleet)
+    prune(fleet)
     assert (trusted(fleet, "a"), trusted(fleet, "b")) == (True, False)
 
 
@@ -108,37 +108,37 @@ ENDS = {
 def test_a_refusal_as_revoked_outlives_the_crl_however_it_ends_and_is_cleared_by_a_person(fleet, late, end):
     if late:
         fleet.vault.delete("leaf")
-        settle(fleet)
+        prune(fleet)
     version = upload(fleet, "crl", CRL.pem)
     if late:
         fleet.vault.recover("leaf")
-        settle(fleet)
+        prune(fleet)
     assert not trusted(fleet)
     fleet.clock.move(timedelta(minutes=1))
     end(fleet, version)
-    settle(fleet)
+    prune(fleet)
     assert not trusted(fleet)
-    assert clear_revoked(fleet.service, KEY) == 1
-    settle(fleet)
+    assert clear_revoked(fleet.runtime, KEY) == 1
+    prune(fleet)
     assert trusted(fleet)
 
 
 def test_what_a_crl_in_force_lists_cannot_be_cleared(fleet):
     upload(fleet, "crl", CRL.pem)
-    assert clear_revoked(fleet.service, KEY) == 0
-    settle(fleet)
+    assert clear_revoked(fleet.runtime, KEY) == 0
+    prune(fleet)
     assert not trusted(fleet)
 
 
 def test_what_was_cleared_is_refused_again_by_a_later_crl_and_outlives_that_too(fleet):
     upload(fleet, "crl", CRL.pem)
     fleet.vault.delete("crl")
-    settle(fleet)
-    assert clear_revoked(fleet.service, KEY) == 1
-    settle(fleet)
+    prune(fleet)
+    assert clear_revoked(fleet.runtime, KEY) == 1
+    prune(fleet)
     assert trusted(fleet)
     upload(fleet, "later-crl", certs.crl(ROOT, revoked=[LEAF], number=9).pem)
     assert not trusted(fleet)
     fleet.vault.delete("later-crl")
-    settle(fleet)
+    prune(fleet)
     assert not trusted(fleet)

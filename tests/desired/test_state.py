@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.catalogue.entry import Refusal
-from sync.desired.state import Desires, Proof
+from sync.catalogue.entry import Revocation
+from sync.desired.state import DesiredState, RemovalReason
 from sync.findings import Code
 from sync.fleet.lists import Delivery
 from sync.fleet.policy import Policy
@@ -46,7 +46,7 @@ def codes(found, name):
 
 
 def in_force(found):
-    return {each.name: int(version, 16) for each, version in found.chosen.items()}
+    return {each.name: int(version, 16) for each, version in found.in_force.items()}
 
 
 # --- One secret ------------------------------------------------------------------------------------------
@@ -122,7 +122,9 @@ def test_of_two_in_force_since_the_same_moment_the_first_by_name_keeps_the_file(
 
 def test_a_name_is_free_again_once_its_holder_leaves():
     late, early = claims(late=1, early=2)
-    assert desired(late, replace(early, gone=True, candidates=(), former=("x.der",))).files["x.der"].key == key("late")
+    assert desired(late, replace(early, deleted=True, candidates=(), former=("x.der",))).files["x.der"].key == key(
+        "late"
+    )
 
 
 def test_the_loser_of_a_name_falls_back_to_its_version_before():
@@ -216,7 +218,7 @@ def test_the_numbers_of_crls_begin_anew_with_a_new_key_of_the_ca(roots):
     crl = entry("crl", candidate(2, FIRST_OF_NEW_KEY), candidate(1, LAST_OF_OLD_KEY))
     found = desired(crl, entry("leaf", candidate(1, OF_NEW_KEY)), *roots)
     assert (in_force(found)["crl"], codes(found, "crl")) == (2, [])
-    assert found.gone["leaf.der"] is Proof.REVOKED
+    assert found.to_remove["leaf.der"] is RemovalReason.REVOKED
 
 
 def test_law3_a_ca_that_is_renewed_with_its_key_goes_on_counting_its_crls():
@@ -239,7 +241,7 @@ CRL_SECRET = entry("crl", candidate(1, CRL_ON_LEAF))
 def test_a_crl_in_force_takes_the_certificate_off_the_list_with_a_proof():
     found = desired(LEAF_SECRET, ROOT_SECRET, CRL_SECRET)
     assert set(found.files) == {"root.der", "crl.crl"}
-    assert found.gone["leaf.der"] is Proof.REVOKED
+    assert found.to_remove["leaf.der"] is RemovalReason.REVOKED
     assert codes(found, "leaf") == [Code.REVOKED]
 
 
@@ -271,26 +273,38 @@ def test_a_renewal_ends_the_refusal():
     assert found.files["leaf.der"].sha256 == sha256(RENEWED.der)
 
 
-REFUSED_ONCE = entry("crl", gone=True, former=("crl.crl",), refused=(Refusal("trust", "*", LEAF.sha256),))
+REVOKED_ONCE = entry("crl", deleted=True, former=("crl.crl",), revocations=(Revocation("trust", "*", LEAF.sha256),))
 
 
 def test_a_refusal_as_revoked_outlives_the_crl_where_the_crl_was():
-    found = desired(LEAF_SECRET, ROOT_SECRET, REFUSED_ONCE)
-    assert (set(found.files), found.gone["leaf.der"]) == ({"root.der"}, Proof.REVOKED)
-    for elsewhere in (Refusal("issuer", "*", LEAF.sha256), Refusal("trust", "site=elsewhere", LEAF.sha256)):
-        assert "leaf.der" in desired(LEAF_SECRET, ROOT_SECRET, replace(REFUSED_ONCE, refused=(elsewhere,))).files
+    found = desired(LEAF_SECRET, ROOT_SECRET, REVOKED_ONCE)
+    assert (set(found.files), found.to_remove["leaf.der"]) == ({"root.der"}, RemovalReason.REVOKED)
+    for elsewhere in (Revocation("issuer", "*", LEAF.sha256), Revocation("trust", "site=elsewhere", LEAF.sha256)):
+        assert "leaf.der" in desired(LEAF_SECRET, ROOT_SECRET, replace(REVOKED_ONCE, revocations=(elsewhere,))).files
 
 
 # --- Proofs (law 4) --------------------------------------------------------------------------------------
 
 HAD = entry("plc7", candidate(1, A), former=("old.der",))
 PROOFS = {
-    "deleted": (replace(HAD, gone=True, candidates=(), former=("old.der", "plc7.der")), Proof.DELETED, Proof.DELETED),
-    "disabled": (entry("plc7", candidate(1, A, enabled=False), former=("old.der",)), Proof.DISABLED, Proof.DISABLED),
-    "unassigned": (entry("plc7", lists=(), former=("old.der", "plc7.der")), Proof.UNASSIGNED, Proof.UNASSIGNED),
-    "on another list": (entry("plc7", candidate(1, A), lists=("issuer",)), Proof.ELSEWHERE, None),
-    "on other clusters": (entry("plc7", candidate(1, A), clusters="site=lab"), Proof.ELSEWHERE, None),
-    "in force": (HAD, None, Proof.REPLACED),
+    "deleted": (
+        replace(HAD, deleted=True, candidates=(), former=("old.der", "plc7.der")),
+        RemovalReason.DELETED,
+        RemovalReason.DELETED,
+    ),
+    "disabled": (
+        entry("plc7", candidate(1, A, enabled=False), former=("old.der",)),
+        RemovalReason.DISABLED,
+        RemovalReason.DISABLED,
+    ),
+    "unassigned": (
+        entry("plc7", lists=(), former=("old.der", "plc7.der")),
+        RemovalReason.UNASSIGNED,
+        RemovalReason.UNASSIGNED,
+    ),
+    "on another list": (entry("plc7", candidate(1, A), lists=("issuer",)), RemovalReason.ELSEWHERE, None),
+    "on other clusters": (entry("plc7", candidate(1, A), clusters="site=lab"), RemovalReason.ELSEWHERE, None),
+    "in force": (HAD, None, RemovalReason.REPLACED),
     "nothing in force, no reason known": (entry("plc7", former=("old.der", "plc7.der")), None, None),
     "rejected alone": (entry("plc7", candidate(1, WEAK), former=("old.der",)), None, None),
 }
@@ -298,37 +312,37 @@ PROOFS = {
 
 @pytest.mark.parametrize(("secret", "of_file", "of_former"), PROOFS.values(), ids=PROOFS)
 def test_law4_what_proves_that_a_file_may_leave(secret, of_file, of_former):
-    gone = desired(secret).gone
+    gone = desired(secret).to_remove
     assert (gone.get("plc7.der"), gone.get("old.der")) == (of_file, of_former)
 
 
 def test_law4_a_vault_that_is_watched_no_more_proves_nothing():
     unwatched = replace(CONFIGURATION, vaults=(replace(VAULT, url="https://other.vault.azure.net"),))
-    assert not desired(HAD, configuration=unwatched).gone
+    assert not desired(HAD, configuration=unwatched).to_remove
 
 
 def test_law4_a_list_taken_from_the_vaults_ceiling_is_elsewhere():
     narrowed = replace(CONFIGURATION, vaults=(replace(VAULT, lists=("issuer",)),))
     found = desired(HAD, configuration=narrowed)
-    assert (found.files, found.gone["plc7.der"]) == ({}, Proof.ELSEWHERE)
+    assert (found.files, found.to_remove["plc7.der"]) == ({}, RemovalReason.ELSEWHERE)
 
 
 def test_law4_a_name_with_two_owners_leaves_only_if_both_have_a_proof():
     claim = entry("other", candidate(1, WEAK), file="plc7.der")
     deleted = PROOFS["deleted"][0]
-    assert "plc7.der" not in desired(deleted, claim).gone
-    assert "plc7.der" in desired(deleted, replace(claim, gone=True, candidates=(), former=("plc7.der",))).gone
+    assert "plc7.der" not in desired(deleted, claim).to_remove
+    assert "plc7.der" in desired(deleted, replace(claim, deleted=True, candidates=(), former=("plc7.der",))).to_remove
 
 
 def test_law4_a_crl_that_waits_for_its_ca_is_no_proof_against_itself():
-    assert "crl.crl" not in desired(entry("crl", candidate(1, EMPTY_CRL))).gone
+    assert "crl.crl" not in desired(entry("crl", candidate(1, EMPTY_CRL))).to_remove
 
 
 def test_a_revoked_name_that_another_secret_now_gives_stays():
     taker = entry("taker", candidate(1, B), file="leaf.der", since=NOW - 9 * DAY)
     found = desired(LEAF_SECRET, ROOT_SECRET, CRL_SECRET, taker)
     assert found.files["leaf.der"].key == key("taker")
-    assert "leaf.der" not in found.gone
+    assert "leaf.der" not in found.to_remove
 
 
 # --- Reach -----------------------------------------------------------------------------------------------
@@ -336,7 +350,7 @@ def test_a_revoked_name_that_another_secret_now_gives_stays():
 
 def on(cluster, *entries, configuration=CONFIGURATION):
     found = snapshot(*entries, clusters=("hamburg", "lyon"))
-    return set(Desires(found, configuration).of(found.clusters[cluster], TRUST).files)
+    return set(DesiredState(found, configuration).of(found.clusters[cluster], TRUST).files)
 
 
 def test_a_secret_reaches_the_clusters_that_its_selector_and_the_vaults_ceiling_both_match():
@@ -371,7 +385,7 @@ SECRETS = st.builds(
     st.booleans(),
     st.integers(0, 2),
     st.sampled_from([None, "x.der"]),
-    st.sampled_from([{}, {"refused": (Refusal("trust", "*", LEAF.sha256),)}, {"former": ("x.der", "old.der")}]),
+    st.sampled_from([{}, {"revocations": (Revocation("trust", "*", LEAF.sha256),)}, {"former": ("x.der", "old.der")}]),
 )
 CATALOGUES = st.lists(SECRETS, max_size=5, unique_by=lambda each: each.key)
 
@@ -381,16 +395,16 @@ def test_the_order_of_the_catalogue_does_not_matter(entries, rng: random.Random)
     first = desired(*entries)
     rng.shuffle(entries)
     second = desired(*entries)
-    assert (first.files, first.chosen, first.digest) == (second.files, second.chosen, second.digest)
-    assert first.gone.keys() == second.gone.keys()
+    assert (first.files, first.in_force, first.digest) == (second.files, second.in_force, second.digest)
+    assert first.to_remove.keys() == second.to_remove.keys()
 
 
 @given(CATALOGUES)
 def test_law4_no_name_is_both_wanted_and_gone_and_every_gone_name_has_an_owner(entries):
     found = desires(*entries)
     want = found.of(found.snapshot.clusters["plant"], TRUST)
-    assert not want.files.keys() & want.gone.keys()
-    assert want.gone.keys() <= set(found.accounted)
+    assert not want.files.keys() & want.to_remove.keys()
+    assert want.to_remove.keys() <= set(found.accounted)
 
 
 @given(CATALOGUES)

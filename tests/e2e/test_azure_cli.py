@@ -18,7 +18,7 @@ from local.identity import Identity
 from local.keyvault.server import Vault
 from local.support.serving import Server
 from local.support.tls import Authority
-from sync.certificates.decoding import decode
+from sync.certificates.decoding import decode_value
 from tests.support import certs
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def test_what_the_cli_sets_is_read_as_the_very_file(
     shell: Shell, name: str, content: bytes, options: tuple[str, ...], encoding: str
 ) -> None:
     version = shell.set_file(name, content, *options)
-    decoded = decode(version.value, content_type=version.content_type, file_encoding=encoding)
+    decoded = decode_value(version.value, content_type=version.content_type, file_encoding=encoding)
     expected = CRL_OF_A_CA if name == "my-ca-crl" else CERTIFICATE
     assert [item.der for item in decoded.items] == [expected.der]
     assert decoded.findings == ()

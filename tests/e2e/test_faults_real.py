@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sync.adapters.kubernetes.connections import ClusterAccess
+from sync.adapters.kubernetes.connections import ClusterConnections
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.deadline import Deadline
 from sync.fleet.kubeconfig import parse
 from sync.fleet.lists import CONNECTOR_NAMESPACE
 from sync.reconcile.status import State
 from tests.support.certs import server
+from tests.support.fleet import TRUST, Fleet, registration
 from tests.support.memory import MemoryVault
-from tests.support.service import TRUST, Fleet, registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ class RealFleet:
         self.fleet = Fleet()
         self.credentials = MemoryVault()
         self.opened: list[KubernetesSecrets] = []
-        self.fleet.service = replace(self.fleet.service, clusters=ClusterAccess(self.credentials, self._open))
+        self.fleet.runtime = replace(self.fleet.runtime, clusters=ClusterConnections(self.credentials, self._open))
         for name, cluster in self.servers.items():
             self.store_credential(name)
             told = parse(cluster.kubeconfig())
@@ -124,7 +124,7 @@ def test_an_api_server_that_goes_and_comes_back(
 def test_a_token_that_is_refused_until_a_new_one_is_stored(real: RealFleet) -> None:
     """401 → unauthorized and nothing lost; a credential stored anew heals it."""
     real.store_credential(SICK, "no-such-token")
-    real.fleet.service = replace(real.fleet.service, clusters=ClusterAccess(real.credentials, real._open))
+    real.fleet.runtime = replace(real.fleet.runtime, clusters=ClusterConnections(real.credentials, real._open))
     real.upload("plc2")
     assert real.state() is State.UNAUTHORIZED
     assert real.on(SICK) == {"plc1.der"}
@@ -140,7 +140,7 @@ def test_an_account_without_the_role(real: RealFleet) -> None:
     try:
         token = cluster.service_account_token(CONNECTOR_NAMESPACE, "bare")
         real.store_credential(SICK, token)
-        real.fleet.service = replace(real.fleet.service, clusters=ClusterAccess(real.credentials, real._open))
+        real.fleet.runtime = replace(real.fleet.runtime, clusters=ClusterConnections(real.credentials, real._open))
         real.upload("plc2")
         assert (real.state(), real.on(SICK)) == (State.UNAUTHORIZED, {"plc1.der"})
         account = f"--serviceaccount={CONNECTOR_NAMESPACE}:bare"

@@ -72,7 +72,7 @@ def lists(real_cluster: RealCluster, token: str) -> Iterator[SecretsWithin]:
 
 
 @pytest.fixture
-def service(real_cluster: RealCluster, token: str) -> Iterator[httpx.Client]:
+def runtime(real_cluster: RealCluster, token: str) -> Iterator[httpx.Client]:
     with real_cluster.client(token) as client:
         yield client
 
@@ -132,9 +132,9 @@ def _secret(name: str) -> dict[str, Any]:
     ],
 )
 def test_the_neighbours_are_refused(
-    service: httpx.Client, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
+    runtime: httpx.Client, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
 ) -> None:
-    answer = service.request(method, path, json=body, headers=headers)
+    answer = runtime.request(method, path, json=body, headers=headers)
     assert (answer.status_code, answer.json()["reason"]) == (403, "Forbidden")
 
 
@@ -147,11 +147,11 @@ def test_the_neighbours_are_refused(
     ],
 )
 def test_no_secret_is_created_but_the_lists(
-    real_cluster: RealCluster, service: httpx.Client, name: str, fields: dict[str, Any]
+    real_cluster: RealCluster, runtime: httpx.Client, name: str, fields: dict[str, Any]
 ) -> None:
     real_cluster.kubectl("delete", "secret", ISSUER, "-n", NAMESPACE, "--ignore-not-found")
-    assert _try_to_create(service, ISSUER).status_code == 201
-    answer = _try_to_create(service, name, **fields)
+    assert _try_to_create(runtime, ISSUER).status_code == 201
+    answer = _try_to_create(runtime, name, **fields)
     assert answer.status_code == 403
     assert "trustcast creates nothing but its lists" in answer.json()["message"]
 

@@ -10,7 +10,7 @@ import pytest
 from local.keyvault.server import Vault
 from tests.faults.world import Site, world_of
 from tests.support.certs import NOW
-from tests.support.service import Clock
+from tests.support.fleet import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import pytest
 from local.kubernetes.faults import Fault, Kind
 from sync.reconcile.status import State
 from tests.faults.world import EVERYWHERE, PATIENT, certificate
-from tests.support.service import TRUST
+from tests.support.fleet import TRUST
 
 if TYPE_CHECKING:
     from tests.faults.world import World

@@ -11,7 +11,7 @@ from sync.reconcile.status import State
 from sync.steps.drift import check_drift
 from sync.triggers import handle_plan, handle_push, record_failure
 from tests.support.certs import server
-from tests.support.service import TRUST, Clock, Fleet, registration
+from tests.support.fleet import TRUST, Clock, Fleet, registration
 
 MINUTE = timedelta(minutes=1)
 EVERYWHERE = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
@@ -62,7 +62,7 @@ def test_messages_and_events_doubled_and_turned_around(fleet: Fleet) -> None:
         for queue, message in taken:
             handle = handle_plan if queue == "plan" else handle_push
             for times in (1, 2):
-                handle(fleet.service, message.text, times)
+                handle(fleet.runtime, message.text, times)
             messages.append((queue, message.text))
             fleet.queues.done(message)
         fleet.clock.move(timedelta(seconds=2))
@@ -72,7 +72,7 @@ def test_messages_and_events_doubled_and_turned_around(fleet: Fleet) -> None:
     fleet.events.extend(events)
     fleet.work_off()
     for queue, text in messages:
-        (handle_plan if queue == "plan" else handle_push)(fleet.service, text, 1)
+        (handle_plan if queue == "plan" else handle_push)(fleet.runtime, text, 1)
     fleet.work_off()
     assert_everywhere(fleet, VERSIONS[-1].der)
     assert writes(fleet) - before == len(NAMES)
@@ -109,18 +109,18 @@ def test_a_worker_whose_clock_is_ten_minutes_off(fleet: Fleet, off: timedelta) -
     marks, leases or due times; each change is everywhere within three minutes, and lists go on being verified.
     """
     wrong = Clock(fleet.clock.now + off)
-    workers = [fleet.service, replace(fleet.service, clock=wrong)]
+    workers = [fleet.runtime, replace(fleet.runtime, clock=wrong)]
 
     def pass_by(span: timedelta) -> None:
         fleet.clock.move(span)
         wrong.move(span)
         for _ in range(2):
             workers.reverse()
-            fleet.service = workers[0]
+            fleet.runtime = workers[0]
             check_drift(workers[0])
             while fleet.deliver_event() or fleet.deliver("plan") or fleet.deliver("push"):
                 workers.reverse()
-                fleet.service = workers[0]
+                fleet.runtime = workers[0]
 
     for version in VERSIONS[1:]:
         fleet.upload("plc1-der", version.pem, EVERYWHERE)
@@ -146,12 +146,12 @@ def test_a_clock_that_is_set_right_again(fleet: Fleet) -> None:
     """The only clock was ten minutes fast and is set right → what it wrote of the future holds nothing up: a change of
     which no event tells is everywhere within three minutes.
     """
-    right = fleet.service
-    fleet.service = replace(right, clock=Clock(fleet.clock.now + 10 * MINUTE))
+    right = fleet.runtime
+    fleet.runtime = replace(right, clock=Clock(fleet.clock.now + 10 * MINUTE))
     fleet.upload("plc1-der", VERSIONS[1].pem, EVERYWHERE)
     fleet.work_off()
-    check_drift(fleet.service)
-    fleet.service = right
+    check_drift(fleet.runtime)
+    fleet.runtime = right
     fleet.clock.move(timedelta(seconds=1))
     fleet.upload("plc1-der", VERSIONS[2].pem, EVERYWHERE)
     fleet.events.clear()
@@ -165,9 +165,9 @@ def test_a_clock_that_is_set_right_again(fleet: Fleet) -> None:
 )
 def test_a_poison_message_ends(fleet: Fleet, text: str) -> None:
     """Any text in any queue → dropped with a line in the log, never raised; the queue goes on."""
-    handle_plan(fleet.service, text, 1)
-    handle_push(fleet.service, text, 5)
-    record_failure(fleet.service, text)
+    handle_plan(fleet.runtime, text, 1)
+    handle_push(fleet.runtime, text, 5)
+    record_failure(fleet.runtime, text)
     fleet.upload("plc1-der", VERSIONS[1].pem, EVERYWHERE)
     fleet.work_off()
     assert_everywhere(fleet, VERSIONS[1].der)
@@ -175,6 +175,6 @@ def test_a_poison_message_ends(fleet: Fleet, text: str) -> None:
 
 def test_a_message_about_an_unknown_cluster_ends(fleet: Fleet) -> None:
     """A push of a cluster that nobody registered → no row of it is left, and nothing is asked for again."""
-    handle_push(fleet.service, '{"schema":1,"type":"push-cluster","message":{"cluster":"none","reason":"forged"}}', 1)
+    handle_push(fleet.runtime, '{"schema":1,"type":"push-cluster","message":{"cluster":"none","reason":"forged"}}', 1)
     assert fleet.work.cluster("none") is None
     assert fleet.statuses.get("none", TRUST.name) is None

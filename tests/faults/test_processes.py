@@ -24,7 +24,7 @@ from local.stack import RESPONSIVE, ROOT, Stack
 from local.storage import Azurite
 from local.support.children import Child
 from sync.bootstrap import connect
-from sync.commands.clusters import Wish, enrol
+from sync.commands.clusters import RegistrationRequest, register
 from sync.reconcile.status import State
 from sync.settings import Settings
 from sync.steps.drift import check_drift
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 TRUST = "aio-opc-ua-broker-trust-list"
 EVERYWHERE = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
@@ -52,7 +52,7 @@ class Processes:
     azurite: Azurite
     queues: Gate
     tables: Gate
-    service: Service
+    runtime: Runtime
     made: int = 0
 
     def upload(self, name: str = "plc1") -> bytes:
@@ -72,7 +72,7 @@ class Processes:
 
     def hasten(self) -> None:
         """What the two minutes of a lost message and the timer would bring."""
-        check_drift(replace(self.service, clock=lambda: utc_now() + timedelta(minutes=3)))
+        check_drift(replace(self.runtime, clock=lambda: utc_now() + timedelta(minutes=3)))
 
     def until(self, holds: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + PATIENCE
@@ -85,9 +85,9 @@ class Processes:
         self.until(self.settled, "every list is in sync, and planned")
 
     def settled(self) -> bool:
-        head = self.service.decisions.head().value.token
-        return self.service.work.planned() == head and all(
-            (found := self.service.statuses.get(c, "trust")) is not None
+        head = self.runtime.decisions.head().value.token
+        return self.runtime.work.planned() == head and all(
+            (found := self.runtime.statuses.get(c, "trust")) is not None
             and found.value.state is State.IN_SYNC
             and set(found.value.applied) == set(self.on(c))
             for c in NAMES
@@ -109,12 +109,12 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
         with pytest.MonkeyPatch.context() as patched:
             for name, value in stack.environment.items():
                 patched.setenv(name, value)
-            service = connect(Settings.from_environment(stack.environment | {"AzureWebJobsStorage": direct}))
+            runtime = connect(Settings.from_environment(stack.environment | {"AzureWebJobsStorage": direct}))
             for name in NAMES:
                 tags = {"trustcast-credential": name}
                 stack.credentials.set(f"{name}-kubeconfig", stack.plants[name].kubeconfig(), tags=tags)
-                enrol(service, Wish(name, f"{name}-kubeconfig"))
-            yield Processes(stack, azurite, queues, tables, service)
+                register(runtime, RegistrationRequest(name, f"{name}-kubeconfig"))
+            yield Processes(stack, azurite, queues, tables, runtime)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from sync.ports.messages import PushCluster, encode
 from sync.reconcile.status import State
 from sync.triggers import record_failure
 from tests.support.certs import server
-from tests.support.service import HOST, TRUST, Fleet, registration
+from tests.support.fleet import HOST, TRUST, Fleet, registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,10 +192,10 @@ def assert_goes_on_being_verified(fleet: Fleet, struck: str) -> None:
     """Law 10: within the stated bound every list was looked at, and so an edit by hand, of which nobody tells, is found
     within another.
     """
-    pass_by(fleet, fleet.rhythm.bound)
+    pass_by(fleet, fleet.intervals.bound)
     for each in CLUSTERS:
         fleet.clusters[each.name].state.edit(TRUST.namespace, TRUST.object, {"steady.der": BY_HAND})
-    pass_by(fleet, fleet.rhythm.bound)
+    pass_by(fleet, fleet.intervals.bound)
     assert all(fleet.files(each.name)["steady.der"] == STEADY.der for each in CLUSTERS), struck
 
 
@@ -224,7 +224,7 @@ def test_an_altered_row_is_found_within_a_day_and_the_vault_wins() -> None:
     """
     fleet = fleet_in_sync()
     alter(fleet, server(name="evil").der)
-    fleet.decisions.commit([], head=fleet.service.next_head(fleet.decisions.head().value))
+    fleet.decisions.commit([], head=fleet.runtime.next_head(fleet.decisions.head().value))
     fleet.sweep(MINUTE)
     assert fleet.files("north")["plc1.der"] == server(name="evil").der, "nobody can know yet"
     fleet.vault.reads.clear()
@@ -232,7 +232,7 @@ def test_an_altered_row_is_found_within_a_day_and_the_vault_wins() -> None:
     stored = fleet.decisions.row(RowName.secret(KEY))
     assert stored
     assert isinstance(stored.value, Entry)
-    assert Code.CATALOGUE_TAMPERED in {note.code for note in stored.value.notes}
+    assert Code.CATALOGUE_TAMPERED in {note.code for note in stored.value.secret_findings}
     assert len(fleet.vault.reads) == 2, "one a secret"
     assert_holds(fleet, BEFORE)
 
@@ -276,9 +276,9 @@ def test_a_push_that_failed_for_good_is_tried_again(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(fleet.statuses.table, "pause", _away)
     fleet.upload("plc1-der", SECOND.pem, SITE_A)
     fleet.work_off()
-    record_failure(fleet.service, encode(PushCluster("north", "plan")))
+    record_failure(fleet.runtime, encode(PushCluster("north", "plan")))
     monkeypatch.setattr(fleet.work.table, "pause", _away)
-    record_failure(fleet.service, encode(PushCluster("south", "plan")))
+    record_failure(fleet.runtime, encode(PushCluster("south", "plan")))
     monkeypatch.undo()
     assert fleet.files("north") == BEFORE
     for _ in range(6):

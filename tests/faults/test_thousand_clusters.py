@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 
 from local.kubernetes.faults import Fault, Kind
 from local.kubernetes.server import kubeconfig
-from sync.adapters.kubernetes.connections import ClusterAccess
+from sync.adapters.kubernetes.connections import ClusterConnections
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.fleet.kubeconfig import parse
 from sync.reconcile.status import State
 from sync.steps.drift import check_drift
 from sync.triggers import handle_push
 from tests.faults.world import EVERYWHERE, certificate
+from tests.support.fleet import TRUST, Fleet, registration
 from tests.support.memory import MemoryVault
-from tests.support.service import TRUST, Fleet, registration
 
 if TYPE_CHECKING:
     from local.kubernetes.cluster import Cluster
     from local.kubernetes.server import Fleet as KubernetesStandIn
     from sync.fleet.kubeconfig import Endpoint
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 CLUSTERS = 1_000
 THREADS = 6
@@ -41,14 +41,14 @@ def push_all(fleet: Fleet) -> int:
     while message := fleet.queues.take("push"):
         messages.append(message)
     with ThreadPoolExecutor(THREADS) as threads:
-        list(threads.map(lambda each: handle_push(fleet.service, each.text, each.dequeued), messages))
+        list(threads.map(lambda each: handle_push(fleet.runtime, each.text, each.dequeued), messages))
     for message in messages:
         fleet.queues.done(message)
     return len(messages)
 
 
-def states(service: Service) -> dict[State, int]:
-    found = [status.state for status in service.statuses.all()]
+def states(runtime: Runtime) -> dict[State, int]:
+    found = [status.state for status in runtime.statuses.all()]
     return {state: found.count(state) for state in set(found)}
 
 
@@ -57,7 +57,7 @@ def test_a_thousand_clusters_of_which_three_in_ten_are_offline_and_come_back(kub
     more rarely, no message is left over; once they are back each catches up by its own due time, by one write.
     """
     fleet, credentials = Fleet(), MemoryVault()
-    fleet.service = replace(fleet.service, clusters=ClusterAccess(credentials, opened))
+    fleet.runtime = replace(fleet.runtime, clusters=ClusterConnections(credentials, opened))
     clusters: dict[str, Cluster] = {}
     for number in range(CLUSTERS):
         name = f"edge-{number:04}"
@@ -79,7 +79,7 @@ def test_a_thousand_clusters_of_which_three_in_ten_are_offline_and_come_back(kub
     fleet.deliver("plan")
 
     assert push_all(fleet) == CLUSTERS
-    assert states(fleet.service) == {State.IN_SYNC: CLUSTERS - len(away), State.OFFLINE: len(away)}
+    assert states(fleet.runtime) == {State.IN_SYNC: CLUSTERS - len(away), State.OFFLINE: len(away)}
     assert {name for name, c in clusters.items() if not c.files(TRUST.namespace, TRUST.object)} == away
     fleet.clock.move(MINUTE)
     fleet.work_off()
@@ -88,8 +88,8 @@ def test_a_thousand_clusters_of_which_three_in_ten_are_offline_and_come_back(kub
     for name in away:
         clusters[name].set_fault(None)
     fleet.clock.move(MINUTE)
-    check_drift(fleet.service)
+    check_drift(fleet.runtime)
     assert push_all(fleet) == len(away)
-    assert states(fleet.service) == {State.IN_SYNC: CLUSTERS}
+    assert states(fleet.runtime) == {State.IN_SYNC: CLUSTERS}
     assert all(set(c.files(TRUST.namespace, TRUST.object)) == {"plc1.der"} for c in clusters.values())
     assert all(c.requests["apply"] == 1 for c in clusters.values())

@@ -42,7 +42,7 @@ def plant(world: World) -> World:
 
 
 def entry(world: World, name: str) -> Entry | None:
-    return world.service.decisions.snapshot(fresh=True).entries.get(SecretKey.of(world.host, name))
+    return world.runtime.decisions.snapshot(fresh=True).entries.get(SecretKey.of(world.host, name))
 
 
 @pytest.mark.parametrize("kind", ["versions", "value"])
@@ -59,7 +59,7 @@ def test_a_vault_in_trouble_makes_the_event_come_back(plant: World, status: int,
     for _ in range(3):
         faults.reset_counts()
         with pytest.raises(Temporary):
-            handle_event(plant.service, event)
+            handle_event(plant.runtime, event)
         assert faults.count(kind) == 1
     plant.sweep(MINUTE)
     assert plant.on("plant") == before
@@ -147,8 +147,8 @@ class Meddling:
 
 
 def meddle(world: World, act: Callable[[], Any]) -> None:
-    vaults = {world.host: Meddling(world.service.vaults[world.host], [act])}
-    world.service = replace(world.service, vaults=vaults)
+    vaults = {world.host: Meddling(world.runtime.vaults[world.host], [act])}
+    world.runtime = replace(world.runtime, vaults=vaults)
 
 
 def test_a_version_disabled_between_its_event_and_its_reading(plant: World) -> None:
@@ -159,11 +159,11 @@ def test_a_version_disabled_between_its_event_and_its_reading(plant: World) -> N
     (event,) = plant.events
     meddle(plant, lambda: plant.site.vault.update("plc1-der", version, enabled=False))
     with pytest.raises(Temporary):
-        handle_event(plant.service, event)
+        handle_event(plant.runtime, event)
     plant.work_off()
     found = entry(plant, "plc1-der")
     assert found is not None
-    assert [note.code for note in found.notes] == [Code.HEAD_DISABLED]
+    assert [note.code for note in found.secret_findings] == [Code.HEAD_DISABLED]
     plant.sweep(MINUTE)
     assert plant.on("plant") == {"plc1.der": certificate("plc1").der}
 
@@ -237,7 +237,7 @@ def test_a_secret_deleted_between_its_event_and_its_reading(plant: World) -> Non
     (event,) = plant.events
     meddle(plant, lambda: plant.site.vault.secrets.delete("plc1-der"))
     with pytest.raises(Temporary):
-        handle_event(plant.service, event)
+        handle_event(plant.runtime, event)
     assert set(plant.on("plant")) == {"plc1.der"}
     plant.work_off()
     assert plant.on("plant") == {}
@@ -249,7 +249,7 @@ def test_a_flood_of_forged_events_stays_within_the_budget_of_reads(plant: World)
     """
     faults = plant.site.vault.faults
     hurried = plant.site.open_vault(plant.site.vault, call_timeout=0.5, reads_per_second=READS_PER_SECOND)
-    plant.service = replace(plant.service, vaults={plant.host: hurried})
+    plant.runtime = replace(plant.runtime, vaults={plant.host: hurried})
     names = ("plc1-der", "none-such")
     forged = [plant.told(names[number % 2], f"{number:032x}") for number in range(FORGED)]
     faults.reset_counts()
@@ -272,7 +272,7 @@ def test_a_flood_of_forged_events_stays_within_the_budget_of_reads(plant: World)
 
 def _is_refused(world: World, text: str) -> bool:
     try:
-        handle_event(world.service, text)
+        handle_event(world.runtime, text)
     except Temporary:
         return True
     return False
@@ -286,6 +286,6 @@ def test_forged_events_of_other_vaults_and_of_what_is_known_cost_no_request(plan
     known = plant.told("plc1-der", found.known[0])
     foreign = known.replace(plant.site.vault.url, "https://evil.vault.azure.net")
     for _ in range(50):
-        handle_event(plant.service, known)
-        handle_event(plant.service, foreign)
+        handle_event(plant.runtime, known)
+        handle_event(plant.runtime, foreign)
     assert plant.site.vault.faults.counts() == {}

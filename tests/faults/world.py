@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from local.kubernetes.server import kubeconfig
 from sync.adapters.keyvault.vault import KeyVault
-from sync.adapters.kubernetes.connections import ClusterAccess
+from sync.adapters.kubernetes.connections import ClusterConnections
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.fleet.clusters import Access, AccessKind, Registration
 from sync.fleet.configuration import Configuration
 from sync.fleet.kubeconfig import parse
 from sync.fleet.vaults import WatchedVault
 from tests.support.certs import server
-from tests.support.service import TRUST, Fleet, event
+from tests.support.fleet import TRUST, Fleet, event
 from tests.support.vaults import IssuedCredential
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from local.kubernetes.server import Fleet as KubernetesStandIn
     from local.support.tls import Authority
     from sync.reconcile.status import ListStatus
-    from tests.support.service import Clock
+    from tests.support.fleet import Clock
 
 PATIENT = 30.0
 """Seconds for a call that ends by itself; only one that would never end is given less."""
@@ -77,8 +77,8 @@ class World(Fleet):
         super().lose_decisions()
         vault = self._open.enter_context(_closing(self.site.open_vault(self.site.vault)))
         credentials = self._open.enter_context(_closing(self.site.open_vault(self.site.credentials)))
-        access = ClusterAccess(credentials, self._open_client)
-        self.service = replace(self.service, vaults={self.host: vault}, clusters=access)
+        access = ClusterConnections(credentials, self._open_client)
+        self.runtime = replace(self.runtime, vaults={self.host: vault}, clusters=access)
 
     def close(self) -> None:
         self._open.close()
@@ -87,7 +87,7 @@ class World(Fleet):
         """From now on a call to that cluster is given up after so long; all clusters are opened anew."""
         self.call_timeouts[self.api_servers[cluster].server] = seconds
         credentials = self._open.enter_context(_closing(self.site.open_vault(self.site.credentials)))
-        self.service = replace(self.service, clusters=ClusterAccess(credentials, self._open_client))
+        self.runtime = replace(self.runtime, clusters=ClusterConnections(credentials, self._open_client))
 
     def _open_client(self, at: Any) -> KubernetesSecrets:
         call_timeout = self.call_timeouts.get(at.server, PATIENT)
@@ -128,7 +128,7 @@ class World(Fleet):
         return self.api_servers[cluster].files(TRUST.namespace, TRUST.object)
 
     def status(self, cluster: str) -> ListStatus:
-        stored = self.service.statuses.get(cluster, TRUST.name)
+        stored = self.runtime.statuses.get(cluster, TRUST.name)
         assert stored is not None
         return stored.value
 

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from sync.ports.decisions import Decisions
     from sync.ports.statuses import Statuses
     from sync.ports.work import Work
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
+    from tests.support.fleet import Fleet
     from tests.support.memory import MemoryCluster, MemoryVault
-    from tests.support.service import Fleet
 
 Message = tuple[str, str]
 """Kind and text of what starts a process."""
@@ -25,27 +25,27 @@ Line = "Callable[[MemoryVault], Sequence[Message]]"
 class World:
     """What a case sees of a state: the stores as they are, the lists, the vault.
 
-    `service` works on them, for what the next minute's check would do.
+    `runtime` works on them, for what the next minute's check would do.
     """
 
-    service: Service
+    runtime: Runtime
     clusters: Mapping[str, MemoryCluster]
     vault: MemoryVault
 
     @property
     def decisions(self) -> Decisions:
         """The catalogue, registrations and head."""
-        return self.service.decisions
+        return self.runtime.decisions
 
     @property
     def work(self) -> Work:
         """Marks and due times."""
-        return self.service.work
+        return self.runtime.work
 
     @property
     def statuses(self) -> Statuses:
         """What the clusters' lists were last seen to hold."""
-        return self.service.statuses
+        return self.runtime.statuses
 
     def files(self, cluster: str, name: str) -> dict[str, bytes]:
         """The files of an object on a cluster."""
@@ -77,7 +77,7 @@ class Case:
     workers: int | None = None
     running: Sequence[Message] = ()
     written: Callable[[Decisions, Decisions], str | None] | None = None
-    wrap: Callable[[Service], Service] = lambda service: service
+    wrap: Callable[[Runtime], Runtime] = lambda runtime: runtime
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from sync.reconcile.status import State
 from sync.steps.push import push_cluster
 from tests.interleavings.case import Case
 from tests.support.certs import Built, ca, crl, server
-from tests.support.service import HOST, TRUST, Fleet, event, registration
+from tests.support.fleet import HOST, TRUST, Fleet, event, registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,7 +73,7 @@ def wants(files: Mapping[str, bytes], clusters: str = "x", *, crashed: bool = Fa
         marked = _marked(world, crashed=crashed)
         for cluster in clusters:
             if _asks_for_now(world, cluster):
-                push_cluster(world.service, cluster)
+                push_cluster(world.runtime, cluster)
         found = (_wrong(world, cluster, files) for cluster in clusters)
         return next(filter(None, found), None) or marked
 
@@ -83,7 +83,7 @@ def wants(files: Mapping[str, bytes], clusters: str = "x", *, crashed: bool = Fa
 def _asks_for_now(world: World, cluster: str) -> bool:
     stored, work = world.statuses.get(cluster, "trust"), world.work.cluster(cluster)
     given_up = stored is not None and stored.value.state is State.PENDING
-    return bool(given_up and work and work.value.due and work.value.due <= world.service.clock())
+    return bool(given_up and work and work.value.due and work.value.due <= world.runtime.clock())
 
 
 def _wrong(world: World, cluster: str, files: Mapping[str, bytes]) -> str | None:
@@ -162,7 +162,7 @@ def rebuilt(*looks: str, forgetful: bool) -> Case:
     names = ("plc7", "plc8")
     fleet = begun(names=names)
     rows = [Write(RowName.secret(key), None, "*") for key in fleet.decisions.snapshot().entries]
-    fleet.decisions.commit(rows, head=fleet.service.next_head(fleet.decisions.head().value))
+    fleet.decisions.commit(rows, head=fleet.runtime.next_head(fleet.decisions.head().value))
     if forgetful:
         fleet.statuses.forget_cluster("x")
     files = {f"{name}.der": version("A", name).der for name in names}

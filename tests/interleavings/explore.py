@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from sync.adapters.storage.statuses import TableStatuses
 from sync.adapters.storage.work import TableWork
 from sync.errors import TrustcastError
-from sync.steps.runtime import Service
+from sync.steps.runtime import Runtime
 from tests.interleavings.case import Report, World
 from tests.interleavings.cells import pack, unpack
 from tests.interleavings.graph import Graph, canonical, largest, renamed
@@ -42,8 +42,8 @@ from tests.interleavings.parts import (
 )
 from tests.interleavings.places import WIDTH, WORKED, Places
 from tests.support.certs import NOW
+from tests.support.fleet import CONFIGURATION, HOST, Targets
 from tests.support.memory import MemoryCluster, MemoryQueues, MemoryVault
-from tests.support.service import CONFIGURATION, HOST, Targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -272,9 +272,9 @@ class Explorer:
             else None
         )
 
-    def _verdict(self, key: Any, judge: Callable[[], str | None]) -> str | None:
+    def _verdict(self, key: Any, update_entry: Callable[[], str | None]) -> str | None:
         if key not in self.verdicts:
-            self.verdicts[key] = judge()
+            self.verdicts[key] = update_entry()
         return self.verdicts[key]
 
     def _always(self, cell: Cell) -> str | None:
@@ -287,7 +287,7 @@ class Explorer:
         tables = {name: self.parts[name].table(value[name]) for name in ("decisions", "work", "status")}
         vault = self.stages[value["vault"]]
         clusters = {name: MemoryCluster(ClusterPart().cluster(value[f"cluster {name}"])) for name in self.clusters}
-        service = Service(
+        runtime = Runtime(
             RemoteDecisions(tables["decisions"]),
             TableWork(tables["work"]),
             TableStatuses(tables["status"]),
@@ -298,7 +298,7 @@ class Explorer:
             clock=self.case.fleet.clock,
         )
         return World(
-            service,
+            runtime,
             clusters,
             vault,
         )

@@ -12,7 +12,7 @@ from sync.adapters.storage.work import TableWork
 from sync.catalogue.secret import SecretKey
 from sync.steps.admission import admit
 from sync.steps.drift import check_drift
-from sync.steps.runtime import Service
+from sync.steps.runtime import Runtime
 from sync.triggers import handle_event, handle_plan, handle_push
 from tests.interleavings.cells import pack, unpack
 from tests.interleavings.graph import renamed
@@ -25,7 +25,7 @@ from tests.interleavings.parts import (
     RemoteVault,
     touched,
 )
-from tests.support.service import CONFIGURATION, HOST
+from tests.support.fleet import CONFIGURATION, HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 WIDTH = 64
 """Bits of what is read; as many of what is written stand above them."""
 
-Handler = "Callable[[Service, str, int], object]"
+Handler = "Callable[[Runtime, str, int], object]"
 HANDLERS: dict[str, Handler] = {
-    "event": lambda service, text, _: handle_event(service, text),
+    "event": lambda runtime, text, _: handle_event(runtime, text),
     "plan": handle_plan,
     "push": handle_push,
-    "look": lambda service, text, _: admit(service, SecretKey(HOST, text)),
-    "sweep": lambda service, _, __: check_drift(service),
+    "look": lambda runtime, text, _: admit(runtime, SecretKey(HOST, text)),
+    "sweep": lambda runtime, _, __: check_drift(runtime),
 }
 
 
@@ -112,7 +112,7 @@ class Places:
         return number
 
     def _run(self, node: Node) -> None:
-        runner = greenlet(lambda: HANDLERS[node.kind](self._service(), node.text, node.count))
+        runner = greenlet(lambda: HANDLERS[node.kind](self._runtime(), node.text, node.count))
         try:
             asked = runner.switch()
             for result in self._read(node):
@@ -182,7 +182,7 @@ class Places:
             node = self.nodes[number]
         return results[::-1]
 
-    def _service(self) -> Service:
+    def _runtime(self) -> Runtime:
         def ask(part: str, method: str, arguments: tuple[Any, ...]) -> Any:
             answer = greenlet.getcurrent().parent.switch((part, method, arguments))
             if isinstance(answer, Refused):
@@ -191,7 +191,7 @@ class Places:
 
         decisions, work, status = (RemoteTable(name, ask) for name in ("decisions", "work", "status"))
         vaults: Any = {HOST: RemoteVault(ask)}
-        service = Service(
+        runtime = Runtime(
             RemoteDecisions(decisions),
             TableWork(work),
             TableStatuses(status),
@@ -202,7 +202,7 @@ class Places:
             clock=self.case.fleet.clock,
             token=lambda: str(ask("token", "new", ())),
         )
-        return self.case.wrap(service)
+        return self.case.wrap(runtime)
 
     def onward(self, number: int, known: tuple[int, ...], result: Cell) -> Place:
         names = {token: i for i, token in enumerate(known)}

@@ -10,7 +10,7 @@ from sync.reconcile.status import State
 from tests.support import certs
 from tests.support.catalogues import CONFIGURATION
 from tests.support.certs import DAY, NOW
-from tests.support.service import TRUST, Fleet, registration
+from tests.support.fleet import TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 A, B, C = certs.server(name="a"), certs.server(name="b"), certs.server(name="c")

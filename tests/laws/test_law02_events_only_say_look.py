@@ -12,7 +12,7 @@ from sync.commands.assignment import Tags, assign_secret
 from sync.steps.admission import admit
 from tests.support import certs
 from tests.support.catalogues import key
-from tests.support.service import Fleet, event, registration
+from tests.support.fleet import Fleet, event, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 A, B, C = (certs.server(name=name) for name in "abc")
@@ -80,7 +80,7 @@ def test_law2_a_look_that_finds_nothing_new_moves_nothing(fleet):
     fleet.sweep(MINUTE)
     head = fleet.decisions.head()
     for _ in range(3):
-        admit(fleet.service, key("plc7"))
+        admit(fleet.runtime, key("plc7"))
         fleet.sweep(MINUTE)
     assert fleet.decisions.head() == head
 
@@ -110,7 +110,7 @@ def test_law2_an_event_of_a_secret_that_never_was_leaves_no_trace(fleet):
 def catalogued(fleet):
     """The catalogue, but for when it was looked at and which look that was."""
     entries = fleet.decisions.snapshot(fresh=True).entries.values()
-    still = {"looked": None, "proved": None, "settled": True}
+    still = {"looked": None, "reread_at": None, "needs_second_look": False}
     return [replace(entry, newest=replace(entry.newest, version="", created=None, updated=None),
                     claims=tuple(replace(claim, since=None) for claim in entry.claims), **still)
             if isinstance(entry, Entry) else entry for entry in entries]  # fmt: skip
@@ -127,13 +127,13 @@ def by_sweep(fleet):
 
 def by_command(fleet):
     fleet.events.clear()
-    assign_secret(fleet.service, key("plc7"), Tags("trust", "*"))
+    assign_secret(fleet.runtime, key("plc7"), Tags("trust", "*"))
     fleet.work_off()
 
 
 def by_asking_for_it(fleet):
     fleet.events.clear()
-    admit(fleet.service, key("plc7"))
+    admit(fleet.runtime, key("plc7"))
     fleet.work_off()
 
 

@@ -9,7 +9,7 @@ from sync.findings import Code
 from tests.support import certs
 from tests.support.catalogues import key
 from tests.support.certs import DAY, NOW
-from tests.support.service import TRUST, Fleet, registration
+from tests.support.fleet import TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD = certs.server()
@@ -34,10 +34,10 @@ def said(fleet, name):
     """Every code that the catalogue and the lists bear about the secret."""
     snapshot = fleet.decisions.snapshot(fresh=True)
     entry = snapshot.entries[key(name)]
-    desires = fleet.service.desires(snapshot)
+    desires = fleet.runtime.desires(snapshot)
     of_set = desires.of(snapshot.clusters["plant"], TRUST).findings.get(entry.key, ())
     kept = [f for each in (*entry.candidates, *entry.rejected) for f in each.findings]
-    return {finding.code for finding in (*kept, *entry.notes, *of_set)}
+    return {finding.code for finding in (*kept, *entry.secret_findings, *of_set)}
 
 
 INVALID = {

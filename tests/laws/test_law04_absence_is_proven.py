@@ -11,7 +11,7 @@ from sync.errors import Unreachable
 from sync.steps.admission import admit
 from tests.support import certs
 from tests.support.failing import Failing
-from tests.support.service import HOST, Fleet, registration
+from tests.support.fleet import HOST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 NAMES = ("plc1", "plc2", "plc3", "plc4")
@@ -34,10 +34,10 @@ def test_law4_two_workers_together_remove_no_more_than_one_may():
 
     def meanwhile(label):
         if label.startswith("transact") and others:
-            admit(fleet.service, others.pop())
+            admit(fleet.runtime, others.pop())
 
     fleet.decisions.table.pause = meanwhile
-    admit(fleet.service, SecretKey.of(HOST, "plc3"))
+    admit(fleet.runtime, SecretKey.of(HOST, "plc3"))
     fleet.work_off()
     fleet.clock.move(timedelta(minutes=1))
     fleet.work_off()
@@ -45,7 +45,7 @@ def test_law4_two_workers_together_remove_no_more_than_one_may():
     assert set(fleet.files("plant")) == {"plc3.der"}
     entries = fleet.decisions.snapshot(fresh=True).entries
     assert entries[SecretKey.of(HOST, "plc3")].held is not None
-    assert entries[SecretKey.of(HOST, "plc4")].gone
+    assert entries[SecretKey.of(HOST, "plc4")].deleted
 
 
 def test_law4_a_ca_and_its_crl_that_come_together_are_held_as_if_they_came_one_by_one():
@@ -63,10 +63,10 @@ def test_law4_a_ca_and_its_crl_that_come_together_are_held_as_if_they_came_one_b
 
     def meanwhile(label):
         if label.startswith("transact") and others:
-            admit(fleet.service, others.pop())
+            admit(fleet.runtime, others.pop())
 
     fleet.decisions.table.pause = meanwhile
-    admit(fleet.service, SecretKey.of(HOST, "root"))
+    admit(fleet.runtime, SecretKey.of(HOST, "root"))
     fleet.work_off()
     assert others == []
     assert {f"leaf{n}.der" for n in range(10)} <= fleet.files("plant").keys()
@@ -128,7 +128,7 @@ def test_law4_an_approval_that_was_not_used_ends_within_the_hour():
     fleet.vault.set_enabled("line", version, False)
     fleet.sweep()
     fleet.vault.set_enabled("line", version, True)
-    approve(fleet.service, held(fleet, "line").digest)
+    approve(fleet.runtime, held(fleet, "line").digest)
     fleet.work_off()
     assert set(fleet.decisions.snapshot(fresh=True).approvals) != set()
     fleet.sweep(timedelta(days=180))
@@ -145,10 +145,10 @@ def test_law4_an_approval_counts_while_the_vault_is_away_for_some_minutes():
     fleet.work_off()
     fleet.vault.delete("line")
     fleet.sweep()
-    vaults = fleet.service.vaults
-    fleet.service = replace(fleet.service, vaults={HOST: Failing(fleet.vault, Unreachable("no answer"))})
+    vaults = fleet.runtime.vaults
+    fleet.runtime = replace(fleet.runtime, vaults={HOST: Failing(fleet.vault, Unreachable("no answer"))})
     with pytest.raises(Unreachable):
-        approve(fleet.service, held(fleet, "line").digest)
-    fleet.service = replace(fleet.service, vaults=vaults)
+        approve(fleet.runtime, held(fleet, "line").digest)
+    fleet.runtime = replace(fleet.runtime, vaults=vaults)
     fleet.sweep(timedelta(minutes=30))
     assert fleet.files("plant") == {}

@@ -16,14 +16,15 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from sync.catalogue.offers import offers
-from sync.commands.clusters import register
+from sync.catalogue.eligibility import eligible_versions
+from sync.commands.clusters import submit
 from sync.commands.removals import approve, reject
 from sync.desired.removals import Limits
 from sync.errors import Invalid, Temporary, TrustcastError, Unauthorized
 from sync.ports.decisions import RowName, Write
 from sync.reports.removals import held_removals
 from tests.support.certs import server
+from tests.support.fleet import Fleet, registration
 from tests.support.law04_model import (
     EVERYWHERE,
     FILES,
@@ -36,7 +37,6 @@ from tests.support.law04_model import (
     Version,
     Waiting,
 )
-from tests.support.service import Fleet, registration
 
 NAMES = tuple(f"plc{number}" for number in range(1, 9))
 SITES = ("north", "south")
@@ -87,8 +87,8 @@ class Watched:
             self.looked(name)
 
     def _check(self, name, what):
-        refused, error = self.denied.get(name, ("", Temporary))
-        if what == refused:
+        rejected, error = self.denied.get(name, ("", Temporary))
+        if what == rejected:
             self.looking = None
             raise error("the vault said no")
 
@@ -115,9 +115,9 @@ class Owners(RuleBasedStateMachine):
         self.bin = {}
         self.model = Model(dict(CLUSTERS))
         self.watched = Watched(self.fleet.vault, self._looked)
-        service = self.fleet.service
-        vaults = dict.fromkeys(service.vaults, self.watched)
-        self.fleet.service = replace(service, vaults=vaults, limits=Limits(share=SHARE, files=FILES))
+        runtime = self.fleet.runtime
+        vaults = dict.fromkeys(runtime.vaults, self.watched)
+        self.fleet.runtime = replace(runtime, vaults=vaults, limits=Limits(share=SHARE, files=FILES))
 
     def _looked(self, name):
         self.model.look(name, self.vault.get(name, ()), self.fleet.clock.now)
@@ -233,7 +233,7 @@ class Owners(RuleBasedStateMachine):
         decisions = self.fleet.decisions
         rows = [Write(RowName.secret(key), None, "*") for key in decisions.snapshot(fresh=True).entries]
         if rows:
-            decisions.commit(rows, head=self.fleet.service.next_head(decisions.head().value))
+            decisions.commit(rows, head=self.fleet.runtime.next_head(decisions.head().value))
         self.model.forget()
         self._do([*changes, ("enable", disabled, 0, False)])
         self.sweep(1)
@@ -244,15 +244,15 @@ class Owners(RuleBasedStateMachine):
         cluster=st.sampled_from(tuple(CLUSTERS)),
         site=st.sampled_from(SITES),
         names=st.sets(names),
-        refused=st.booleans(),
+        rejected=st.booleans(),
     )
-    def relabel(self, cluster, site, names, refused):
+    def relabel(self, cluster, site, names, rejected):
         """The more files go to where the cluster was, the more it loses."""
         self._all(names, "tag", self.model.sites[cluster])
-        register(self.fleet.service, lambda _: registration(cluster, site=site))
+        submit(self.fleet.runtime, lambda _: registration(cluster, site=site))
         self.model.register(cluster, site, self.fleet.clock.now)
         for each in self._waiting():
-            if refused and _row(each) == cluster:
+            if rejected and _row(each) == cluster:
                 self._refuse(cluster, each.held.digest)
         self.sweep(1)
 
@@ -269,7 +269,7 @@ class Owners(RuleBasedStateMachine):
         self.model.approve(row)
         proposed = self.model.proposed.get(row)
         try:
-            approve(self.fleet.service, digest)
+            approve(self.fleet.runtime, digest)
         except (Unauthorized, Temporary):
             assert row in self.watched.denied
         if proposed:
@@ -283,7 +283,7 @@ class Owners(RuleBasedStateMachine):
         self.sweep(1)
 
     def _refuse(self, row, digest):
-        reject(self.fleet.service, digest)
+        reject(self.fleet.runtime, digest)
         self.model.refuse(row)
 
     def _pick(self, data):
@@ -292,7 +292,7 @@ class Owners(RuleBasedStateMachine):
     @rule(digest=st.sampled_from(["0" * 64, ""]))
     def approve_what_nobody_was_shown(self, digest):
         with pytest.raises(Invalid):
-            approve(self.fleet.service, digest)
+            approve(self.fleet.runtime, digest)
 
     @rule(minutes=st.sampled_from([1, 5 * 60, 25 * 60]))
     def sweep(self, minutes):
@@ -324,7 +324,7 @@ def _shown(held):
     losses = [
         Loss(cluster, frozenset(map(_name, loss.files)), loss.held) for loss in held.losses for cluster in loss.clusters
     ]
-    return Waiting(frozenset(losses), held.refused)
+    return Waiting(frozenset(losses), held.rejected)
 
 
 def _name(file):
@@ -356,18 +356,20 @@ def _forgiving(vault, key, _):
 
 
 def _enabled(entry, definition, *selectors):
-    return offers(replace(entry, candidates=tuple(c for c in entry.candidates if c.enabled)), definition, *selectors)
+    return eligible_versions(
+        replace(entry, candidates=tuple(c for c in entry.candidates if c.enabled)), definition, *selectors
+    )
 
 
 BROKEN = {
-    "no limits": ("sync.steps.admission.must_wait", lambda *_, **__: False),
+    "no limits": ("sync.steps.admission.needs_approval", lambda *_, **__: False),
     "no memory of 24 hours": ("sync.steps.admission.removal_rows", lambda *_: ()),
     "no permission means no secret": ("sync.steps.admission.newest_first", _forgiving),
     "an approval of whatever the row loses": (
         "sync.desired.removals.digest",
         lambda row, _: sha256(row.encode()).hexdigest(),
     ),
-    "an older version in the place of one disabled": ("sync.desired.state.offers", _enabled),
+    "an older version in the place of one disabled": ("sync.desired.state.eligible_versions", _enabled),
 }
 
 

@@ -38,7 +38,7 @@ def asked(fleet):
 
 def test_law5_a_verification_costs_one_read_a_list_and_no_write(fleet):
     for name in fleet.plants:
-        assert {status.state for status in push_cluster(fleet.service, name)} == {State.IN_SYNC}
+        assert {status.state for status in push_cluster(fleet.runtime, name)} == {State.IN_SYNC}
     assert asked(fleet) == {"hamburg": IN_SYNC, "lyon": IN_SYNC}
     assert fleet.credentials.faults.counts() == {}
 
@@ -69,7 +69,7 @@ def test_law5_a_change_that_leaves_a_list_as_it_is_writes_nothing(fleet, change)
     fleet.clock.move(MINUTE)
     fleet.sweep(MINUTE)
     for name in fleet.plants:
-        push_cluster(fleet.service, name)
+        push_cluster(fleet.runtime, name)
     assert all(set(requests) == {"get"} for requests in asked(fleet).values())
     assert fleet.files("hamburg") == {"plc7.der": GOOD.der}
 
@@ -89,7 +89,7 @@ def test_law5_what_somebody_else_wrote_first_is_adopted_once_and_left_alone_then
     assert fleet.plants["lyon"].requests["apply"] == 1
     fleet.forget_counts()
     for _ in range(3):
-        push_cluster(fleet.service, "lyon")
+        push_cluster(fleet.runtime, "lyon")
     assert set(fleet.plants["lyon"].requests) == {"get"}
 
 
@@ -97,7 +97,7 @@ def test_law5_an_empty_list_is_not_even_created(servers):
     with http_fleet(servers) as fleet:
         fleet.join("hamburg")
         fleet.sweep(MINUTE)
-        push_cluster(fleet.service, "hamburg")
+        push_cluster(fleet.runtime, "hamburg")
         assert set(fleet.plants["hamburg"].requests) == {"get"}
 
 

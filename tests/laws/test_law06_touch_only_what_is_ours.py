@@ -49,7 +49,7 @@ def delete(fleet, name):
 
 
 def verify(fleet):
-    push_cluster(fleet.service, "plant")
+    push_cluster(fleet.runtime, "plant")
 
 
 def managers(plant, file):

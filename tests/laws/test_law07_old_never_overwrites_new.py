@@ -16,7 +16,7 @@ from tests.interleavings.explore import explore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
     from tests.interleavings.case import Case
 
 
@@ -42,140 +42,140 @@ class Around:
         return getattr(self._inner, name)
 
 
-def vault_first(monkeypatch) -> Callable[[Service], Service]:
+def vault_first(monkeypatch) -> Callable[[Runtime], Runtime]:
     """The vault is looked at before the row is read; the row's ETag then guards nothing."""
     real = admission._catalogue
 
-    def catalogue(service, key, event_version):
-        vault = service.vaults[key.vault]
+    def catalogue(runtime, key, event_version):
+        vault = runtime.vaults[key.vault]
         seen = vault.versions(key.name)
         stale = Around(vault, versions=lambda _: seen)
-        return real(replace(service, vaults={key.vault: stale}), key, event_version)
+        return real(replace(runtime, vaults={key.vault: stale}), key, event_version)
 
     monkeypatch.setattr(admission, "_catalogue", catalogue)
-    return lambda service: service
+    return lambda runtime: runtime
 
 
-def row_without_etag(_) -> Callable[[Service], Service]:
+def row_without_etag(_) -> Callable[[Runtime], Runtime]:
     """The catalogue's row is written whatever it has become."""
 
-    def wrap(service: Service) -> Service:
-        inner = service.decisions
+    def wrap(runtime: Runtime) -> Runtime:
+        inner = runtime.decisions
 
         def commit(writes, **heads):
             inner.commit([replace(write, etag="*") for write in writes], **heads)
 
-        return replace(service, decisions=Around(inner, commit=commit))
+        return replace(runtime, decisions=Around(inner, commit=commit))
 
     return wrap
 
 
-def planned_first(monkeypatch) -> Callable[[Service], Service]:
+def planned_first(monkeypatch) -> Callable[[Runtime], Runtime]:
     """The head counts as planned before the pushes are asked for, and a redelivered plan believes it."""
     real = planning.plan_fleet
 
-    def plan_fleet(service, **_):
-        inner = service.work
+    def plan_fleet(runtime, **_):
+        inner = runtime.work
 
         def planned() -> str:
             token = inner.planned()
-            inner.set_planned(service.decisions.head().value.token)
+            inner.set_planned(runtime.decisions.head().value.token)
             return token
 
-        real(replace(service, work=Around(inner, planned=planned, set_planned=lambda _: None)))
+        real(replace(runtime, work=Around(inner, planned=planned, set_planned=lambda _: None)))
 
     monkeypatch.setattr("sync.triggers.plan_fleet", plan_fleet)
-    return lambda service: service
+    return lambda runtime: runtime
 
 
-def plan_mark_cleared_last(monkeypatch) -> Callable[[Service], Service]:
+def plan_mark_cleared_last(monkeypatch) -> Callable[[Runtime], Runtime]:
     """The plan's mark is cleared once the plan is done."""
     clear, plan = planning._clear_mark, planning.plan_fleet
 
-    def plan_fleet(service, **options):
-        plan(service, **options)
-        clear(service)
+    def plan_fleet(runtime, **options):
+        plan(runtime, **options)
+        clear(runtime)
 
     monkeypatch.setattr(planning, "_clear_mark", lambda _: None)
     monkeypatch.setattr("sync.triggers.plan_fleet", plan_fleet)
-    return lambda service: service
+    return lambda runtime: runtime
 
 
-def plan_mark_cleared_after_the_reading(monkeypatch) -> Callable[[Service], Service]:
+def plan_mark_cleared_after_the_reading(monkeypatch) -> Callable[[Runtime], Runtime]:
     """The plan's mark is cleared once all that decides is read."""
     clear, real = planning._clear_mark, planning.plan_fleet
     monkeypatch.setattr(planning, "_clear_mark", lambda _: None)
 
-    def plan_fleet(service, **options):
-        inner = service.decisions
+    def plan_fleet(runtime, **options):
+        inner = runtime.decisions
 
         def snapshot():
             read = inner.snapshot()
-            clear(service)
+            clear(runtime)
             return read
 
-        real(replace(service, decisions=Around(inner, snapshot=snapshot)), **options)
+        real(replace(runtime, decisions=Around(inner, snapshot=snapshot)), **options)
 
     monkeypatch.setattr("sync.triggers.plan_fleet", plan_fleet)
-    return lambda service: service
+    return lambda runtime: runtime
 
 
-def push_mark_cleared_last(monkeypatch) -> Callable[[Service], Service]:
+def push_mark_cleared_last(monkeypatch) -> Callable[[Runtime], Runtime]:
     """The cluster's mark is cleared once the push is done, and the head is compared no more."""
     clear = push._clear_mark
 
-    def end(service, name):
-        clear(service, name)
+    def end(runtime, name):
+        clear(runtime, name)
         return "none"
 
     real = push.push_cluster
 
-    def push_cluster(service, name, **options):
-        real(service, name, **options)
-        end(service, name)
+    def push_cluster(runtime, name, **options):
+        real(runtime, name, **options)
+        end(runtime, name)
 
     monkeypatch.setattr(push, "_clear_mark", lambda *_: None)
     monkeypatch.setattr(push, "request_push", lambda *_, **__: None)
     monkeypatch.setattr("sync.triggers.push_cluster", push_cluster)
-    return lambda service: service
+    return lambda runtime: runtime
 
 
-def head_never_compared(monkeypatch) -> Callable[[Service], Service]:
+def head_never_compared(monkeypatch) -> Callable[[Runtime], Runtime]:
     """A push ends with its status and does not look whether the head moved."""
     monkeypatch.setattr(push, "request_push", lambda *_, **__: None)
-    return lambda service: service
+    return lambda runtime: runtime
 
 
-def head_compared_before_the_status(monkeypatch) -> Callable[[Service], Service]:
+def head_compared_before_the_status(monkeypatch) -> Callable[[Runtime], Runtime]:
     """The head is compared between the list's write and the status's."""
     ask = push.request_push
     monkeypatch.setattr(push, "request_push", lambda *_, **__: None)
 
-    def wrap(service: Service) -> Service:
-        inner = service.statuses
+    def wrap(runtime: Runtime) -> Runtime:
+        inner = runtime.statuses
 
         def put(status, etag):
-            if service.decisions.head().value.token != status.head:
-                ask(service, status.cluster, "the head moved")
+            if runtime.decisions.head().value.token != status.head:
+                ask(runtime, status.cluster, "the head moved")
             return inner.put(status, etag)
 
-        return replace(service, statuses=Around(inner, put=put))
+        return replace(runtime, statuses=Around(inner, put=put))
 
     return wrap
 
 
-def redelivery_obeys_marks(monkeypatch) -> Callable[[Service], Service]:
+def redelivery_obeys_marks(monkeypatch) -> Callable[[Runtime], Runtime]:
     """A redelivered message is satisfied with a mark, whose message may never have been sent."""
 
-    def obedient(real, *arguments, regardless=False):  # noqa: ARG001
+    def obedient(real, *arguments, force=False):  # noqa: ARG001
         real(*arguments)
 
     for module, name in ((admission, "request_plan"), (planning, "request_push"), (push, "request_push")):
         monkeypatch.setattr(module, name, partial(obedient, getattr(enqueue, name)))
-    return lambda service: service
+    return lambda runtime: runtime
 
 
-def nothing_new_asks_for_nothing(monkeypatch) -> Callable[[Service], Service]:
+def nothing_new_asks_for_nothing(monkeypatch) -> Callable[[Runtime], Runtime]:
     """An admission that finds its row up to date returns, though the one before it may have died."""
     real = admission._catalogue
     moved: list[bool] = []
@@ -187,24 +187,22 @@ def nothing_new_asks_for_nothing(monkeypatch) -> Callable[[Service], Service]:
 
     ask = admission.request_plan
     monkeypatch.setattr(admission, "_catalogue", catalogue)
-    monkeypatch.setattr(
-        admission, "request_plan", lambda *a, regardless=False: None if regardless else ask(*a, regardless=False)
-    )
-    return lambda service: service
+    monkeypatch.setattr(admission, "request_plan", lambda *a, force=False: None if force else ask(*a, force=False))
+    return lambda runtime: runtime
 
 
-def row_and_head_apart(_) -> Callable[[Service], Service]:
+def row_and_head_apart(_) -> Callable[[Runtime], Runtime]:
     """The head moves first, and the row is written after it, in a transaction of its own."""
 
-    def wrap(service: Service) -> Service:
-        inner = service.decisions
+    def wrap(runtime: Runtime) -> Runtime:
+        inner = runtime.decisions
 
         def commit(writes, *, head, on_head=None):
             if head is not None:
                 inner.commit([], head=head, on_head=on_head)
             inner.commit(writes, head=None)
 
-        return replace(service, decisions=Around(inner, commit=commit))
+        return replace(runtime, decisions=Around(inner, commit=commit))
 
     return wrap
 
@@ -235,11 +233,11 @@ def test_law_7_is_broken_by_another_order(wrong, case, monkeypatch):
 
 
 def test_law_4_a_rebuild_would_take_files_if_absence_were_proof(monkeypatch):
-    real = desired.Desires._gone
+    real = desired.DesiredState._to_remove
 
     def gone(desires, files, *arguments):
-        unproven = {name: desired.Proof.DELETED for name in ("plc7.der", "plc8.der") if name not in files}
+        unproven = {name: desired.RemovalReason.DELETED for name in ("plc7.der", "plc8.der") if name not in files}
         return unproven | real(desires, files, *arguments)
 
-    monkeypatch.setattr(desired.Desires, "_gone", gone)
+    monkeypatch.setattr(desired.DesiredState, "_to_remove", gone)
     assert "a valid file was off its list" in explore(rebuilt("plc7", forgetful=False)).wrong

@@ -14,8 +14,8 @@ from sync.reconcile.status import State
 from tests.support import certs
 from tests.support.catalogues import CONFIGURATION, HOST, ISSUER, TRUST
 from tests.support.failing import Failing
+from tests.support.fleet import Fleet, event, registration
 from tests.support.memory import MemoryVault
-from tests.support.service import Fleet, event, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 BOTH = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*"}
@@ -58,18 +58,18 @@ def test_law8_a_secret_that_cannot_be_looked_at_stops_no_sweep(fleet, error):
         fleet.upload(name, GOOD.pem, TAGS)
     fleet.events.clear()
     failing = Failing(fleet.vault, error, lambda _, *of: "a-bad" in of)
-    fleet.service = replace(fleet.service, vaults={HOST: failing})
+    fleet.runtime = replace(fleet.runtime, vaults={HOST: failing})
     fleet.sweep(MINUTE)
     assert set(fleet.files("good")) == {"good.der", "z-good.der"}
-    fleet.service = replace(fleet.service, vaults={HOST: fleet.vault})
+    fleet.runtime = replace(fleet.runtime, vaults={HOST: fleet.vault})
     fleet.sweep(MINUTE)
     assert set(fleet.files("good")) == {"a-bad.der", "good.der", "z-good.der"}
 
 
 def test_laws_8_and_9_of_an_error_that_nobody_foresaw_only_its_kind_is_told(fleet, caplog):
     fleet.vault.set("bad", GOOD.pem, tags=TAGS)
-    fleet.service = replace(
-        fleet.service,
+    fleet.runtime = replace(
+        fleet.runtime,
         vaults={HOST: Failing(fleet.vault, ValueError("PLANTED"), lambda called, *_: called == "versions")},
     )
     fleet.sweep(MINUTE)
@@ -97,7 +97,7 @@ def test_law8_a_vault_that_fails_keeps_no_other_from_being_listed(error):
     fleet.enrol(registration("plant"))
     last = MemoryVault(clock=fleet.clock, seed="other")
     bad = Failing(MemoryVault(clock=fleet.clock), error)
-    fleet.service = replace(fleet.service, vaults=dict(zip(hosts, (bad, fleet.vault, last), strict=True)))
+    fleet.runtime = replace(fleet.runtime, vaults=dict(zip(hosts, (bad, fleet.vault, last), strict=True)))
     fleet.vault.set("one", GOOD.pem, tags=TAGS)
     last.set("two", GOOD.pem, tags=TAGS)
     fleet.sweep(MINUTE)
@@ -150,7 +150,7 @@ def test_law8_a_full_list_keeps_its_newest_addition_waiting_and_removes_all_the_
         fleet.work_off()
     assert set(fleet.files("bad")) == {"notes", "root.der", "good.der"}
     assert state(fleet, "bad") is State.BLOCKED
-    assert fleet.statuses.get("bad", "trust").value.waiting == ("newest.der",)
+    assert fleet.statuses.get("bad", "trust").value.over_limit == ("newest.der",)
     assert set(fleet.files("good")) == {"root.der", "good.der", "newest.der"}
     fleet.vault.delete("good")
     fleet.sweep(MINUTE)
@@ -179,7 +179,7 @@ def test_law8_a_cluster_that_fails_keeps_no_other_waiting(fleet, error, told, me
 
 @pytest.mark.parametrize("error", [Permanent("no credential"), Temporary("the credentials vault is busy")], ids=repr)
 def test_law8_a_cluster_without_a_usable_credential_keeps_no_other_waiting(fleet, error):
-    real = fleet.service.clusters
+    real = fleet.runtime.clusters
 
     class Access:
         def connect(self, registration, deadline, *, renew=False):
@@ -187,7 +187,7 @@ def test_law8_a_cluster_without_a_usable_credential_keeps_no_other_waiting(fleet
                 raise error
             return real.connect(registration, deadline, renew=renew)
 
-    fleet.service = replace(fleet.service, clusters=Access())
+    fleet.runtime = replace(fleet.runtime, clusters=Access())
     fleet.upload("root", ROOT.pem, TAGS)
     fleet.work_off()
     assert state(fleet, "bad") in {State.BLOCKED, State.PENDING}
@@ -263,12 +263,12 @@ def test_law8_a_damaged_row_keeps_no_other_from_being_served(fleet, kind):
 def test_law8_a_list_that_changes_under_every_try_is_said_to_be_pending_and_is_asked_for_again(fleet):
     fleet.upload("good", GOOD.pem, TAGS)
     of_bad = Failing(
-        fleet.service.clusters, Changed("409"), lambda _, *of: any(getattr(o, "name", "") == "bad" for o in of)
+        fleet.runtime.clusters, Changed("409"), lambda _, *of: any(getattr(o, "name", "") == "bad" for o in of)
     )
-    calm, fleet.service = fleet.service, replace(fleet.service, clusters=of_bad)
+    calm, fleet.runtime = fleet.runtime, replace(fleet.runtime, clusters=of_bad)
     fleet.work_off()
     assert state(fleet, "bad") is State.PENDING
     assert set(fleet.files("good")) == {"good.der"}
-    fleet.service = calm
+    fleet.runtime = calm
     fleet.sweep(MINUTE)
     assert state(fleet, "bad") is State.IN_SYNC

@@ -65,23 +65,23 @@ def ran() -> Iterator[Run]:
     ):
         for name, value in stack.environment.items():
             patch.setenv(name, value)
-        service = bootstrap.connect(Settings.from_environment(os.environ))
-        patch.setattr(bootstrap, "service", lambda: service)
+        runtime = bootstrap.connect(Settings.from_environment(os.environ))
+        patch.setattr(bootstrap, "runtime", lambda: runtime)
         patch.setattr(logging.getLogger("azure"), "level", logging.CRITICAL)
         outputs: dict[str, bytes] = {}
         _enrol(stack, outputs, patch)
         _upload(stack)
-        _trouble(stack, service)
+        _trouble(stack, runtime)
         stack.run_function("check_drift")
         answering = {"good", *TOKENS} - {"e409"}  # what says 409 to a reading is only ever asked again
-        _until(lambda: {status.cluster for status in service.statuses.all()} >= answering)
-        _until(lambda: len(service.decisions.snapshot(fresh=True).entries) >= len(ASSIGNED) + 1)
+        _until(lambda: {status.cluster for status in runtime.statuses.all()} >= answering)
+        _until(lambda: len(runtime.decisions.snapshot(fresh=True).entries) >= len(ASSIGNED) + 1)
         stack.stop_host()
         outputs["the host's log"] = stack.log.read_bytes()
         _command_all(stack, outputs, patch)
-        outputs |= _adapters(stack, service)
+        outputs |= _adapters(stack, runtime)
         outputs |= _storage(stack)
-        yield Run(stack, outputs, needles(stack.fleet["good"].token, stack.hostile.seen), _codes(service))
+        yield Run(stack, outputs, needles(stack.fleet["good"].token, stack.hostile.seen), _codes(runtime))
 
 
 def _until(holds: Callable[[], bool]) -> None:
@@ -124,13 +124,13 @@ def _upload(stack: HostileStack) -> None:
         stack.vault.set(name, value, tags=TAGS)
 
 
-def _trouble(stack: HostileStack, service) -> None:
+def _trouble(stack: HostileStack, runtime) -> None:
     """Events that are none, a credential gone bad, a hostile vault, poison."""
     url = f"{stack.host_url}/runtime/webhooks/EventGrid?functionName=on_secret_event&code={EVENT_KEY}"
     headers = {"aeg-event-type": "Notification"}
     for body in ("[{", "[]", json.dumps([{"eventType": "x\n\x1b[31m" + "y" * 5000, "id": "1", "data": {}}])):
         httpx.post(url, content=body, headers=headers, trust_env=False, timeout=30)
-    vault = service.vaults[stack.server.url.removeprefix("https://")]
+    vault = runtime.vaults[stack.server.url.removeprefix("https://")]
     with contextlib.suppress(Exception):
         vault.listing()
     stack.credentials.set("garbage", MALFORMED["no-yaml"], tags={"trustcast-credential": "garbage"})
@@ -163,10 +163,10 @@ def _command_all(stack: HostileStack, outputs: dict[str, bytes], patch: pytest.M
     outputs["status, as a process"] = str(stack.cli("status")).encode()
 
 
-def _adapters(stack: HostileStack, service) -> dict[str, bytes]:
+def _adapters(stack: HostileStack, runtime) -> dict[str, bytes]:
     """Every way of telling an adapter's error."""
-    hostile = service.vaults[stack.server.url.removeprefix("https://")]
-    vault = service.vaults[stack.vault.url.removeprefix("https://")]
+    hostile = runtime.vaults[stack.server.url.removeprefix("https://")]
+    vault = runtime.vaults[stack.vault.url.removeprefix("https://")]
     calls: dict[str, Callable[[], object]] = {
         "listing": hostile.listing,
         "versions": lambda: hostile.versions("x"),
@@ -174,12 +174,12 @@ def _adapters(stack: HostileStack, service) -> dict[str, bytes]:
         "update": lambda: hostile.update("x", "0" * 32, tags={"a": "b"}),
         "read, refused": lambda: vault.read("refused", None),
         "read, broken": lambda: vault.read("broken", None),
-        **{f"endpoint {name}": lambda name=name: service.clusters.endpoint(name, name) for name in MALFORMED},
+        **{f"endpoint {name}": lambda name=name: runtime.clusters.endpoint(name, name) for name in MALFORMED},
     }
-    registrations = service.decisions.snapshot(fresh=True).clusters
+    registrations = runtime.decisions.snapshot(fresh=True).clusters
     version = {"uid": "1", "resource_version": "1"}
     for name in set(TOKENS) - {"garbage", "secret"}:
-        opened = service.clusters.connect(registrations[name], Deadline.after(PATIENCE))
+        opened = runtime.clusters.connect(registrations[name], Deadline.after(PATIENCE))
         calls |= {
             f"observe {name}": lambda t=opened: t.observe(NAMESPACE, TRUST),
             f"create {name}": lambda t=opened: t.create_empty(NAMESPACE, TRUST),
@@ -214,10 +214,11 @@ def _storage(stack: HostileStack) -> dict[str, bytes]:
     return found
 
 
-def _codes(service) -> dict[str, set[Code]]:
-    snapshot = service.decisions.snapshot(fresh=True)
+def _codes(runtime) -> dict[str, set[Code]]:
+    snapshot = runtime.decisions.snapshot(fresh=True)
     return {
-        key.name: {f.code for rejected in entry.rejected for f in rejected.findings} | {f.code for f in entry.notes}
+        key.name: {f.code for rejected in entry.rejected for f in rejected.findings}
+        | {f.code for f in entry.secret_findings}
         for key, entry in snapshot.entries.items()
     }
 

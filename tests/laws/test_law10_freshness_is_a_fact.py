@@ -7,13 +7,13 @@ import pytest
 
 from sync.errors import Unreachable
 from sync.fleet.clusters import Mode
-from sync.reconcile.intervals import Rhythm
+from sync.reconcile.intervals import Intervals
 from sync.reconcile.status import State
 from tests.support import certs
 from tests.support.catalogues import sha256
 from tests.support.certs import NOW
 from tests.support.failing import Failing
-from tests.support.service import TRUST, Fleet, registration
+from tests.support.fleet import TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD, NEXT = certs.server(), certs.server(key_name="next")
@@ -73,12 +73,12 @@ def largest_gaps(fleet, minutes, each_minute=lambda _: None):
 
 @pytest.mark.parametrize("interval", [timedelta(minutes=30), timedelta(minutes=5)])
 def test_law10_every_list_is_verified_within_the_stated_bound(interval):
-    fleet = Fleet(rhythm=Rhythm(verify_interval=interval))
+    fleet = Fleet(intervals=Intervals(verify_interval=interval))
     fleet.enrol(*(registration(name) for name in PLANTS))
     fleet.upload("plc7", GOOD.pem, TAGS)
     fleet.work_off()
     gaps = largest_gaps(fleet, 90)
-    assert max(gaps.values()) <= fleet.rhythm.bound
+    assert max(gaps.values()) <= fleet.intervals.bound
     assert min(gaps.values()) > MINUTE, "nothing was ever due: the test measures nothing"
 
 
@@ -99,7 +99,7 @@ def test_law10_a_lost_message_is_made_good_within_the_bound():
     fleet.queues.send_push = losing
     gaps = largest_gaps(fleet, 90)
     assert lost
-    assert max(gaps.values()) <= fleet.rhythm.bound
+    assert max(gaps.values()) <= fleet.intervals.bound
 
 
 def test_law10_a_list_that_is_not_reached_is_not_called_verified_and_becomes_overdue():
@@ -110,8 +110,8 @@ def test_law10_a_list_that_is_not_reached_is_not_called_verified_and_becomes_ove
         fleet.sweep(MINUTE)
     assert (status(fleet).state, status(fleet).verified) == (State.OFFLINE, verified)
     assert status(fleet).attempted > verified
-    assert status(fleet).overdue(fleet.clock(), fleet.rhythm.bound)
-    assert not status(fleet, PLANTS[1]).overdue(fleet.clock(), fleet.rhythm.bound)
+    assert status(fleet).overdue(fleet.clock(), fleet.intervals.bound)
+    assert not status(fleet, PLANTS[1]).overdue(fleet.clock(), fleet.intervals.bound)
 
 
 def test_law10_a_list_that_differs_and_is_only_reported_is_not_called_verified():

@@ -10,7 +10,7 @@ from sync.commands.removals import approve
 from sync.errors import Changed
 from tests.support import certs
 from tests.support.catalogues import CONFIGURATION
-from tests.support.service import HOST, Fleet, event, registration
+from tests.support.fleet import HOST, Fleet, event, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD, NEXT = certs.server(), certs.server(key_name="next")
@@ -157,7 +157,7 @@ def test_law11_a_version_that_waits_for_approval_is_read_once():
         fleet.sweep()
     held = fleet.decisions.snapshot(fresh=True).entries[SecretKey.of(HOST, "line")].held
     assert [each for _, each in fleet.vault.reads].count(version) == 1
-    approve(fleet.service, held.digest)
+    approve(fleet.runtime, held.digest)
     fleet.work_off()
     assert [each for _, each in fleet.vault.reads].count(version) == 1
     assert sorted(fleet.files("plant").values()) == sorted(certs.server(name=f"new-{n}").der for n in range(5))

@@ -11,7 +11,7 @@ from sync.steps.push import push_cluster
 from tests.support import certs
 from tests.support.catalogues import ISSUER
 from tests.support.failing import Failing
-from tests.support.service import CONFIGURATION, TRUST, Fleet, registration
+from tests.support.fleet import CONFIGURATION, TRUST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -61,12 +61,12 @@ def test_law12_the_earlier_due_time_holds_where_another_push_ended_meanwhile(fle
         if not begun:
             begun.append("the push that loses its link while another runs and ends well")
             fleet.clusters[FAR] = fleet.real
-            push_cluster(fleet.service, FAR)
+            push_cluster(fleet.runtime, FAR)
             fleet.clusters[FAR] = dropping
         return True
 
     fleet.clusters[FAR] = dropping = Failing(fleet.real, Unreachable("no connection"), drops)
-    push_cluster(fleet.service, FAR)
+    push_cluster(fleet.runtime, FAR)
     assert status(fleet).state is State.OFFLINE
     assert fleet.work.cluster(FAR).value.due == status(fleet).due
 
@@ -78,17 +78,17 @@ def test_law12_a_push_that_ends_well_leaves_the_due_time_of_one_that_met_the_dea
         if not begun:
             begun.append("the push during which another one finds the link dead")
             fleet.clusters[FAR] = Failing(fleet.real, Unreachable("no connection"))
-            push_cluster(fleet.service, FAR)
+            push_cluster(fleet.runtime, FAR)
             fleet.clusters[FAR] = fleet.real
         return False
 
     fleet.clusters[FAR] = Failing(fleet.real, Unreachable("no connection"), well)
-    push_cluster(fleet.service, FAR)
+    push_cluster(fleet.runtime, FAR)
     assert fleet.work.cluster(FAR).value.due == fleet.clock() + timedelta(seconds=30)
 
 
 def test_law12_a_cluster_is_due_when_the_first_of_its_lists_is(fleet):
-    fleet.service = replace(fleet.service, configured=replace(CONFIGURATION, lists=(TRUST, ISSUER)))
+    fleet.runtime = replace(fleet.runtime, configured=replace(CONFIGURATION, lists=(TRUST, ISSUER)))
     fleet.clusters[FAR] = Failing(
         fleet.real, Unreachable("no connection"), lambda _, *where: where[1:2] == (ISSUER.object,)
     )

@@ -12,13 +12,13 @@ from local.keyvault.faults import Fault as VaultFault
 from local.kubernetes.cluster import kubeconfig
 from local.kubernetes.faults import Fault, Kind
 from local.support.serving import Server
-from sync.commands.clusters import Wish, enrol
+from sync.commands.clusters import RegistrationRequest, register
 from sync.errors import Permanent
 from sync.reconcile.status import State
 from sync.steps.push import push_cluster
 from tests.support import certs
+from tests.support.fleet import event
 from tests.support.http_fleet import TRUST, http_fleet
-from tests.support.service import event
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD = certs.server()
@@ -95,7 +95,7 @@ def test_law13_a_hostile_answer_is_a_state_and_the_next_cluster_is_served(fleet,
     assert fleet.status("hostile").detail
     assert fleet.files("quiet") == {"plc7.der": GOOD.der}
     fleet.plants["hostile"].set_fault(None)
-    push_cluster(fleet.service, "hostile")
+    push_cluster(fleet.runtime, "hostile")
     assert fleet.files("hostile") == {"plc7.der": GOOD.der}
 
 
@@ -116,7 +116,7 @@ def test_law13_a_404_that_speaks_of_something_else_is_no_empty_list(fleet):
     plant = fleet.plants["hostile"]
     plant.requests.clear()
     plant.set_fault(Fault(Kind.STATUS, status=404, methods=frozenset({"GET"})))
-    push_cluster(fleet.service, "hostile")
+    push_cluster(fleet.runtime, "hostile")
     assert set(plant.requests) == {"get"}
     assert fleet.status("hostile").state is State.BLOCKED
 
@@ -136,7 +136,7 @@ def test_law13_a_whole_push_ends_in_its_time(servers, fault):
         fleet.join("hostile")
         upload(fleet)
         fleet.plants["hostile"].set_fault(fault)
-        statuses = push_cluster(fleet.service, "hostile")
+        statuses = push_cluster(fleet.runtime, "hostile")
         assert [status.state for status in statuses] == [State.OFFLINE, State.OFFLINE]
 
 
@@ -155,7 +155,7 @@ def test_law13_an_answer_that_is_no_secret_proves_nothing_and_is_blocked(fleet, 
     text = json.loads(kubeconfig(fleet.plants["hostile"]))
     text["clusters"][0]["cluster"]["server"] = authority_server.url
     fleet.store_credential("hostile", json.dumps(text))
-    enrol(fleet.service, Wish("hostile", "hostile", ("site=hostile",), confirm=True))
+    register(fleet.runtime, RegistrationRequest("hostile", "hostile", ("site=hostile",), confirm=True))
     upload(fleet)
     assert fleet.status("hostile").state is State.BLOCKED
     assert fleet.files("quiet") == {"plc7.der": GOOD.der}
@@ -206,7 +206,7 @@ def test_law13_on_a_401_the_credential_is_read_again_once_and_a_new_token_heals(
 def test_law13_a_token_that_stays_refused_is_read_again_once_a_list_and_attempt(fleet):
     expire(fleet)
     before = reads(fleet)
-    push_cluster(fleet.service, "hostile")
+    push_cluster(fleet.runtime, "hostile")
     assert fleet.status("hostile").state is State.UNAUTHORIZED
     assert reads(fleet) - before <= len(fleet.configured.lists)
 
@@ -228,8 +228,8 @@ def test_law13_a_credential_that_points_elsewhere_is_blocked_until_confirmed(fle
     assert "--confirm" in fleet.status("hostile").detail
     assert set(fleet.files("quiet")) == {"plc7.der", "second.der"}
     with pytest.raises(Permanent, match="confirm"):
-        enrol(fleet.service, Wish("hostile", "hostile"))
-    registration, _ = enrol(fleet.service, Wish("hostile", "hostile", confirm=True))
+        register(fleet.runtime, RegistrationRequest("hostile", "hostile"))
+    registration, _ = register(fleet.runtime, RegistrationRequest("hostile", "hostile", confirm=True))
     assert fleet.decisions.snapshot(fresh=True).clusters["hostile"] == registration
 
 
@@ -237,7 +237,7 @@ def test_law13_a_confirmed_move_is_followed(fleet):
     upload(fleet)
     other = fleet.plants["quiet"]
     fleet.store_credential("hostile", kubeconfig(other), tagged="hostile")
-    enrol(fleet.service, Wish("hostile", "hostile", ("site=quiet",), confirm=True))
+    register(fleet.runtime, RegistrationRequest("hostile", "hostile", ("site=quiet",), confirm=True))
     fleet.work_off()
     assert fleet.status("hostile").state is State.IN_SYNC
 
@@ -272,7 +272,7 @@ def test_law13_a_kubeconfig_that_is_more_than_data_is_refused(fleet, section, en
     assert fleet.status("hostile").state is State.BLOCKED
     assert fleet.files("quiet") == {"plc7.der": GOOD.der}
     with pytest.raises(Permanent):
-        enrol(fleet.service, Wish("hostile", "hostile", confirm=True))
+        register(fleet.runtime, RegistrationRequest("hostile", "hostile", confirm=True))
 
 
 def test_law13_credentials_are_in_a_vault_that_is_never_watched(fleet):

@@ -12,15 +12,15 @@ from sync.adapters.storage.rows import JsonRows
 from sync.desired.state import OBJECT_LIMIT
 from sync.errors import Changed, Invalid, NotFound, Permanent, Temporary, Unauthorized, Unreachable
 from sync.reconcile import outcome
-from sync.reconcile.intervals import Rhythm
+from sync.reconcile.intervals import Intervals
 from sync.reconcile.observed import MISSING, Observed
-from sync.reconcile.outcome import Pushed, backoff, failed, paused, pushed, verify_in
-from sync.reconcile.plan import Change, Plan, Verb
+from sync.reconcile.outcome import PushResult, backoff, failed, paused, status_after, verify_in
+from sync.reconcile.plan import Action, Change, Plan
 from sync.reconcile.status import ListStatus, State
 from tests.support import certs
 from tests.support.certs import NOW
 
-RHYTHM = Rhythm()
+RHYTHM = Intervals()
 OLD = NOW - timedelta(days=1)
 BEFORE = ListStatus(
     "plant", "trust", applied={"a.der": "1" * 64, "left.der": "2" * 64}, verified=OLD, changed=OLD, failures=3
@@ -30,11 +30,11 @@ THERE = Observed("uid", "1", {"a.der": b"a"}, frozenset({"a.der"}))
 
 def facts(*changes, observed=THERE, wrote=False, held=False, writes=False):
     plan = Plan(changes, False, ("x",) if writes else (), None, {"a.der": "3" * 64})
-    return Pushed(observed, plan, wrote, "digest", "head", held, NOW)
+    return PushResult(observed, plan, wrote, "digest", "head", held, NOW)
 
 
-DRIFT = Change(Verb.RESTORE, "a.der", before="4" * 64)
-WAIT, CONFLICT = Change(Verb.WAIT, "b.der"), Change(Verb.CONFLICT, "c.der", before="5" * 64)
+DRIFT = Change(Action.RESTORE, "a.der", before="4" * 64)
+WAIT, CONFLICT = Change(Action.WAIT, "b.der"), Change(Action.CONFLICT, "c.der", before="5" * 64)
 SSE, IMMUTABLE = replace(THERE, sse_managed=True), replace(THERE, immutable=True)
 ALL = (DRIFT, WAIT, CONFLICT)
 
@@ -57,14 +57,14 @@ STATES = {
 
 @pytest.mark.parametrize(("found", "state"), STATES.values(), ids=STATES)
 def test_the_first_that_holds_is_the_state(found, state):
-    assert pushed(BEFORE, found, RHYTHM).state is state
+    assert status_after(BEFORE, found, RHYTHM).state is state
 
 
 def test_details_name_what_a_person_looks_for():
-    assert "1 to restore" in pushed(BEFORE, facts(DRIFT, writes=True), RHYTHM).detail
-    assert "b.der" in pushed(BEFORE, facts(WAIT), RHYTHM).detail
-    assert "list-too-large" in pushed(BEFORE, facts(WAIT), RHYTHM).detail
-    assert "c.der" in pushed(BEFORE, facts(CONFLICT), RHYTHM).detail
+    assert "1 to restore" in status_after(BEFORE, facts(DRIFT, writes=True), RHYTHM).detail
+    assert "b.der" in status_after(BEFORE, facts(WAIT), RHYTHM).detail
+    assert "list-too-large" in status_after(BEFORE, facts(WAIT), RHYTHM).detail
+    assert "c.der" in status_after(BEFORE, facts(CONFLICT), RHYTHM).detail
 
 
 @pytest.mark.parametrize(
@@ -78,27 +78,27 @@ def test_details_name_what_a_person_looks_for():
     ],
 )
 def test_law10_verified_and_changed_are_separate_facts(found, verified, changed):
-    new = pushed(BEFORE, found, RHYTHM)
+    new = status_after(BEFORE, found, RHYTHM)
     assert (new.verified, new.changed, new.attempted) == (verified, changed, NOW)
 
 
 def test_what_is_ours_is_the_plans_where_nothing_is_left_to_write():
-    assert pushed(BEFORE, facts(), RHYTHM).applied == {"a.der": "3" * 64}
+    assert status_after(BEFORE, facts(), RHYTHM).applied == {"a.der": "3" * 64}
 
 
 def test_where_nothing_was_written_what_was_ours_and_is_still_there_stays_ours():
-    assert pushed(BEFORE, facts(DRIFT, writes=True), RHYTHM).applied == {"a.der": "1" * 64}
+    assert status_after(BEFORE, facts(DRIFT, writes=True), RHYTHM).applied == {"a.der": "1" * 64}
 
 
 def test_law6_keys_of_others_are_listed_with_their_bytes_sha256():
-    foreign = Change(Verb.UNMANAGED, "notes.txt", "6" * 64, "6" * 64)
-    assert pushed(BEFORE, facts(foreign), RHYTHM).unmanaged == {"notes.txt": "6" * 64}
+    foreign = Change(Action.UNMANAGED, "notes.txt", "6" * 64, "6" * 64)
+    assert status_after(BEFORE, facts(foreign), RHYTHM).unmanaged == {"notes.txt": "6" * 64}
 
 
 def test_thumbprints_tell_every_certificate_whoever_wrote_it():
     built = certs.server()
     observed = replace(THERE, data={"a.der": built.der, "theirs.crt": built.pem.encode(), "notes.txt": b"no"})
-    found = pushed(BEFORE, facts(observed=observed), RHYTHM).thumbprints
+    found = status_after(BEFORE, facts(observed=observed), RHYTHM).thumbprints
     assert set(found) == {"a.der", "theirs.crt"}
     assert all(built.sha256 in prints for prints in found.values())
 
@@ -106,7 +106,7 @@ def test_thumbprints_tell_every_certificate_whoever_wrote_it():
 def crowd(count, name):
     """As many keys of another writer's, each with a certificate in it, and the changes that a plan makes of them."""
     keys = {name(number): b"%d" % number for number in range(count)}
-    changes = tuple(Change(Verb.UNMANAGED, each, "7" * 64, "7" * 64) for each in sorted(keys))
+    changes = tuple(Change(Action.UNMANAGED, each, "7" * 64, "7" * 64) for each in sorted(keys))
     return replace(THERE, data={**THERE.data, **keys}), changes
 
 
@@ -123,7 +123,7 @@ def noise(seed, size):
 @pytest.mark.parametrize("name", [lambda n: f"{n:05}", lambda n: f"{n:05}" + "\x07" * 300], ids=["short", "hostile"])
 def test_the_first_of_others_keys_are_listed_with_their_thumbprints_and_the_rest_is_counted(name):
     observed, changes = crowd(30_000, name)
-    new = pushed(BEFORE, facts(*changes, observed=observed), RHYTHM)
+    new = status_after(BEFORE, facts(*changes, observed=observed), RHYTHM)
     assert 0 < len(new.unmanaged) < 1000
     assert list(new.unmanaged) == [name(number) for number in range(len(new.unmanaged))]
     assert new.thumbprints.keys() == {"a.der"} | new.unmanaged.keys()
@@ -137,7 +137,7 @@ def test_a_status_of_a_full_list_fits_its_row_whatever_keys_others_add():
     observed, changes = crowd(30_000, lambda number: noise(f"theirs {number}", 100))
     observed = replace(observed, data={**observed.data, **{name: name.encode() for name in ours}})
     found = facts(*changes, observed=observed)
-    new = pushed(BEFORE, replace(found, plan=replace(found.plan, ours=ours)), RHYTHM)
+    new = status_after(BEFORE, replace(found, plan=replace(found.plan, owned_after=ours)), RHYTHM)
     assert (len(new.applied), new.applied.keys() - new.thumbprints.keys()) == (OBJECT_LIMIT // 300, set())
     assert JsonRows().decode(JsonRows().encode(new), ListStatus, "x") == new
 
@@ -185,7 +185,7 @@ def test_a_cluster_that_asks_for_time_gets_it_up_to_an_hour(asked, expected):
 
 
 def test_success_ends_the_counting_of_failures():
-    assert pushed(BEFORE, facts(), RHYTHM).failures == 0
+    assert status_after(BEFORE, facts(), RHYTHM).failures == 0
 
 
 def test_a_paused_list_asks_for_nothing_and_keeps_what_it_knows():
@@ -219,5 +219,5 @@ def test_law10_overdue_is_told_from_the_stated_bound():
 
 def test_a_missing_object_of_an_empty_list_is_as_it_should_be():
     plan = Plan((), False, (), None, {})
-    new = pushed(BEFORE, Pushed(MISSING, plan, False, "digest", "head", False, NOW), RHYTHM)
+    new = status_after(BEFORE, PushResult(MISSING, plan, False, "digest", "head", False, NOW), RHYTHM)
     assert (new.state, new.applied) == (State.IN_SYNC, {})

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.kubernetes.cluster import Cluster
-from sync.desired.state import OBJECT_LIMIT, Desired, Proof, WantedFile, digest_of
+from sync.desired.state import OBJECT_LIMIT, DesiredList, RemovalReason, WantedFile, digest_of
 from sync.reconcile.observed import MISSING, Observed
-from sync.reconcile.plan import Verb, make_plan
+from sync.reconcile.plan import Action, make_plan
 from tests.support.catalogues import key, sha256
 from tests.support.certs import DAY, NOW
 from tests.support.memory import MemoryCluster
@@ -21,11 +21,11 @@ def wanted(name, data, since=NOW):
     return WantedFile(name, data, sha256(data), key(name), "1" * 32, since)
 
 
-def want(*, gone=(), **files):
+def want(*, to_remove=(), **files):
     """What the list should hold; dots of names are written as two underscores."""
     given_files = {name.replace("__", "."): value for name, value in files.items()}
     found = {n: v if isinstance(v, WantedFile) else wanted(n, v) for n, v in given_files.items()}
-    return Desired(found, dict.fromkeys(gone, Proof.DELETED), {}, {}, {}, digest_of(found))
+    return DesiredList(found, dict.fromkeys(to_remove, RemovalReason.DELETED), {}, {}, {}, digest_of(found))
 
 
 def seen(ours=None, theirs=None, both=None, edited=None):
@@ -36,51 +36,56 @@ def seen(ours=None, theirs=None, both=None, edited=None):
 
 
 def verbs(plan):
-    return {change.file: change.verb for change in plan.changes}
+    return {change.file: change.action for change in plan.changes}
 
 
 CASES = {
-    "a missing object is created and filled": (MISSING, {}, want(a__der=b"a"), Verb.ADD),
-    "a missing file is added": (seen(), {}, want(a__der=b"a"), Verb.ADD),
-    "ours with other bytes is replaced": (seen(ours={"a.der": b"x"}), {}, want(a__der=b"a"), Verb.REPLACE),
+    "a missing object is created and filled": (MISSING, {}, want(a__der=b"a"), Action.ADD),
+    "a missing file is added": (seen(), {}, want(a__der=b"a"), Action.ADD),
+    "ours with other bytes is replaced": (seen(ours={"a.der": b"x"}), {}, want(a__der=b"a"), Action.REPLACE),
     "law 6: ours that another edited is restored": (
         seen(edited={"a.der": b"x"}),
         {"a.der": sha256(b"a")},
         want(a__der=b"a"),
-        Verb.RESTORE,
+        Action.RESTORE,
     ),
     "co-owned as it was written is replaced": (
         seen(both={"a.der": b"x"}),
         {"a.der": sha256(b"x")},
         want(a__der=b"a"),
-        Verb.REPLACE,
+        Action.REPLACE,
     ),
-    "another's with the same bytes is adopted": (seen(theirs={"a.der": b"a"}), {}, want(a__der=b"a"), Verb.ADOPT),
+    "another's with the same bytes is adopted": (seen(theirs={"a.der": b"a"}), {}, want(a__der=b"a"), Action.ADOPT),
     "law 6: another's with other bytes is a conflict": (
         seen(theirs={"a.der": b"x"}),
         {},
         want(a__der=b"a"),
-        Verb.CONFLICT,
+        Action.CONFLICT,
     ),
-    "law 6: another's under another name is unmanaged": (seen(theirs={"a.der": b"x"}), {}, want(), Verb.UNMANAGED),
+    "law 6: another's under another name is unmanaged": (seen(theirs={"a.der": b"x"}), {}, want(), Action.UNMANAGED),
     "another's that a proof names stays unmanaged": (
         seen(theirs={"a.der": b"x"}),
         {},
-        want(gone=["a.der"]),
-        Verb.UNMANAGED,
+        want(to_remove=["a.der"]),
+        Action.UNMANAGED,
     ),
-    "law 5: as it should be": (seen(ours={"a.der": b"a"}), {}, want(a__der=b"a"), Verb.KEEP),
-    "law 4: ours with a proof is removed": (seen(ours={"a.der": b"a"}), {}, want(gone=["a.der"]), Verb.REMOVE),
-    "law 4: ours without a proof stays": (seen(ours={"a.der": b"a"}), {}, want(), Verb.UNACCOUNTED),
-    "law 6: co-owned with a proof is removed": (seen(both={"a.der": b"a"}), {}, want(gone=["a.der"]), Verb.REMOVE),
+    "law 5: as it should be": (seen(ours={"a.der": b"a"}), {}, want(a__der=b"a"), Action.KEEP),
+    "law 4: ours with a proof is removed": (seen(ours={"a.der": b"a"}), {}, want(to_remove=["a.der"]), Action.REMOVE),
+    "law 4: ours without a proof stays": (seen(ours={"a.der": b"a"}), {}, want(), Action.UNACCOUNTED),
+    "law 6: co-owned with a proof is removed": (
+        seen(both={"a.der": b"a"}),
+        {},
+        want(to_remove=["a.der"]),
+        Action.REMOVE,
+    ),
     "law 6: remembered and taken over by an editor is removed": (
         seen(theirs={"a.der": b"x"}),
         {"a.der": sha256(b"a")},
-        want(gone=["a.der"]),
-        Verb.REMOVE,
+        want(to_remove=["a.der"]),
+        Action.REMOVE,
     ),
 }
-WRITING = {Verb.ADD, Verb.REPLACE, Verb.RESTORE, Verb.ADOPT, Verb.REMOVE}
+WRITING = {Action.ADD, Action.REPLACE, Action.RESTORE, Action.ADOPT, Action.REMOVE}
 
 
 @pytest.mark.parametrize(("observed", "remembered", "desired", "verb"), CASES.values(), ids=CASES)
@@ -92,27 +97,27 @@ def test_one_file(observed, remembered, desired, verb):
 
 def test_a_name_that_the_catalogue_knows_is_kept_without_being_unaccounted():
     plan = make_plan(seen(ours={"a.der": b"a"}), {}, want(), accounted=["a.der"])
-    assert verbs(plan) == {"a.der": Verb.KEEP}
+    assert verbs(plan) == {"a.der": Action.KEEP}
 
 
 def test_law5_nothing_to_do_is_no_write_at_all():
     plan = make_plan(seen(ours={"a.der": b"a"}, theirs={"notes.txt": b"n"}), {}, want(a__der=b"a"))
-    assert (plan.writes, plan.create, plan.null, plan.files) == (False, False, (), None)
+    assert (plan.writes, plan.create, plan.remove_first, plan.files) == (False, False, (), None)
 
 
 def test_nothing_is_created_for_an_empty_list():
-    plan = make_plan(MISSING, {}, want(gone=["a.der"]))
+    plan = make_plan(MISSING, {}, want(to_remove=["a.der"]))
     assert (plan.create, plan.writes) == (False, False)
 
 
 def test_law6_a_co_owned_key_leaves_by_merge_patch_and_ours_alone_by_apply():
-    plan = make_plan(seen(ours={"a.der": b"a"}, both={"b.der": b"b"}), {}, want(gone=["a.der", "b.der"]))
-    assert (plan.null, plan.files) == (("b.der",), {})
+    plan = make_plan(seen(ours={"a.der": b"a"}, both={"b.der": b"b"}), {}, want(to_remove=["a.der", "b.der"]))
+    assert (plan.remove_first, plan.files) == (("b.der",), {})
 
 
 def test_only_co_owned_keys_need_no_apply():
-    plan = make_plan(seen(ours={"a.der": b"a"}, both={"b.der": b"b"}), {}, want(a__der=b"a", gone=["b.der"]))
-    assert (plan.null, plan.files) == (("b.der",), None)
+    plan = make_plan(seen(ours={"a.der": b"a"}, both={"b.der": b"b"}), {}, want(a__der=b"a", to_remove=["b.der"]))
+    assert (plan.remove_first, plan.files) == (("b.der",), None)
 
 
 def test_law6_the_apply_names_what_is_ours_and_no_key_of_others():
@@ -128,8 +133,8 @@ def test_what_was_ours_and_an_editor_took_is_no_more_named_once_nothing_wants_it
 
 
 def test_what_is_ours_afterwards_is_what_was_written_and_what_was_kept():
-    plan = make_plan(seen(ours={"kept.der": b"k", "gone.der": b"g"}), {}, want(a__der=b"a", gone=["gone.der"]))
-    assert plan.ours == {"a.der": sha256(b"a"), "kept.der": sha256(b"k")}
+    plan = make_plan(seen(ours={"kept.der": b"k", "gone.der": b"g"}), {}, want(a__der=b"a", to_remove=["gone.der"]))
+    assert plan.owned_after == {"a.der": sha256(b"a"), "kept.der": sha256(b"k")}
 
 
 # --- Full objects ----------------------------------------------------------------------------------------
@@ -142,7 +147,7 @@ def big(name, size, days_ago):
 
 
 def waiting(observed, desired):
-    return make_plan(observed, {}, desired).named(Verb.WAIT)
+    return make_plan(observed, {}, desired).named(Action.WAIT)
 
 
 def test_law8_the_newest_additions_wait_where_the_object_is_full():
@@ -176,14 +181,16 @@ def test_the_bytes_of_others_count():
 
 def test_law8_removals_proceed_and_make_room():
     full = seen(ours={"gone.der": b"g" * OBJECT_LIMIT})
-    plan = make_plan(full, {}, want(**big("a.der", HALF, 1), gone=["gone.der"]))
-    assert (plan.named(Verb.WAIT), plan.named(Verb.REMOVE)) == ((), ("gone.der",))
+    plan = make_plan(full, {}, want(**big("a.der", HALF, 1), to_remove=["gone.der"]))
+    assert (plan.named(Action.WAIT), plan.named(Action.REMOVE)) == ((), ("gone.der",))
 
 
 def test_law8_a_removal_is_written_while_an_addition_waits():
     full = seen(ours={"gone.der": b"g", "kept.der": b"k" * OBJECT_LIMIT})
-    plan = make_plan(full, {}, want(**big("kept.der", OBJECT_LIMIT, 2), **big("a.der", HALF, 1), gone=["gone.der"]))
-    assert plan.named(Verb.WAIT) == ("a.der",)
+    plan = make_plan(
+        full, {}, want(**big("kept.der", OBJECT_LIMIT, 2), **big("a.der", HALF, 1), to_remove=["gone.der"])
+    )
+    assert plan.named(Action.WAIT) == ("a.der",)
     assert set(plan.files) == {"kept.der"}
 
 
@@ -195,7 +202,11 @@ def test_a_replacement_that_shrinks_a_full_object_is_written():
 def test_a_replacement_that_waits_leaves_the_bytes_that_are_there():
     full = seen(ours={"a.der": b"x" * 10}, theirs={"f": b"f" * (OBJECT_LIMIT - 10)})
     plan = make_plan(full, {}, want(**big("a.der", 11, 1)))
-    assert (plan.named(Verb.WAIT), plan.writes, dict(plan.ours)) == (("a.der",), False, {"a.der": sha256(b"x" * 10)})
+    assert (plan.named(Action.WAIT), plan.writes, dict(plan.owned_after)) == (
+        ("a.der",),
+        False,
+        {"a.der": sha256(b"x" * 10)},
+    )
 
 
 # --- Properties ------------------------------------------------------------------------------------------
@@ -203,7 +214,7 @@ def test_a_replacement_that_waits_leaves_the_bytes_that_are_there():
 NAMES = st.sampled_from(["a.der", "b.der", "c.der", "d.der"])
 BYTES = st.sampled_from([b"1", b"2"])
 WANTS = st.builds(
-    lambda files, gone: want(**{n.replace(".", "__"): v for n, v in files.items()}, gone=gone - files.keys()),
+    lambda files, gone: want(**{n.replace(".", "__"): v for n, v in files.items()}, to_remove=gone - files.keys()),
     st.dictionaries(NAMES, BYTES),
     st.sets(NAMES),
 )
@@ -223,8 +234,8 @@ def carry_out(target, observed, plan, *, steps=3):
     sequence = []
     if plan.create:
         sequence.append(lambda: target.create_empty(*WHERE))
-    if plan.null:
-        sequence.append(lambda: target.remove_keys(*WHERE, plan.null, **version))
+    if plan.remove_first:
+        sequence.append(lambda: target.remove_keys(*WHERE, plan.remove_first, **version))
     if plan.files is not None:
         sequence.append(lambda: target.apply(*WHERE, plan.files, **version))
     for write in sequence[:steps]:
@@ -244,20 +255,20 @@ def test_laws_5_and_6_a_plan_carried_out_leaves_no_write_and_touches_nothing_of_
         observed = target.observe(*WHERE)
         plan = make_plan(observed, remembered, argument, ["a.der", "b.der"])
         carry_out(target, observed, plan, steps=3 if what == "push" else 1)
-        remembered = dict(plan.ours) if what == "push" else remembered
+        remembered = dict(plan.owned_after) if what == "push" else remembered
     before = target.observe(*WHERE)
     plan = make_plan(before, remembered, desired, ["a.der"] if known else [])
     after = carry_out(target, before, plan) if plan.writes else before
-    again = make_plan(after, plan.ours, desired, ["a.der"] if known else [])
+    again = make_plan(after, plan.owned_after, desired, ["a.der"] if known else [])
     assert not again.writes
     ours = set(remembered) | before.owned
     for name, data in before.data.items():
         if name not in ours and before.data[name] != getattr(desired.files.get(name), "data", None):
             assert after.data[name] == data
             assert after.others.get(name) == before.others.get(name)
-    for name in ours & desired.gone.keys():
+    for name in ours & desired.to_remove.keys():
         assert name not in after.data
-    conflicts = set(again.named(Verb.CONFLICT))
+    conflicts = set(again.named(Action.CONFLICT))
     assert {n: after.data.get(n) for n in desired.files.keys() - conflicts} == {
         n: f.data for n, f in desired.files.items() if n not in conflicts
     }
@@ -267,11 +278,13 @@ SIZES = st.dictionaries(NAMES, st.integers(1, OBJECT_LIMIT), max_size=4)
 
 
 @given(SIZES, SIZES, st.sets(NAMES))
-def test_law8_no_plan_outgrows_what_an_object_holds_or_what_it_held(sizes, present, gone):
+def test_law8_no_plan_outgrows_what_an_object_holds_or_what_it_held(sizes, present, to_remove):
     files = {name.replace(".", "__"): wanted(name, b"n" * size) for name, size in sizes.items()}
     observed = seen(ours={name: b"o" * size for name, size in present.items()})
-    plan = make_plan(observed, {}, replace(want(**files), gone=dict.fromkeys(gone - sizes.keys(), Proof.DELETED)))
+    plan = make_plan(
+        observed, {}, replace(want(**files), to_remove=dict.fromkeys(to_remove - sizes.keys(), RemovalReason.DELETED))
+    )
     final = {**observed.data, **(plan.files or {})} if plan.files is not None else dict(observed.data)
-    final = {n: d for n, d in final.items() if n not in plan.named(Verb.REMOVE)}
+    final = {n: d for n, d in final.items() if n not in plan.named(Action.REMOVE)}
     total, before = (sum(map(len, data.values())) for data in (final, observed.data))
     assert total <= max(OBJECT_LIMIT, before)

@@ -21,10 +21,10 @@ from sync.fleet.lists import Delivery, ListDefinition
 from sync.fleet.policy import Policy
 from sync.fleet.vaults import WatchedVault
 from sync.ports.decisions import RowName, Write
-from sync.reports.secrets import Standing, secret_verdict
+from sync.reports.secrets import SecretState, secret_report
 from tests.support import certs
 from tests.support.certs import DAY, NOW, YEAR
-from tests.support.service import HOST, TRUST, Fleet, registration
+from tests.support.fleet import HOST, TRUST, Fleet, registration
 
 NAMESPACE = TRUST.namespace
 ISSUER = ListDefinition("issuer", Role.ISSUER, NAMESPACE, "issuer-list")
@@ -69,9 +69,9 @@ class Scene(Fleet):
 
 
 def said_of(fleet: Fleet, name: str = "it"):
-    snapshot = fleet.service.decisions.snapshot(fresh=True)
+    snapshot = fleet.runtime.decisions.snapshot(fresh=True)
     entry = snapshot.entries[SecretKey(HOST, name)]
-    return secret_verdict(entry, fleet.service.desires(snapshot), now=fleet.clock(), expiry_warning=timedelta(days=30))
+    return secret_report(entry, fleet.runtime.desires(snapshot), now=fleet.clock(), expiry_warning=timedelta(days=30))
 
 
 def case_managed(scene: Scene) -> None:
@@ -140,7 +140,7 @@ def case_tampered(scene: Scene) -> None:
     other = certs.server(name="planted").der
     forged = replace(stored.value.candidates[0], items=(StoredItem(Kind.CERTIFICATE, other),))
     entry = replace(stored.value, candidates=(forged,))
-    scene.decisions.commit([Write(row, entry, stored.etag)], head=scene.service.next_head(scene.decisions.head().value))
+    scene.decisions.commit([Write(row, entry, stored.etag)], head=scene.runtime.next_head(scene.decisions.head().value))
     assert forged.version == version
     scene.then(days=1.1)
 
@@ -211,11 +211,11 @@ CASES = {
 NARROW = {Code.BEYOND_CEILING: {"lists": ("trust",)}}
 
 STANDINGS = {
-    Code.CRL_WITHOUT_ISSUER: Standing.WAITS,
-    Code.LIST_TOO_LARGE: Standing.WAITS,
-    Code.NO_CLUSTER_MATCHES: Standing.WAITS,
-    Code.CRL_ROLLBACK: Standing.LAST_STAYS,
-    Code.UNASSIGNED: Standing.UNASSIGNED,
+    Code.CRL_WITHOUT_ISSUER: SecretState.WAITS,
+    Code.LIST_TOO_LARGE: SecretState.WAITS,
+    Code.NO_CLUSTER_MATCHES: SecretState.WAITS,
+    Code.CRL_ROLLBACK: SecretState.LAST_STAYS,
+    Code.UNASSIGNED: SecretState.UNASSIGNED,
 }
 """How the secret of a case stands, where it is neither rejected (a rejecting code) nor in force (a warning)."""
 
@@ -230,15 +230,15 @@ def test_each_code_is_raised_by_what_happens_and_tells_how_the_secret_stands(cod
     CASES[code](scene)
     said = scene.verdict()
     assert code in {finding.code for finding in said.findings}
-    usual = Standing.REJECTED if code.severity is Severity.REJECT else Standing.IN_FORCE
-    assert said.standing is STANDINGS.get(code, usual)
+    usual = SecretState.REJECTED if code.severity is Severity.REJECT else SecretState.IN_FORCE
+    assert said.state is STANDINGS.get(code, usual)
 
 
 @pytest.mark.parametrize("code", [Code.NO_CLUSTER_MATCHES, *(c for c in Code if c.severity is Severity.REJECT)])
 def test_what_is_rejected_or_waits_is_on_no_cluster_law_3(code):
     scene = Scene(**NARROW.get(code, {}))
     CASES[code](scene)
-    if scene.verdict().standing is not Standing.LAST_STAYS:
+    if scene.verdict().state is not SecretState.LAST_STAYS:
         files = {name for definition in LISTS for name in scene.files("edge", definition)}
         assert not {name for name in files if name.startswith("it")}
 
@@ -255,7 +255,7 @@ def test_the_last_good_version_stays_and_its_secret_says_so_law_3():
     scene.put("it", SERVER.pem)
     scene.then()
     scene.put("it", certs.server(key="rsa-1024").pem)
-    assert scene.verdict().standing is Standing.LAST_STAYS
+    assert scene.verdict().state is SecretState.LAST_STAYS
     assert scene.files("edge") == {"it.der": SERVER.der}
 
 
@@ -271,12 +271,12 @@ def test_what_is_deleted_disabled_unassigned_or_held_is_called_so():
     for change in changes:
         change()
         scene.sweep(timedelta(minutes=2))
-    told = {name: said_of(scene, name).standing for name in versions}
+    told = {name: said_of(scene, name).state for name in versions}
     assert told == {
-        "gone": Standing.DELETED,
-        "off": Standing.DISABLED,
-        "none": Standing.UNASSIGNED,
-        "stays": Standing.IN_FORCE,
+        "gone": SecretState.DELETED,
+        "off": SecretState.DISABLED,
+        "none": SecretState.UNASSIGNED,
+        "stays": SecretState.IN_FORCE,
     }
 
 
@@ -285,7 +285,7 @@ def test_a_removal_that_waits_for_a_person_is_called_held_law_4():
     scene.put("it", "".join(certs.server(name=f"line{n}").pem for n in range(5)))
     scene.then()
     scene.vault.delete("it")
-    assert scene.verdict().standing is Standing.HELD
+    assert scene.verdict().state is SecretState.HELD
 
 
 def test_a_value_that_may_not_be_read_takes_nothing_away_and_is_read_once_it_may_law_4():
@@ -298,7 +298,7 @@ def test_a_value_that_may_not_be_read_takes_nothing_away_and_is_read_once_it_may
     assert Code.UNREADABLE in {finding.code for finding in scene.verdict().findings}
     assert scene.files("edge") == {"it.der": SERVER.der}
     scene.vault.read = read
-    assert scene.verdict().standing is Standing.IN_FORCE
+    assert scene.verdict().state is SecretState.IN_FORCE
     assert scene.files("edge") == {"it.der": renewed.der}
 
 
@@ -325,5 +325,5 @@ def test_a_delivery_that_cannot_convert_takes_the_encoding_that_the_file_name_sa
     scene = Scene()
     scene.put("it", SERVER.der.hex(), "driven", file="it.der")
     scene.put("text", certs.server(name="text").pem, "driven", file="text.crt")
-    assert scene.verdict().standing is Standing.IN_FORCE
-    assert said_of(scene, "text").standing is Standing.IN_FORCE
+    assert scene.verdict().state is SecretState.IN_FORCE
+    assert said_of(scene, "text").state is SecretState.IN_FORCE

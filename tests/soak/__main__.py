@@ -27,7 +27,7 @@ from local.keyvault.secrets import Properties
 from local.kubernetes.faults import Fault, Kind
 from local.stack import RESPONSIVE, Stack
 from sync.bootstrap import connect
-from sync.commands.clusters import Wish, enrol
+from sync.commands.clusters import RegistrationRequest, register
 from sync.commands.removals import approve
 from sync.errors import TrustcastError
 from sync.reconcile.status import State
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local.clusters import StandIn
-    from sync.steps.runtime import Service
+    from sync.steps.runtime import Runtime
 
 OBJECTS = {"trust": "aio-opc-ua-broker-trust-list", "issuer": "aio-opc-ua-broker-issuer-list"}
 CLUSTERS = {
@@ -84,7 +84,7 @@ class Soak:
     """A stack, the model of it, and what is done to both."""
 
     stack: Stack
-    service: Service
+    runtime: Runtime
     random: random.Random
     model: Model = field(default_factory=lambda: Model(dict(CLUSTERS)))
     done: Counter[str] = field(default_factory=Counter)
@@ -228,7 +228,7 @@ class Soak:
             if time.monotonic() - began > PATIENCE:
                 raise Different(difference)
             if hasten:
-                check_drift(replace(self.service, clock=lambda: utc_now() + LATER))
+                check_drift(replace(self.runtime, clock=lambda: utc_now() + LATER))
                 hasten = False
             self._approve()
             time.sleep(0.1)
@@ -239,9 +239,9 @@ class Soak:
             raise Different(f"it was right, and is no more: {difference}")
 
     def _approve(self) -> None:
-        for removal in held_removals(self.service.decisions.snapshot(fresh=True)):
+        for removal in held_removals(self.runtime.decisions.snapshot(fresh=True)):
             try:
-                approve(self.service, removal.held.digest)
+                approve(self.runtime, removal.held.digest)
             except TrustcastError:  # it changed since it was shown, or the vault is busy: the next look sees
                 self.tell("approval refused", removal.held.cause)
             else:
@@ -259,7 +259,7 @@ class Soak:
                     lacks, more = sorted(must.keys() - has.keys()), sorted(has.keys() - must.keys())
                     other = sorted(n for n in must.keys() & has.keys() if must[n] != has[n])
                     yield f"{cluster}/{list_name} lacks {lacks}, has {more} too many, other bytes in {other}"
-        for status in self.service.statuses.all():
+        for status in self.runtime.statuses.all():
             if status.state is not State.IN_SYNC:
                 yield f"{status.cluster}/{status.list} is {status.state.value}: {status.detail}"
 
@@ -292,13 +292,15 @@ def soak(minutes: float, seed: int) -> str:
     """
     with Stack(tuple(CLUSTERS), settings=RESPONSIVE) as stack:
         os.environ.update(stack.environment)
-        service = connect(Settings.from_environment(stack.environment))
-        run = Soak(stack, service, random.Random(seed))
+        runtime = connect(Settings.from_environment(stack.environment))
+        run = Soak(stack, runtime, random.Random(seed))
         for name, labels in CLUSTERS.items():
             stack.credentials.set(
                 f"{name}-kubeconfig", stack.plants[name].kubeconfig(), tags={"trustcast-credential": name}
             )
-            enrol(service, Wish(name, f"{name}-kubeconfig", tuple(f"{k}={v}" for k, v in labels.items())))
+            register(
+                runtime, RegistrationRequest(name, f"{name}-kubeconfig", tuple(f"{k}={v}" for k, v in labels.items()))
+            )
         began, rounds = time.monotonic(), 0
         while time.monotonic() - began < 60 * minutes:
             try:

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 
 from sync.errors import Changed, Temporary
-from sync.reconcile.intervals import Rhythm
+from sync.reconcile.intervals import Intervals
 from sync.steps.drift import LEASE, check_drift
 from sync.triggers import handle_event
 from tests.support.certs import server
-from tests.support.service import Fleet, registration
+from tests.support.fleet import Fleet, registration
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
@@ -25,7 +25,7 @@ class Died(BaseException):
 @pytest.fixture
 def fleet() -> Fleet:
     """One cluster, two secrets whose events were dropped, and a vault that is listed every ten minutes."""
-    fleet = Fleet(rhythm=replace(Rhythm(), vault_interval=10 * MINUTE))
+    fleet = Fleet(intervals=replace(Intervals(), vault_interval=10 * MINUTE))
     fleet.enrol(registration("plant"))
     for name in ("plc1", "plc2"):
         fleet.upload(name, server(name=name).pem, TAGS)
@@ -55,7 +55,7 @@ def test_a_vault_that_is_being_listed_is_listed_by_nobody_else(fleet):
         if label == "listing":
             listings.append(label)
             fleet.clock.move(LEASE - SECOND)
-            check_drift(fleet.service)
+            check_drift(fleet.runtime)
 
     fleet.vault.pause = meanwhile
     fleet.sweep()
@@ -73,7 +73,7 @@ def test_a_lease_is_renewed_for_as_long_as_there_is_something_to_admit(fleet):
             listings.append(label)
         elif label.startswith("versions"):
             fleet.clock.move(9 * SECOND)
-            check_drift(fleet.service)
+            check_drift(fleet.runtime)
 
     fleet.vault.pause = slowly
     fleet.sweep()
@@ -127,4 +127,4 @@ def test_a_row_that_always_changes_makes_the_event_come_back(fleet):
 
     fleet.decisions.table.transact = moved
     with pytest.raises(Temporary, match="plc1 changes faster"):
-        handle_event(fleet.service, event)
+        handle_event(fleet.runtime, event)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sync.adapters.storage.table import Operation
-from sync.bootstrap import AT_A_TIME, side_by_side
+from sync.bootstrap import PUSH_WORKERS, side_by_side
 from sync.commands.preview import preview_cluster
 from sync.errors import Unreachable
 from sync.fleet.clusters import Mode
@@ -18,8 +18,8 @@ from sync.ports.work import ClusterWork
 from sync.reconcile.status import State
 from sync.steps.planning import plan_fleet, request_pushes
 from tests.support.certs import ca, server
+from tests.support.fleet import CONFIGURATION, TRUST, Fleet, registration
 from tests.support.memory import MemoryCluster
-from tests.support.service import CONFIGURATION, TRUST, Fleet, registration
 
 if TYPE_CHECKING:
     from sync.reconcile.observed import Observed
@@ -49,7 +49,7 @@ def fleet() -> Fleet:
 def planned(fleet: Fleet) -> list[str]:
     """The clusters that a plan of a new head asks for."""
     fleet.work.set_planned("another head")
-    plan_fleet(fleet.service)
+    plan_fleet(fleet.runtime)
     return sorted(name for name in NAMES if f'"{name}"' in "".join(m.text for m in fleet.queues.waiting["push"]))
 
 
@@ -68,7 +68,7 @@ def rewrite(fleet: Fleet, name: str, **changes: object) -> None:
 def test_a_list_that_moves_to_another_object_is_there_with_the_next_minute(fleet):
     fleet.sweep()
     moved = replace(TRUST, object="other-list")
-    fleet.service = replace(fleet.service, configured=replace(CONFIGURATION, lists=(moved,)))
+    fleet.runtime = replace(fleet.runtime, configured=replace(CONFIGURATION, lists=(moved,)))
     before = fleet.files("edge-1")
     fleet.sweep()
     assert fleet.files("edge-1", moved) == before == fleet.files("edge-1", TRUST) != {}
@@ -80,7 +80,7 @@ def test_a_file_of_anothers_in_the_object_that_a_list_moves_to_is_not_ours_becau
     (name, data), *_ = fleet.files("edge-1").items()
     fleet.clusters["edge-1"].state.edit(moved.namespace, moved.object, {name: data})
     fleet.vault.delete("plc")
-    fleet.service = replace(fleet.service, configured=replace(CONFIGURATION, lists=(moved,)))
+    fleet.runtime = replace(fleet.runtime, configured=replace(CONFIGURATION, lists=(moved,)))
     fleet.sweep()
     assert fleet.files("edge-1", moved) == {name: data}
 
@@ -95,7 +95,7 @@ def test_a_file_of_anothers_on_another_machine_of_the_name_is_not_ours_because_t
     rebuilt.state.edit(TRUST.namespace, TRUST.object, theirs)
     fleet.enrol(replace(registration("edge-1"), **anew))
     fleet.vault.delete("other")
-    (preview,) = preview_cluster(fleet.service, "edge-1")
+    (preview,) = preview_cluster(fleet.runtime, "edge-1")
     fleet.sweep()
     assert fleet.files("edge-1") == theirs != {}
     assert not preview.plan.writes
@@ -105,7 +105,7 @@ def test_a_file_of_anothers_on_another_machine_of_the_name_is_not_ours_because_t
 def test_nothing_is_told_of_another_machine_of_the_name_because_the_old_one_was_seen(fleet):
     """Law 10: not when it was verified, nor what it holds; and what it waited for does not keep the new one waiting."""
     fleet.clusters["edge-1"] = Unanswering()
-    fleet.service.work.set_cluster("edge-1", ClusterWork(None, fleet.clock.now), "*")
+    fleet.runtime.work.set_cluster("edge-1", ClusterWork(None, fleet.clock.now), "*")
     fleet.sweep()
     before = fleet.statuses.get("edge-1", "trust").value
     assert (before.state, len(before.thumbprints)) == (State.OFFLINE, 1)
@@ -162,8 +162,8 @@ def test_a_cluster_that_may_be_repaired_now_is_asked_for(fleet):
     assert planned(fleet) == ["edge-3"]
 
 
-@pytest.mark.parametrize("each", [map, side_by_side])
-def test_a_cluster_that_cannot_be_asked_for_stops_no_other_and_the_head_is_not_planned(fleet, each):
+@pytest.mark.parametrize("for_each", [map, side_by_side])
+def test_a_cluster_that_cannot_be_asked_for_stops_no_other_and_the_head_is_not_planned(fleet, for_each):
     """Law 8; and law 7: only when all were asked for does the head count as planned."""
     fleet.upload("other", server(name="other").pem, TAGS)
     fleet.deliver_event()
@@ -173,30 +173,30 @@ def test_a_cluster_that_cannot_be_asked_for_stops_no_other_and_the_head_is_not_p
             raise Unreachable("the storage does not answer")
 
     fleet.work.table.pause = broken
-    fleet.service = replace(fleet.service, each=each)
+    fleet.runtime = replace(fleet.runtime, for_each=for_each)
     fleet.work.set_planned("another head")
     with pytest.raises(Unreachable):
-        plan_fleet(fleet.service)
+        plan_fleet(fleet.runtime)
     assert {m.text.count("edge-2") + m.text.count("edge-3") for m in fleet.queues.waiting["push"]} == {1}
     assert len(fleet.queues.waiting["push"]) == 2
     assert fleet.work.planned() == "another head"
     fleet.work.table.pause = lambda _: None
-    plan_fleet(fleet.service, first_delivery=False)
+    plan_fleet(fleet.runtime, redelivered=True)
     assert fleet.work.planned() == fleet.decisions.head().value.token
     assert any("edge-1" in m.text for m in fleet.queues.waiting["push"])
 
 
 def test_several_are_done_at_a_time_and_answers_keep_their_order():
-    together = threading.Barrier(AT_A_TIME, timeout=20)
+    together = threading.Barrier(PUSH_WORKERS, timeout=20)
 
     def meet(name: str) -> str:
         together.wait()
         return name.upper()
 
-    names = [f"c{number:03}" for number in range(3 * AT_A_TIME)]
+    names = [f"c{number:03}" for number in range(3 * PUSH_WORKERS)]
     assert list(side_by_side(meet, names)) == [name.upper() for name in names]
 
 
 def test_nobody_is_asked_for_where_nothing_is_due(fleet):
-    request_pushes(fleet.service, (), "due")
+    request_pushes(fleet.runtime, (), "due")
     assert fleet.queues.waiting["push"] == []

@@ -10,7 +10,7 @@ from sync.ports.work import ClusterWork
 from sync.reconcile.status import State
 from sync.steps.push import push_cluster
 from tests.support.certs import server
-from tests.support.service import Fleet, registration
+from tests.support.fleet import Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 
@@ -42,7 +42,7 @@ def rewritten_before_every_write(fleet: Fleet, due: timedelta, times: int) -> No
 def test_a_push_whose_row_changes_all_the_time_ends_and_keeps_the_earlier_due_time(fleet, times):
     soon = timedelta(seconds=90)
     rewritten_before_every_write(fleet, soon, times)
-    (status,) = push_cluster(fleet.service, "edge")
+    (status,) = push_cluster(fleet.runtime, "edge")
     assert status.state is State.IN_SYNC
     assert fleet.work.cluster("edge").value.due == fleet.clock.now + soon
 
@@ -50,5 +50,5 @@ def test_a_push_whose_row_changes_all_the_time_ends_and_keeps_the_earlier_due_ti
 @pytest.mark.parametrize("times", [1, 3, 4, 5, 6])
 def test_a_push_whose_row_changes_all_the_time_sets_its_own_due_time_where_it_is_earlier(fleet, times):
     rewritten_before_every_write(fleet, timedelta(days=1), times)
-    (status,) = push_cluster(fleet.service, "edge")
+    (status,) = push_cluster(fleet.runtime, "edge")
     assert fleet.work.cluster("edge").value.due == status.due

@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from sync.adapters.kubernetes.connections import CREDENTIAL_TAG, ClusterAccess
+from sync.adapters.kubernetes.connections import CREDENTIAL_TAG, ClusterConnections
 from sync.catalogue.secret import SecretKey
 from sync.errors import Invalid, Permanent
 from sync.steps.versions import newest_first
 from sync.triggers import handle_event
 from tests.support import certs
+from tests.support.fleet import HOST, Fleet, registration
 from tests.support.memory import MemoryVault
-from tests.support.service import HOST, Fleet, registration
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 KEY = SecretKey.of(HOST, "plc")
@@ -36,11 +36,11 @@ def fleet() -> Fleet:
 
 def upload(fleet: Fleet, value: str, tags: dict[str, str] | None) -> str:
     version = fleet.upload("plc", value, tags)
-    settle(fleet)
+    prune(fleet)
     return version
 
 
-def settle(fleet: Fleet) -> None:
+def prune(fleet: Fleet) -> None:
     fleet.clock.move(timedelta(minutes=1))
     fleet.work_off()
     for _ in range(3):
@@ -66,7 +66,7 @@ def test_law3_a_next_one_that_is_rejected_leaves_the_last_in_force(fleet):
 def test_law1_no_older_version_comes_for_one_that_is_disabled(fleet):
     version = fleet.vault.secrets.newest()[0].id
     fleet.vault.set_enabled("plc", version, False)
-    settle(fleet)
+    prune(fleet)
     assert listed(fleet) == {"plc.der": "new"}
 
 
@@ -78,7 +78,7 @@ def test_law1_one_without_tags_changes_nothing_and_is_told(fleet, caplog):
 
 def test_its_event_is_taken_once(fleet):
     fleet.upload("plc", NEXT.pem, None)
-    handle_event(fleet.service, fleet.events.pop())
+    handle_event(fleet.runtime, fleet.events.pop())
     with pytest.raises(Permanent, match="use a secret with a new name"):
         newest_first(fleet.vault, KEY, None)
 
@@ -89,5 +89,5 @@ def test_a_credential_with_too_many_versions_is_told_and_none_is_read():
         vault.set("kubeconfig", str(number), tags={CREDENTIAL_TAG: "plant"})
     vault.most_versions = 20
     with pytest.raises(Invalid, match="store the kubeconfig under a new name"):
-        ClusterAccess(vault, lambda endpoint: endpoint).endpoint("plant", "kubeconfig")
+        ClusterConnections(vault, lambda endpoint: endpoint).endpoint("plant", "kubeconfig")
     assert vault.reads == []

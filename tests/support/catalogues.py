@@ -11,25 +11,25 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sync.catalogue.assignment import Assignment
+from sync.catalogue.eligibility import files_of
 from sync.catalogue.entry import Candidate, Claim, Entry, StoredItem
-from sync.catalogue.offers import files_of
 from sync.catalogue.secret import SecretKey, VersionProperties
 from sync.catalogue.snapshot import Head, Snapshot
 from sync.certificates.checks import findings_about
 from sync.certificates.items import Kind
-from sync.desired.state import Desires
+from sync.desired.state import DesiredState
 from sync.findings import Role
 from sync.fleet.configuration import Configuration
 from sync.fleet.lists import CONNECTOR_NAMESPACE, ListDefinition
 from sync.fleet.vaults import WatchedVault
 from tests.support import certs
 from tests.support.certs import NOW
-from tests.support.service import registration
+from tests.support.fleet import registration
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sync.desired.state import Desired
+    from sync.desired.state import DesiredList
     from tests.support.certs import Built, BuiltCrl
 
 HOST = "kv.vault.azure.net"
@@ -91,16 +91,16 @@ def snapshot(*entries: Entry, clusters: tuple[str, ...] = ("plant",), **more: An
     )
 
 
-def desires(*entries: Entry, clusters: tuple[str, ...] = ("plant",)) -> Desires:
-    return Desires(snapshot(*entries, clusters=clusters), CONFIGURATION)
+def desires(*entries: Entry, clusters: tuple[str, ...] = ("plant",)) -> DesiredState:
+    return DesiredState(snapshot(*entries, clusters=clusters), CONFIGURATION)
 
 
 def desired(
     *entries: Entry, definition: ListDefinition = TRUST, configuration: Configuration = CONFIGURATION
-) -> Desired:
+) -> DesiredList:
     """What the list should hold on the one cluster that there is."""
     found = snapshot(*entries)
-    return Desires(found, configuration).of(found.clusters["plant"], definition)
+    return DesiredState(found, configuration).of(found.clusters["plant"], definition)
 
 
 def sha256(data: bytes) -> str:

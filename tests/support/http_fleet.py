@@ -15,13 +15,13 @@ from local.keyvault.server import Vault
 from local.kubernetes.cluster import Cluster, kubeconfig, least_privilege
 from local.kubernetes.server import Fleet as Clusters
 from sync.adapters.keyvault.vault import KeyVault
-from sync.adapters.kubernetes.connections import ClusterAccess
+from sync.adapters.kubernetes.connections import ClusterConnections
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
-from sync.commands.clusters import Wish, enrol
+from sync.commands.clusters import RegistrationRequest, register
 from sync.fleet.configuration import Configuration
 from sync.fleet.lists import DEFAULT_LISTS
 from sync.fleet.vaults import WatchedVault
-from tests.support.service import Fleet, event
+from tests.support.fleet import Fleet, event
 from tests.support.vaults import IssuedCredential
 
 if TYPE_CHECKING:
@@ -83,10 +83,10 @@ class HttpFleet(Fleet):
             vault.secrets = Secrets(clock=lambda: self.clock().timestamp(), seed=vault.name)
             vault.faults.clear()
             vault.faults.reset_counts()
-        self.service = replace(
-            self.service,
+        self.runtime = replace(
+            self.runtime,
             vaults={self.host: self._servers.watched_client},
-            clusters=ClusterAccess(self._servers.credentials_client, self._open),
+            clusters=ClusterConnections(self._servers.credentials_client, self._open),
             configured=self.configured,
             push_timeout=self._push_timeout,
         )
@@ -101,7 +101,7 @@ class HttpFleet(Fleet):
         for name in names:
             self.plants[name] = self._servers.clusters.add(name, grant=least_privilege())
             self.store_credential(name)
-            enrol(self.service, Wish(name, name, (f"site={name}",), mode=mode))
+            register(self.runtime, RegistrationRequest(name, name, (f"site={name}",), mode=mode))
         self.work_off()
 
     def store_credential(self, name: str, text: str | None = None, *, tagged: str | None = None) -> None:

@@ -48,12 +48,12 @@ class Standing:
 
     goes: str = NOWHERE
     force: Version | None = None
-    refused: frozenset[str] = frozenset()
+    rejected: frozenset[str] = frozenset()
     accounts: bool = False
-    gone: bool = False
+    deleted: bool = False
 
     def reaches(self, site: str) -> bool:
-        return not self.gone and self.goes in {EVERYWHERE, site}
+        return not self.deleted and self.goes in {EVERYWHERE, site}
 
     def wanted(self, site: str) -> str | None:
         """The letter that a list at this site should hold."""
@@ -67,27 +67,27 @@ class Standing:
 def looked(before: Standing, versions: tuple[Version, ...]) -> Standing:
     """What one fresh look at the vault makes of a secret."""
     if not versions:
-        return Standing(before.goes, accounts=before.accounts, gone=True)
+        return Standing(before.goes, accounts=before.accounts, deleted=True)
     goes = next((v.tags for v in versions if v.tags != UNTAGGED), NOWHERE)
     if goes == NOWHERE:
         return Standing(accounts=before.accounts)
-    force, refused = _in_force(before, versions)
-    return Standing(goes, force, refused, before.accounts or force is not None)
+    force, rejected = _in_force(before, versions)
+    return Standing(goes, force, rejected, before.accounts or force is not None)
 
 
 def _in_force(before: Standing, versions: tuple[Version, ...]) -> tuple[Version | None, frozenset[str]]:
     """Never older than what was in force; where nothing is known to have been, a disabled version ends the search."""
-    refused = before.refused
+    rejected = before.rejected
     for version in versions:
         if before.force and version.id == before.force.id:
-            return version, refused
+            return version, rejected
         if version.enabled and version.letter != GARBAGE:
-            return version, refused
+            return version, rejected
         if version.enabled:
-            refused |= {version.id}
-        elif before.force is None and version.id not in refused:
-            return None, refused
-    return None, refused
+            rejected |= {version.id}
+        elif before.force is None and version.id not in rejected:
+            return None, rejected
+    return None, rejected
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A removal that waits; `refused`: a person wants the files to stay."""
+    """A removal that waits; `rejected`: a person wants the files to stay."""
 
     losses: frozenset[Loss]
-    refused: bool = False
+    rejected: bool = False
 
 
 @dataclass
@@ -165,7 +165,7 @@ class Model:
         if row in self.proposed:
             del self.waiting[row], self.proposed[row]
         else:
-            self.waiting[row] = replace(self.waiting[row], refused=True)
+            self.waiting[row] = replace(self.waiting[row], rejected=True)
 
     def forget(self) -> None:
         """The catalogue is lost; what remains is what people said and what lists hold."""

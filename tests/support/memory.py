@@ -21,7 +21,7 @@ from local.keyvault.secrets import Refused as RefusedByVault
 from local.kubernetes.cluster import Cluster
 from local.kubernetes.status import Refused as RefusedByCluster
 from sync.adapters.keyvault.vault import Disabled, Versions
-from sync.adapters.kubernetes.wire import Asked, observed, proves_absence, refusal
+from sync.adapters.kubernetes.wire import Call, observed, proves_absence, refusal
 from sync.adapters.storage.decisions import TableDecisions
 from sync.adapters.storage.rows import BRIEF, KEY_LENGTH, PROPERTY_BYTES, SCHEMA, JsonRows
 from sync.adapters.storage.statuses import TableStatuses
@@ -350,20 +350,20 @@ class MemoryCluster:
         self.pause = pause
 
     def observe(self, namespace: str, name: str) -> Observed:
-        asked = Asked("get", namespace, name)
-        return self._ask(asked, "get", lambda: self.state.get(namespace, name))
+        call = Call("get", namespace, name)
+        return self._ask(call, "get", lambda: self.state.get(namespace, name))
 
     def create_empty(self, namespace: str, name: str) -> Observed:
         body = {"metadata": {"name": name, "namespace": namespace}, "type": "Opaque"}
-        asked = Asked("create", namespace, name)
-        return self._ask(asked, "create", lambda: self.state.create(namespace, body, FIELD_MANAGER))
+        call = Call("create", namespace, name)
+        return self._ask(call, "create", lambda: self.state.create(namespace, body, FIELD_MANAGER))
 
     def remove_keys(
         self, namespace: str, name: str, keys: Collection[str], *, uid: str, resource_version: str
     ) -> Observed:
         patch = {"metadata": {"uid": uid, "resourceVersion": resource_version}, "data": dict.fromkeys(keys)}
-        asked = Asked("patch", namespace, name)
-        return self._ask(asked, "merge", lambda: self.state.merge(namespace, name, patch, FIELD_MANAGER))
+        call = Call("patch", namespace, name)
+        return self._ask(call, "merge", lambda: self.state.merge(namespace, name, patch, FIELD_MANAGER))
 
     def apply(
         self, namespace: str, name: str, files: Mapping[str, bytes], *, uid: str, resource_version: str
@@ -371,21 +371,21 @@ class MemoryCluster:
         metadata = {"name": name, "uid": uid, "resourceVersion": resource_version}
         config = {"metadata": metadata, "data": {key: _base64(content) for key, content in files.items()}}
         return self._ask(
-            Asked("patch", namespace, name),
+            Call("patch", namespace, name),
             "apply",
             lambda: self.state.apply(namespace, name, config, FIELD_MANAGER, force=True),
         )
 
-    def _ask(self, asked: Asked, verb: str, action: Callable[[], Any]) -> Observed:
-        self.pause(f"{verb} {asked.namespace}/{asked.name} on {self.state.name}")
+    def _ask(self, call: Call, verb: str, action: Callable[[], Any]) -> Observed:
+        self.pause(f"{verb} {call.namespace}/{call.name} on {self.state.name}")
         self.state.requests[verb] += 1
         try:
             return observed(json.dumps(action().body()).encode())
         except RefusedByCluster as refused:
             body = json.dumps(refused.status).encode()
-            if verb == "get" and proves_absence(body, asked):
+            if verb == "get" and proves_absence(body, call):
                 return MISSING
-            raise refusal(refused.code, {}, body, asked, token="-") from refused
+            raise refusal(refused.code, {}, body, call, token="-") from refused
 
 
 def _base64(content: bytes) -> str:

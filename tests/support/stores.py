@@ -95,7 +95,7 @@ def full_entry():
     return entry(
         candidates=(Candidate("2" * 32, NOW, True, (item,), (found,)),),
         rejected=(Rejected("3" * 32, NOW, (found,)),),
-        notes=(found,),
+        secret_findings=(found,),
         known=("2" * 32, "3" * 32),
         former=("old.der",),
         claims=(Claim(NOW, "*", (("trust", "a.der"),)),),

@@ -105,7 +105,7 @@ class KeyVault:
 
     def versions(self, name: str, *, at_most: int = MOST_VERSIONS) -> Versions:
         """The properties of a secret's versions; none, and complete, where there is no such secret."""
-        with self._asking("looking at", name):
+        with self._translating("looking at", name):
             listed = self._client.list_properties_of_secret_versions(_name(name), raw_response_hook=_must_be_page)
             try:
                 found, complete = _gather(listed, Deadline.after(self._looking), at_most)
@@ -125,13 +125,13 @@ class KeyVault:
         """
         if version is not None and not _VERSION.fullmatch(version):
             raise Invalid(f"not the identifier of a version: {printable(version)}")
-        with self._asking("reading", name):
+        with self._translating("reading", name):
             secret = self._client.get_secret(_name(name), version)
             return SecretValue(_version(secret.properties), _text(secret.value), secret.properties.key_id)
 
     def listing(self) -> tuple[ListedSecret, ...]:
         """Every secret of the vault by its newest version's properties: all pages, or an error."""
-        with self._asking("listing"):
+        with self._translating("listing"):
             listed = self._client.list_properties_of_secrets(raw_response_hook=_must_be_page)
             found, complete = _gather(listed, Deadline.after(self._listing))
             if not complete:
@@ -140,7 +140,7 @@ class KeyVault:
 
     def update(self, name: str, version: str, *, tags: Mapping[str, str]) -> VersionProperties:
         """Replace one version's tags; gives its properties afterwards."""
-        with self._asking("tagging", name):
+        with self._translating("tagging", name):
             return _version(self._client.update_secret_properties(_name(name), version, tags=dict(tags)))
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class KeyVault:
         self._client.close()
 
     @contextmanager
-    def _asking(self, doing: str, name: str = "") -> Iterator[None]:
+    def _translating(self, doing: str, name: str = "") -> Iterator[None]:
         """Raise what goes wrong within as ours, whatever an answer does to its reader: JSON nested without end, say."""
         what = f"{doing} {printable(name)} in {self._host}" if name else f"{doing} {self._host}"
         try:

@@ -42,7 +42,7 @@ class Client(Protocol):
         ...
 
 
-class ClusterAccess:
+class ClusterConnections:
     """The `Clusters` port: opens clusters with their credentials and keeps the latest open.
 
     Args:

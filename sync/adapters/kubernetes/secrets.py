@@ -18,7 +18,7 @@ from kubernetes.client.configuration import Configuration
 from kubernetes.client.exceptions import ApiException
 
 from sync.adapters.kubernetes.http import connections, read_body, time_limit
-from sync.adapters.kubernetes.wire import Asked, observed, proves_absence, refusal
+from sync.adapters.kubernetes.wire import Call, observed, proves_absence, refusal
 from sync.errors import Invalid, Unreachable
 from sync.reconcile.observed import FIELD_MANAGER, MISSING, Observed
 
@@ -39,7 +39,7 @@ _HEADER_SAFE = frozenset(string.ascii_letters + string.digits + string.punctuati
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    asked: Asked
+    call: Call
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
@@ -79,11 +79,11 @@ class KubernetesSecrets:
 
     def observe(self, namespace: str, name: str, *, deadline: Deadline) -> Observed:
         """Read one Secret; `MISSING` where the cluster says that there is none (or no such namespace)."""
-        asked = Asked("get", namespace, name)
-        answer = self._send(_Request(asked, "GET", _SECRET), deadline)
-        if answer.code == HTTPStatus.NOT_FOUND and proves_absence(answer.body, asked):
+        call = Call("get", namespace, name)
+        answer = self._send(_Request(call, "GET", _SECRET), deadline)
+        if answer.code == HTTPStatus.NOT_FOUND and proves_absence(answer.body, call):
             return MISSING
-        return self._judge(asked, answer)
+        return self._judge(call, answer)
 
     def create_empty(self, namespace: str, name: str, *, deadline: Deadline) -> Observed:
         """Create a Secret without keys: what a POST brings, no later apply takes away.
@@ -92,7 +92,7 @@ class KubernetesSecrets:
             NotFound: there is no such namespace.
         """
         body = _secret({"name": name, "namespace": namespace}, type="Opaque")
-        return self._write(_Request(Asked("create", namespace, name), "POST", _SECRETS, _AS_US, body), deadline)
+        return self._write(_Request(Call("create", namespace, name), "POST", _SECRETS, _AS_US, body), deadline)
 
     def remove_keys(
         self,
@@ -107,8 +107,8 @@ class KubernetesSecrets:
         """Remove keys whoever owns them, which an apply cannot."""
         metadata = {"uid": uid, "resourceVersion": resource_version}
         body = {"metadata": metadata, "data": dict.fromkeys(keys)}
-        asked = Asked("patch", namespace, name)
-        return self._write(_Request(asked, "PATCH", _SECRET, _AS_US, body, _MERGE_PATCH), deadline)
+        call = Call("patch", namespace, name)
+        return self._write(_Request(call, "PATCH", _SECRET, _AS_US, body, _MERGE_PATCH), deadline)
 
     def apply(
         self,
@@ -123,10 +123,10 @@ class KubernetesSecrets:
         """Make these files ours with these bytes; keys that were ours alone and are not among them go."""
         metadata = {"name": name, "uid": uid, "resourceVersion": resource_version}
         data = {key: base64.b64encode(content).decode() for key, content in files.items()}
-        asked = Asked("patch", namespace, name)
+        call = Call("patch", namespace, name)
         query = {**_AS_US, "force": "true"}
         body = _secret(metadata, data=data)
-        return self._write(_Request(asked, "PATCH", _SECRET, query, body, _APPLY_PATCH), deadline)
+        return self._write(_Request(call, "PATCH", _SECRET, query, body, _APPLY_PATCH), deadline)
 
     def within(self, deadline: Deadline) -> SecretsWithin:
         """The same verbs sharing one deadline, as a push uses them."""
@@ -137,12 +137,12 @@ class KubernetesSecrets:
         self._client.close()  # type: ignore[no-untyped-call]
 
     def _write(self, request: _Request, deadline: Deadline) -> Observed:
-        return self._judge(request.asked, self._send(request, deadline))
+        return self._judge(request.call, self._send(request, deadline))
 
-    def _judge(self, asked: Asked, answer: _Answer) -> Observed:
+    def _judge(self, call: Call, answer: _Answer) -> Observed:
         if answer.code in {HTTPStatus.OK, HTTPStatus.CREATED}:
             return observed(answer.body)
-        raise refusal(answer.code, answer.headers, answer.body, asked, token=self._endpoint.token)
+        raise refusal(answer.code, answer.headers, answer.body, call, token=self._endpoint.token)
 
     def _send(self, request: _Request, deadline: Deadline) -> _Answer:
         seconds = deadline.allowance(self._call_timeout)
@@ -158,7 +158,7 @@ class KubernetesSecrets:
         prepared = self._client.param_serialize(
             request.method,
             request.path,
-            path_params={"namespace": request.asked.namespace, "name": request.asked.name},
+            path_params={"namespace": request.call.namespace, "name": request.call.name},
             query_params=dict(request.query),
             header_params={
                 "Accept": _JSON,

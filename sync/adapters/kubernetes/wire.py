@@ -42,7 +42,7 @@ class Denied(Unauthorized):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Call:
     """What was asked for, in the words of RBAC: verb, namespace and name of a Secret."""
 
     verb: str
@@ -119,52 +119,50 @@ def observed(body: bytes) -> Observed:
     )
 
 
-def proves_absence(body: bytes, asked: Asked) -> bool:
+def proves_absence(body: bytes, call: Call) -> bool:
     """Whether a 404 speaks of this very Secret; that of a wrong path proves nothing."""
     status = _status(body)
-    return status.reason == "NotFound" and (status.details.kind, status.details.name) == ("secrets", asked.name)
+    return status.reason == "NotFound" and (status.details.kind, status.details.name) == ("secrets", call.name)
 
 
-def refusal(code: int, headers: Mapping[str, str], body: bytes, asked: Asked, *, token: str) -> TrustcastError:
+def refusal(code: int, headers: Mapping[str, str], body: bytes, call: Call, *, token: str) -> TrustcastError:
     """The error that an unsuccessful answer means; `token` is struck out of what the server says."""
     match code:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return _denied(code, asked)
+            return _denied(code, call)
         case HTTPStatus.NOT_FOUND:
-            return _not_found(body, asked)
+            return _not_found(body, call)
         case HTTPStatus.CONFLICT | HTTPStatus.PRECONDITION_FAILED:
-            return Changed(f"could not {asked} ({code}): it is no longer what was read")
+            return Changed(f"could not {call} ({code}): it is no longer what was read")
         case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.TOO_MANY_REQUESTS:
             return _busy(code, headers)
         case _ if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return _busy(code, headers)
-    return _refused(code, body, asked, token)
+    return _refused(code, body, call, token)
 
 
-def _denied(code: int, asked: Asked) -> Denied:
+def _denied(code: int, call: Call) -> Denied:
     if code == HTTPStatus.UNAUTHORIZED:
         return Denied("the cluster does not know the token (401): store a fresh credential", status=code)
-    return Denied(f"the token may not {asked} (403): bind the Role to its service account", status=code)
+    return Denied(f"the token may not {call} (403): bind the Role to its service account", status=code)
 
 
-def _refused(code: int, body: bytes, asked: Asked, token: str) -> TrustcastError:
+def _refused(code: int, body: bytes, call: Call, token: str) -> TrustcastError:
     if code < HTTPStatus.BAD_REQUEST:
         return Invalid(f"the cluster's address redirects ({code}), which is not followed: register its own address")
     status = _status(body)
     if any(cause.field == "metadata.uid" for cause in status.details.causes):  # the uid is a precondition of ours
-        return Changed(f"could not {asked} ({code}): another Secret has its name now")
+        return Changed(f"could not {call} ({code}): another Secret has its name now")
     said = printable(_QUOTED.split(status.message.replace(token, "…"))[0])
-    return Invalid(f"the cluster refused to {asked} ({code}): {said}")
+    return Invalid(f"the cluster refused to {call} ({code}): {said}")
 
 
-def _not_found(body: bytes, asked: Asked) -> TrustcastError:
-    if asked.verb != "create" and proves_absence(body, asked):
-        return Changed(f"could not {asked} (404): it is gone")
-    if asked.verb == "create" and _status(body).reason == "NotFound":
-        return NotFound(
-            f"could not {asked} (404): create the namespace {asked.namespace}, or correct the list's object"
-        )
-    return NotFound(f"could not {asked} (404): is the registered address that of the API server?")
+def _not_found(body: bytes, call: Call) -> TrustcastError:
+    if call.verb != "create" and proves_absence(body, call):
+        return Changed(f"could not {call} (404): it is gone")
+    if call.verb == "create" and _status(body).reason == "NotFound":
+        return NotFound(f"could not {call} (404): create the namespace {call.namespace}, or correct the list's object")
+    return NotFound(f"could not {call} (404): is the registered address that of the API server?")
 
 
 def _busy(code: int, headers: Mapping[str, str]) -> Temporary:

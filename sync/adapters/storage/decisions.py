@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from sync.adapters.storage.rows import JsonRows, row_key, unescape
-from sync.adapters.storage.table import Kept, Operation
+from sync.adapters.storage.table import Operation, TypedRows
 from sync.catalogue.entry import Entry
 from sync.catalogue.snapshot import Approval, Head, Losses, Proposal, Snapshot
 from sync.errors import Invalid
@@ -44,7 +44,7 @@ class TableDecisions:
     def __init__(self, table: Table, rows: JsonRows | None = None) -> None:
         self._table = table
         self._rows = rows or JsonRows()
-        self._head = Kept(table, self._rows, "decisions", Head, lambda _: Head())
+        self._head = TypedRows(table, self._rows, "decisions", Head, lambda _: Head())
         self._cached = Snapshot()
         self._read: dict[str, Stored[Row]] = {}
         self._reading = threading.RLock()

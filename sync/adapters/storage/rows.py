@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from sync.adapters.storage.schema1 import upgraded
 from sync.errors import Invalid, Permanent
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEMA = 1
-"""Of the rows written; a reader refuses what a newer trustcast wrote."""
+SCHEMA = 2
+"""Of the rows written; a reader takes the one before, and refuses what a newer trustcast wrote."""
 
 BRIEF = "brief"
 """The column of the few facts; a row of before it, or of a reader that did not know it, has none."""
@@ -112,7 +113,7 @@ class JsonRows:
         """
         _refuse_newer(columns, row)
         try:
-            value: T = _decoder(kind).decode(_body(columns))  # type: ignore[arg-type]
+            value: T = _decoder(kind).decode(_body(columns, kind))  # type: ignore[arg-type]
         except (msgspec.DecodeError, zlib.error, TypeError, KeyError) as cause:
             raise Invalid(f"row {row} is damaged ({type(cause).__name__}): it is to be written anew") from cause
         return value
@@ -139,7 +140,12 @@ def _refuse_newer(columns: Mapping[str, Any], row: str) -> None:
         )
 
 
-def _body(columns: Mapping[str, Any]) -> bytes:
+def _body(columns: Mapping[str, Any], kind: type[Any]) -> bytes:
+    body = _whole(columns)
+    return upgraded(body, kind) if columns.get("schema") == 1 else body
+
+
+def _whole(columns: Mapping[str, Any]) -> bytes:
     body = columns["body0"]
     number = 1
     while (part := columns.get(f"body{number}")) is not None:

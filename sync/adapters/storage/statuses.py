@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sync.adapters.storage.rows import BRIEF, JsonRows, row_key, unescape
-from sync.adapters.storage.table import Kept, Table
-from sync.reconcile.status import ListStatus, Standing
+from sync.adapters.storage.table import Table, TypedRows
+from sync.reconcile.status import ListStatus, ListSummary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ class TableStatuses:
     def __init__(self, table: Table, rows: JsonRows | None = None) -> None:
         self._table = table
         self._rows = rows or JsonRows()
-        self._statuses = Kept(table, self._rows, "status", ListStatus, _unknown)
+        self._statuses = TypedRows(table, self._rows, "status", ListStatus, _unknown)
 
     def get(self, cluster: str, list_name: str) -> Stored[ListStatus] | None:
         """The status of a list on a cluster, or None."""
@@ -29,17 +29,17 @@ class TableStatuses:
 
     def put(self, status: ListStatus, etag: str | None) -> str:
         """Write a status on its ETag."""
-        return self._statuses.put(row_key(status.cluster, status.list), status, etag, brief=status.standing)
+        return self._statuses.put(row_key(status.cluster, status.list), status, etag, brief=status.summary)
 
     def all(self) -> tuple[ListStatus, ...]:
         """All statuses, by cluster and list. Lists that hold alike share their mappings: fleets mostly hold alike."""
         shared: dict[object, Any] = {}
         return tuple(_sharing(status, shared) for _, status in self._statuses.items())
 
-    def standings(self) -> Mapping[tuple[str, str], Standing]:
+    def summaries(self) -> Mapping[tuple[str, str], ListSummary]:
         """What planning compares of all statuses; the lists of files stay in the table."""
         found = self._table.scan("status", only=("schema", BRIEF))
-        return {_names(key): self._rows.brief(row.value, Standing, key) or Standing() for key, row in found}
+        return {_names(key): self._rows.brief(row.value, ListSummary, key) or ListSummary() for key, row in found}
 
     def forget_cluster(self, cluster: str) -> None:
         """Delete the statuses of a cluster's lists."""

@@ -84,7 +84,7 @@ class Table(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept(Generic[T]):
+class TypedRows(Generic[T]):
     """One table's rows of one partition, as values of one type.
 
     A row that is damaged reads as the `blank` value for its key, is told, and mended by the next write.

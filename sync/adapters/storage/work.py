@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sync.adapters.storage.rows import JsonRows, row_key, unescape
-from sync.adapters.storage.table import Kept, Table
+from sync.adapters.storage.table import Table, TypedRows
 from sync.ports.work import ClusterWork, PlanMark, VaultWork
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ class TableWork:
     def __init__(self, table: Table, rows: JsonRows | None = None) -> None:
         rows = rows or JsonRows()
         self._table = table
-        self._mark = Kept(table, rows, "plan", PlanMark, lambda _: PlanMark())
-        self._planned = Kept(table, rows, "plan", Planned, lambda _: Planned(""))
-        self._clusters = Kept(table, rows, "cluster", ClusterWork, lambda _: ClusterWork())
-        self._vaults = Kept(table, rows, "vault", VaultWork, lambda _: VaultWork())
+        self._mark = TypedRows(table, rows, "plan", PlanMark, lambda _: PlanMark())
+        self._planned = TypedRows(table, rows, "plan", Planned, lambda _: Planned(""))
+        self._clusters = TypedRows(table, rows, "cluster", ClusterWork, lambda _: ClusterWork())
+        self._vaults = TypedRows(table, rows, "vault", VaultWork, lambda _: VaultWork())
 
     def plan_mark(self) -> Stored[PlanMark] | None:
         """The mark, or None if there never was one."""

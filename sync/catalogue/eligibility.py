@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class EligibleVersion:
     """A candidate of a secret with the files it would give, and since when the secret gives files of those names."""
 
     entry: Entry
@@ -54,7 +54,9 @@ def files_of(entry: Entry, candidate: Candidate) -> tuple[tuple[str, Item], ...]
     return file_names(entry.name, entry.assignment, tuple(stored.item for stored in candidate.items))
 
 
-def offers(entry: Entry, definition: ListDefinition, selectors: Collection[str] = ()) -> tuple[Offer, ...]:
+def eligible_versions(
+    entry: Entry, definition: ListDefinition, selectors: Collection[str] = ()
+) -> tuple[EligibleVersion, ...]:
     """The candidates that pass alone on the list and under the rules that its delivery adds, newest first.
 
     Args:
@@ -73,4 +75,4 @@ def offers(entry: Entry, definition: ListDefinition, selectors: Collection[str] 
     last = len(passing) - 1
     given = [(c, files_of(entry, c)) for c in passing]
     since = {name: entry.gives_since(definition.name, name, selectors) for _, files in given for name, _item in files}
-    return tuple(Offer(entry, c, files, i < last, since) for i, (c, files) in enumerate(given))
+    return tuple(EligibleVersion(entry, c, files, i < last, since) for i, (c, files) in enumerate(given))

@@ -17,9 +17,9 @@ from sync.fleet.configuration import Configuration
 from sync.fleet.lists import CONNECTOR_NAMESPACE, ListDefinition
 from sync.fleet.vaults import WatchedVault
 from sync.ports.decisions import RowKind, RowName, Write
-from sync.reconcile.intervals import Rhythm
+from sync.reconcile.intervals import Intervals
 from sync.steps.drift import check_drift
-from sync.steps.runtime import Service
+from sync.steps.runtime import Runtime
 from sync.triggers import handle_event, handle_plan, handle_push
 from tests.support.certs import NOW
 from tests.support.memory import MemoryCluster, MemoryDecisions, MemoryQueues, MemoryStatuses, MemoryVault, MemoryWork
@@ -88,7 +88,7 @@ class Fleet:
     """
 
     configured: Configuration = CONFIGURATION
-    rhythm: Rhythm = field(default_factory=Rhythm)
+    intervals: Intervals = field(default_factory=Intervals)
     clock: Clock = field(default_factory=Clock)
     events: list[str] = field(default_factory=list)
     clusters: dict[str, MemoryCluster] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class Fleet:
         """The table of decisions is empty, and the process is a new one."""
         self.decisions = MemoryDecisions()
         vaults: dict[str, Vault] = {HOST: self.vault}
-        self.service = Service(
+        self.runtime = Runtime(
             self.decisions,
             self.work,
             self.statuses,
@@ -112,7 +112,7 @@ class Fleet:
             vaults,
             Targets(self.clusters),
             self.configured,
-            rhythm=self.rhythm,
+            intervals=self.intervals,
             clock=self.clock,
             token=lambda: f"{next(self._tokens):08}head",
         )
@@ -122,7 +122,7 @@ class Fleet:
         writes = [Write(RowName(RowKind.CLUSTER, each.name), each, "*") for each in registrations]
         for start in range(0, len(writes), MOST_WRITES):
             portion = writes[start : start + MOST_WRITES]
-            self.decisions.commit(portion, head=self.service.next_head(self.decisions.head().value))
+            self.decisions.commit(portion, head=self.runtime.next_head(self.decisions.head().value))
         for each in registrations:
             self.clusters.setdefault(each.name, MemoryCluster())
 
@@ -147,7 +147,7 @@ class Fleet:
             return False
         text = self.events.pop(0)
         with suppress(TrustcastError):
-            handle_event(self.service, text)
+            handle_event(self.runtime, text)
         return True
 
     def deliver(self, queue: str) -> bool:
@@ -157,7 +157,7 @@ class Fleet:
             return False
         handle = handle_plan if queue == "plan" else handle_push
         try:
-            handle(self.service, message.text, message.dequeued)
+            handle(self.runtime, message.text, message.dequeued)
         except TrustcastError:
             if message.dequeued < MOST_DELIVERIES:
                 self.queues.give_back(message)
@@ -175,5 +175,5 @@ class Fleet:
     def sweep(self, after: timedelta = timedelta(minutes=1)) -> None:
         """The timer's next run, so long after, and all that follows from it."""
         self.clock.move(after)
-        check_drift(self.service)
+        check_drift(self.runtime)
         self.work_off()

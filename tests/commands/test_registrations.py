@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sync.commands.clusters import Wish, enrol, register, set_paused, unregister
+from sync.commands.clusters import RegistrationRequest, register, set_paused, submit, unregister
 from sync.commands.removals import approve
 from sync.errors import Invalid, NotFound, Temporary
 from sync.reports.removals import held_removals
 from tests.support import certs
-from tests.support.service import Fleet, registration
+from tests.support.fleet import Fleet, registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def clusters(fleet: Fleet):
 
 
 def pause(fleet: Fleet) -> None:
-    set_paused(fleet.service, "plant", paused=True)
+    set_paused(fleet.runtime, "plant", paused=True)
 
 
 def meanwhile(fleet: Fleet, act: Callable[[], object]) -> None:
@@ -50,13 +50,13 @@ def meanwhile(fleet: Fleet, act: Callable[[], object]) -> None:
 
 
 def test_a_registration_that_changes_while_it_is_paused_is_both(fleet):
-    meanwhile(fleet, lambda: register(fleet.service, lambda _: MOVED))
+    meanwhile(fleet, lambda: submit(fleet.runtime, lambda _: MOVED))
     pause(fleet)
     assert clusters(fleet) == {"plant": replace(MOVED, paused=True)}
 
 
 def test_a_cluster_that_is_removed_while_it_is_paused_stays_removed(fleet):
-    meanwhile(fleet, lambda: unregister(fleet.service, "plant"))
+    meanwhile(fleet, lambda: unregister(fleet.runtime, "plant"))
     with pytest.raises(NotFound):
         pause(fleet)
     assert clusters(fleet) == {}
@@ -75,9 +75,9 @@ class Access:
         return self
 
 
-def asked_anew(fleet: Fleet, act: Callable[[], object], **wish: object) -> None:
-    fleet.service = replace(fleet.service, clusters=Access(act))
-    enrol(fleet.service, Wish("plant", **wish))
+def asked_anew(fleet: Fleet, act: Callable[[], object], **request: object) -> None:
+    fleet.runtime = replace(fleet.runtime, clusters=Access(act))
+    register(fleet.runtime, RegistrationRequest("plant", **request))
 
 
 def test_a_cluster_that_is_paused_while_its_credential_is_read_stays_paused(fleet):
@@ -86,14 +86,14 @@ def test_a_cluster_that_is_paused_while_its_credential_is_read_stays_paused(flee
 
 
 def test_labels_that_change_while_the_credential_is_read_are_kept_where_none_are_named(fleet):
-    asked_anew(fleet, lambda: register(fleet.service, lambda _: registration("plant", site="c")), mode="report")
+    asked_anew(fleet, lambda: submit(fleet.runtime, lambda _: registration("plant", site="c")), mode="report")
     assert clusters(fleet)["plant"].labels == {"site": "c"}
 
 
 def test_a_credential_that_is_another_meanwhile_is_not_put_back(fleet):
     other = replace(registration("plant", site="a"), access=replace(registration("plant").access, secret="other"))
     with pytest.raises(Temporary, match="run the command again"):
-        asked_anew(fleet, lambda: register(fleet.service, lambda _: other), mode="report")
+        asked_anew(fleet, lambda: submit(fleet.runtime, lambda _: other), mode="report")
     assert clusters(fleet)["plant"] == other
 
 
@@ -104,27 +104,27 @@ def moving(fleet: Fleet) -> str:
         fleet.upload(f"plc{number}", certs.server(name=f"plc{number}").pem, AT_SITE_A)
     fleet.work_off()
     fleet.sweep()
-    _, held = register(fleet.service, lambda _: registration("plant", site="b"))
+    _, held = submit(fleet.runtime, lambda _: registration("plant", site="b"))
     assert held is not None
     return held.digest
 
 
 def test_law4_a_change_that_waited_leaves_a_cluster_paused_that_was_paused_meanwhile(fleet, moving):
     pause(fleet)
-    approve(fleet.service, moving)
+    approve(fleet.runtime, moving)
     assert (clusters(fleet)["plant"].paused, clusters(fleet)["plant"].labels) == (True, {"site": "b"})
 
 
 def test_law4_a_change_that_waited_goes_with_its_cluster(fleet, moving):
-    unregister(fleet.service, "plant")
+    unregister(fleet.runtime, "plant")
     assert held_removals(fleet.decisions.snapshot(fresh=True)) == ()
     with pytest.raises(Invalid, match="no single removal waits"):
-        approve(fleet.service, moving)
+        approve(fleet.runtime, moving)
     assert clusters(fleet) == {}
 
 
 def test_law4_a_cluster_that_is_removed_while_its_change_is_approved_stays_removed(fleet, moving):
-    meanwhile(fleet, lambda: unregister(fleet.service, "plant"))
+    meanwhile(fleet, lambda: unregister(fleet.runtime, "plant"))
     with pytest.raises(NotFound):
-        approve(fleet.service, moving)
+        approve(fleet.runtime, moving)
     assert clusters(fleet) == {}
