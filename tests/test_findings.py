@@ -15,7 +15,7 @@ from sync.text import SHOWN_LENGTH, printable
 DOCS = Path(__file__).parent.parent / "docs" / "findings.md"
 
 
-def test_the_documented_table_is_the_code_table():
+def test_the_documented_table_is_the_code_table() -> None:
     rows = re.findall(r"^\| `([a-z0-9-]+)` \| (\w+)s \| (.+) \| (.+) \|$", DOCS.read_text("utf-8"), re.MULTILINE)
     expected = [
         (code.value, severity.value, code.meaning, code.remedy)
@@ -27,7 +27,7 @@ def test_the_documented_table_is_the_code_table():
 
 
 @pytest.mark.parametrize("code", Code)
-def test_every_code_is_a_word_with_a_sentence_that_says_what_and_one_that_says_what_to_do(code):
+def test_every_code_is_a_word_with_a_sentence_that_says_what_and_one_that_says_what_to_do(code) -> None:
     assert re.fullmatch(r"[a-z][a-z-]+", code.value)
     for text in (code.meaning, code.remedy):
         assert text[0].isupper()
@@ -37,7 +37,7 @@ def test_every_code_is_a_word_with_a_sentence_that_says_what_and_one_that_says_w
     assert Code(code.value) is code
 
 
-def test_a_sentence_says_what_is_the_matter_what_exactly_and_what_to_do():
+def test_a_sentence_says_what_is_the_matter_what_exactly_and_what_to_do() -> None:
     finding = Finding(Code.NOT_A_CA, "CN=plc7 is an end-entity certificate", (Role.ISSUER,))
     assert finding.sentence() == (
         "An issuer list takes CA certificates only, and this is none: CN=plc7 is an end-entity certificate. "
@@ -46,12 +46,12 @@ def test_a_sentence_says_what_is_the_matter_what_exactly_and_what_to_do():
     assert Finding(Code.DUPLICATE).sentence() == f"{Code.DUPLICATE.meaning} {Code.DUPLICATE.remedy}"
 
 
-def test_a_finding_without_roles_counts_on_every_list():
+def test_a_finding_without_roles_counts_on_every_list() -> None:
     assert all(Finding(Code.EXPIRED).counts_on(role) for role in Role)
     assert [role for role in Role if Finding(Code.NOT_A_CA, roles=(Role.ISSUER,)).counts_on(role)] == [Role.ISSUER]
 
 
-def test_a_warning_that_the_policy_insists_on_rejects():
+def test_a_warning_that_the_policy_insists_on_rejects() -> None:
     assert Finding(Code.CA_IN_TRUST_LIST).severity is Severity.WARN
     assert Finding(Code.CA_IN_TRUST_LIST, insisted=True).severity is Severity.REJECT
 
@@ -70,18 +70,18 @@ def test_a_warning_that_the_policy_insists_on_rejects():
         ("", ""),
     ],
 )
-def test_foreign_text_is_escaped_law_9(text, shown):
+def test_foreign_text_is_escaped_law_9(text, shown) -> None:
     assert printable(text) == shown
 
 
-def test_foreign_text_is_cut_at_256_characters_law_9():
+def test_foreign_text_is_cut_at_256_characters_law_9() -> None:
     assert printable("x" * 256) == "x" * 256
     assert printable("x" * 257) == "x" * 255 + "…"
     assert len(printable("\n" * 10_000)) == SHOWN_LENGTH
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=600))
-def test_whatever_the_text_it_is_shown_printable_and_short_law_9(text):
+def test_whatever_the_text_it_is_shown_printable_and_short_law_9(text) -> None:
     shown = printable(text)
     assert shown.isprintable()
     assert len(shown) <= SHOWN_LENGTH

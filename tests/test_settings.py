@@ -40,7 +40,7 @@ def problems(environ):
     return str(refusal.value).splitlines()
 
 
-def test_what_is_not_set_has_the_documented_default():
+def test_what_is_not_set_has_the_documented_default() -> None:
     found = read()
     assert found.configuration.lists == DEFAULT_LISTS
     assert found.configuration.vault("kv1.vault.azure.net") is not None
@@ -71,12 +71,12 @@ def test_what_is_not_set_has_the_documented_default():
         ("hold_clusters", "  ", 3),
     ],
 )
-def test_what_is_set_is_read_and_blank_counts_as_absent(name, text, value):
+def test_what_is_set_is_read_and_blank_counts_as_absent(name, text, value) -> None:
     assert getattr(read(**{f"TRUSTCAST_{name.upper()}": text}), name) == value
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
-def test_every_example_is_accepted_and_differs_from_the_default(setting):
+def test_every_example_is_accepted_and_differs_from_the_default(setting) -> None:
     found = read(**{setting.name: setting.example})
     assert setting.example != setting.default
     assert isinstance(found, Settings)
@@ -108,14 +108,14 @@ def test_every_example_is_accepted_and_differs_from_the_default(setting):
         ("TRUSTCAST_TICK", "\x1b[31m", "'\\x1b[31m' is no NCRONTAB"),
     ],
 )
-def test_a_faulty_setting_is_refused_by_name_with_the_reason_and_an_example(name, text, complaint):
+def test_a_faulty_setting_is_refused_by_name_with_the_reason_and_an_example(name, text, complaint) -> None:
     (problem,) = problems(NEEDED | {name: text})
     assert problem.startswith(f"{name}: ")
     assert complaint in problem
     assert "(example: " in problem
 
 
-def test_every_problem_is_told_at_once_one_a_line():
+def test_every_problem_is_told_at_once_one_a_line() -> None:
     told = problems({"TRUSTCAST_TICK": "x", "TRUSTCAST_LISTS": "[", ACCOUNT.name: "A B"})
     assert [re.split(r"[: ]", line)[0] for line in told] == [
         "TRUSTCAST_VAULTS",
@@ -127,12 +127,12 @@ def test_every_problem_is_told_at_once_one_a_line():
     assert all("(example: " in line for line in told)
 
 
-def test_law_13_the_credentials_vault_must_not_be_a_watched_one_in_any_spelling():
+def test_law_13_the_credentials_vault_must_not_be_a_watched_one_in_any_spelling() -> None:
     (problem,) = problems(NEEDED | {"TRUSTCAST_CREDENTIALS_VAULT": "https://KV1.vault.azure.net:443/"})
     assert problem.startswith("TRUSTCAST_CREDENTIALS_VAULT: it is a watched vault")
 
 
-def test_the_storage_is_given_by_connection_string_or_by_account_name():
+def test_the_storage_is_given_by_connection_string_or_by_account_name() -> None:
     by_name = {name: text for name, text in NEEDED.items() if name != CONNECTION_STRING.name}
     assert Settings.from_environment(by_name | {ACCOUNT.name: "store1"}).storage == Storage(account="store1")
     assert read(**{ACCOUNT.name: "store1"}).storage == Storage(connection_string=KEY)
@@ -141,17 +141,17 @@ def test_the_storage_is_given_by_connection_string_or_by_account_name():
     assert ACCOUNT.name in problem
 
 
-def test_law_9_the_connection_string_is_never_shown():
+def test_law_9_the_connection_string_is_never_shown() -> None:
     assert "planted" not in repr(read())
     assert "planted" not in "".join(problems(NEEDED | {"TRUSTCAST_TICK": "x"}))
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("0.2s", 0.2), ("1 m", 60), ("1d", 86400)])
-def test_spans_of_time_have_a_unit(text, seconds):
+def test_spans_of_time_have_a_unit(text, seconds) -> None:
     assert duration(text) == timedelta(seconds=seconds)
 
 
-def test_the_process_reads_its_environment_at_first_use_and_once(monkeypatch):
+def test_the_process_reads_its_environment_at_first_use_and_once(monkeypatch) -> None:
     for name in (*(each.name for each in SETTINGS), CONNECTION_STRING.name, ACCOUNT.name):
         monkeypatch.delenv(name, raising=False)
     settings.cache_clear()
@@ -167,7 +167,7 @@ def test_the_process_reads_its_environment_at_first_use_and_once(monkeypatch):
         settings.cache_clear()
 
 
-def test_importing_the_settings_reads_nothing():
+def test_importing_the_settings_reads_nothing() -> None:
     environ = {name: text for name, text in os.environ.items() if not name.startswith("TRUSTCAST_")}
     environ["TRUSTCAST_VAULTS"] = "nonsense"
     subprocess.run([sys.executable, "-c", "import sync.settings"], check=True, env=environ, cwd=ROOT)
@@ -182,17 +182,17 @@ def documented():
     return {row["name"]: row for row in ROW.finditer((ROOT / "docs/settings.md").read_text())}
 
 
-def test_the_documented_settings_are_those_of_the_code_and_no_others():
+def test_the_documented_settings_are_those_of_the_code_and_no_others() -> None:
     assert list(documented()) == [each.name for each in (*SETTINGS, CONNECTION_STRING, ACCOUNT)]
 
 
-def test_the_settings_that_are_kept_are_those_of_the_table():
+def test_the_settings_that_are_kept_are_those_of_the_table() -> None:
     kept = {each.name for each in fields(Settings)} - {"configuration", "storage"}
     assert kept | {"vaults", "lists"} == {each.name.removeprefix("TRUSTCAST_").lower() for each in SETTINGS}
 
 
 @pytest.mark.parametrize("setting", [*SETTINGS, CONNECTION_STRING, ACCOUNT], ids=lambda each: each.name)
-def test_default_and_example_are_documented_as_they_are(setting):
+def test_default_and_example_are_documented_as_they_are(setting) -> None:
     row = documented()[setting.name]
     required = {"must be set", "one of the two"}
     assert row["default"] == f"`{setting.default}`" or (setting.default is None and row["default"] in required)

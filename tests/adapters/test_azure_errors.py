@@ -13,7 +13,7 @@ PLANTED = "AccountKey=c2VjcmV0"
 class Response:
     reason = "planted reason"
 
-    def __init__(self, status, headers=None, body=None):
+    def __init__(self, status, headers=None, body=None) -> None:
         self.status_code, self.headers = status, headers or {}
         self._body = body or f'{{"error": {{"code": "TheCode", "message": "{PLANTED}"}}}}'
 
@@ -55,26 +55,26 @@ WITHOUT_STATUS = {
 
 
 @pytest.mark.parametrize(("status", "kind"), STATUSES.items())
-def test_a_status_means_one_kind_of_error(status, kind):
+def test_a_status_means_one_kind_of_error(status, kind) -> None:
     found = translate(azure.HttpResponseError(response=Response(status)), "reading x")
     assert type(found) is kind
     assert str(found) == f"reading x: status {status} TheCode"
 
 
 @pytest.mark.parametrize(("error", "kind"), WITHOUT_STATUS.items(), ids=lambda e: type(e).__name__)
-def test_a_failure_without_a_status_means_one_kind_of_error(error, kind):
+def test_a_failure_without_a_status_means_one_kind_of_error(error, kind) -> None:
     found = translate(error, "reading x")
     assert type(found) is kind
     assert str(found).startswith("reading x: ")
 
 
 @pytest.mark.parametrize("error", [azure.HttpResponseError(response=Response(400)), *WITHOUT_STATUS], ids=repr)
-def test_azures_text_never_passes(error):
+def test_azures_text_never_passes(error) -> None:
     """Law 9: what Azure says may quote content."""
     assert PLANTED not in str(translate(error, "reading x"))
 
 
-def test_every_error_of_azures_core_is_known():
+def test_every_error_of_azures_core_is_known() -> None:
     kinds = [k for k in vars(azure).values() if isinstance(k, type) and issubclass(k, azure.AzureError)]
     bare = [k.__new__(k) for k in kinds]
     assert len(bare) > 10
@@ -83,20 +83,20 @@ def test_every_error_of_azures_core_is_known():
         assert isinstance(translate(error, "x"), TrustcastError)
 
 
-def test_the_innermost_code_is_named():
+def test_the_innermost_code_is_named() -> None:
     body = '{"error": {"code": "Forbidden", "innererror": {"code": "SecretDisabled"}}}'
     found = translate(azure.HttpResponseError(response=Response(403, body=body)), "reading x")
     assert str(found) == "reading x: status 403 SecretDisabled"
 
 
 @pytest.mark.parametrize("inner", ['"x"', '["x"]', "7"])
-def test_an_inner_error_of_another_shape_leaves_the_outer_code(inner):
+def test_an_inner_error_of_another_shape_leaves_the_outer_code(inner) -> None:
     body = f'{{"error": {{"code": "Forbidden", "innererror": {inner}}}}}'
     found = translate(azure.HttpResponseError(response=Response(403, body=body)), "reading x")
     assert str(found) == "reading x: status 403 Forbidden"
 
 
-def test_a_code_of_another_server_is_escaped_and_capped():
+def test_a_code_of_another_server_is_escaped_and_capped() -> None:
     body = '{"error": {"code": "\\u001b[31m' + "x" * 1000 + '"}}'
     found = str(translate(azure.HttpResponseError(response=Response(403, body=body)), "reading x"))
     assert "\x1b" not in found
@@ -125,6 +125,6 @@ def test_what_is_raised_within_is_ours_and_keeps_its_cause():
         ({"Retry-After": "9" * 5000}, 3600.0),
     ],
 )
-def test_the_wait_that_is_asked_for_is_in_seconds(headers, seconds):
+def test_the_wait_that_is_asked_for_is_in_seconds(headers, seconds) -> None:
     assert retry_after(headers) == seconds
     assert translate(azure.HttpResponseError(response=Response(429, headers)), "x").retry_after == seconds

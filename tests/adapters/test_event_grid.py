@@ -58,7 +58,7 @@ CHANGED = SecretChanged(KEY, VERSION, SecretEvent.NEW_VERSION, "00ec")
 
 
 @pytest.mark.parametrize("event", [grid(), cloud()], ids=["event grid", "cloud events"])
-def test_an_event_of_either_schema_names_the_secret_and_its_version(event):
+def test_an_event_of_either_schema_names_the_secret_and_its_version(event) -> None:
     assert read(event) == (CHANGED,)
 
 
@@ -70,12 +70,12 @@ def test_an_event_of_either_schema_names_the_secret_and_its_version(event):
         ("SecretExpired", SecretEvent.EXPIRED),
     ],
 )
-def test_the_three_events_of_secrets_are_known(name, kind):
+def test_the_three_events_of_secrets_are_known(name, kind) -> None:
     assert read(grid(eventType=f"Microsoft.KeyVault.{name}"))[0].kind is kind
     assert read(cloud(type=f"Microsoft.KeyVault.{name}"))[0].kind is kind
 
 
-def test_an_array_gives_one_outcome_for_each_of_its_events():
+def test_an_array_gives_one_outcome_for_each_of_its_events() -> None:
     outcomes = read(grid(), 7, cloud(id="00ed"))
     assert outcomes == (CHANGED, Ignored("no JSON object"), SecretChanged(KEY, VERSION, CHANGED.kind, "00ed"))
     assert parse_event("[]") == ()
@@ -105,15 +105,15 @@ def without(*names):
     ],
     ids=str,
 )
-def test_odd_spellings_are_understood(event):
+def test_odd_spellings_are_understood(event) -> None:
     assert read(event) == (CHANGED,)
 
 
-def test_an_id_without_a_version_names_none():
+def test_an_id_without_a_version_names_none() -> None:
     assert read(grid({**DATA, "Id": "https://kv1.vault.azure.net/secrets/plc7-der"}))[0].version is None
 
 
-def test_the_host_of_a_vault_on_this_machine_keeps_its_port():
+def test_the_host_of_a_vault_on_this_machine_keeps_its_port() -> None:
     data = {**DATA, "Id": f"https://127.0.0.1:8443/secrets/plc7-der/{VERSION}"}
     assert read(grid(data))[0].key == SecretKey("127.0.0.1:8443", "plc7-der")
 
@@ -139,7 +139,7 @@ def test_the_host_of_a_vault_on_this_machine_keeps_its_port():
         ({}, "type '' is not about secrets"),
     ],
 )
-def test_what_is_foreign_or_malformed_is_ignored_with_a_reason_that_is_safe_to_show(event, reason):
+def test_what_is_foreign_or_malformed_is_ignored_with_a_reason_that_is_safe_to_show(event, reason) -> None:
     (outcome,) = read(event)
     assert isinstance(outcome, Ignored)
     assert reason in outcome.reason
@@ -158,7 +158,7 @@ def test_what_is_foreign_or_malformed_is_ignored_with_a_reason_that_is_safe_to_s
         (cloud(source=SOURCE[:-1] + "2"), "source"),
     ],
 )
-def test_law_13_an_event_that_contradicts_itself_is_not_believed(event, field):
+def test_law_13_an_event_that_contradicts_itself_is_not_believed(event, field) -> None:
     assert read(event) == (Ignored(f"its Id and its {field} contradict each other"),)
 
 
@@ -167,16 +167,16 @@ def test_law_13_an_event_that_contradicts_itself_is_not_believed(event, field):
     ["", "no", "{", "[" * 100_000, '{"a":' * 100_000, "\ud800", "null", "7", '"x"', "x" * 25_000, "\x00"],
     ids=lambda text: text[:8],
 )
-def test_what_is_no_event_at_all_is_ignored(text):
+def test_what_is_no_event_at_all_is_ignored(text) -> None:
     (outcome,) = parse_event(text)
     assert isinstance(outcome, Ignored)
 
 
-def test_an_event_of_25_kb_is_read():
+def test_an_event_of_25_kb_is_read() -> None:
     assert read(grid({**DATA, "padding": "x" * 25_000})) == (CHANGED,)
 
 
-def test_a_delivery_beyond_event_grids_own_limit_is_ignored():
+def test_a_delivery_beyond_event_grids_own_limit_is_ignored() -> None:
     assert parse_event(" " * (1024 * 1024 + 1)) == (Ignored("larger than 1048576 characters"),)
 
 
@@ -188,7 +188,7 @@ JSON = st.recursive(
 
 
 @given(st.text())
-def test_any_text_gives_outcomes(text):
+def test_any_text_gives_outcomes(text) -> None:
     assert all(isinstance(each, SecretChanged | Ignored) for each in parse_event(text))
 
 
@@ -197,7 +197,7 @@ def test_any_text_gives_outcomes(text):
     st.dictionaries(st.sampled_from([*grid(), *cloud(), "data_base64"]), JSON, max_size=4),
     st.dictionaries(st.sampled_from([*DATA, "ObjectName "]), JSON, max_size=3),
 )
-def test_an_event_with_anything_anywhere_gives_one_outcome(schema, change, data):
+def test_an_event_with_anything_anywhere_gives_one_outcome(schema, change, data) -> None:
     (outcome,) = read(schema({**DATA, **data}) | change)
     assert isinstance(outcome, SecretChanged | Ignored)
     if isinstance(outcome, SecretChanged):
@@ -205,7 +205,7 @@ def test_an_event_with_anything_anywhere_gives_one_outcome(schema, change, data)
 
 
 @pytest.mark.parametrize("message", [PlanFleet("a burst"), PushCluster("plant-1", 'he said "now"\n')])
-def test_a_message_is_read_back_as_it_was_sent(message):
+def test_a_message_is_read_back_as_it_was_sent(message) -> None:
     assert parse_message(encode(message), type(message)) == message
     assert json.loads(encode(message))["schema"] == 1
 
@@ -226,6 +226,6 @@ def test_a_message_is_read_back_as_it_was_sent(message):
     ],
     ids=lambda text: text[:40],
 )
-def test_a_malformed_message_or_one_of_another_schema_is_refused(text):
+def test_a_malformed_message_or_one_of_another_schema_is_refused(text) -> None:
     with pytest.raises(Invalid, match="the queue message is"):
         parse_message(text, PushCluster)

@@ -86,7 +86,7 @@ STATUSES = [
 
 @pytest.mark.parametrize(("status", "code", "expected"), STATUSES)
 @pytest.mark.parametrize("call", ["value", "listing", "update"])
-def test_every_status_has_its_error(stand_in, vault, call, status, code, expected):
+def test_every_status_has_its_error(stand_in, vault, call, status, code, expected) -> None:
     stand_in.faults.add(Fault(kind=call, status=status, code=code))
     with pytest.raises(TrustcastError) as raised:
         CALLS[call](vault)
@@ -95,7 +95,7 @@ def test_every_status_has_its_error(stand_in, vault, call, status, code, expecte
 
 
 @pytest.mark.parametrize(("status", "code", "expected"), [s for s in STATUSES if s[1] != "SecretNotFound"])
-def test_no_failed_look_reads_as_absence(stand_in, vault, status, code, expected):
+def test_no_failed_look_reads_as_absence(stand_in, vault, status, code, expected) -> None:
     """Law 4: only Key Vault's own word says that a secret is gone."""
     stand_in.faults.add(Fault(kind="versions", status=status, code=code))
     with pytest.raises(TrustcastError) as raised:
@@ -104,13 +104,13 @@ def test_no_failed_look_reads_as_absence(stand_in, vault, status, code, expected
 
 
 @pytest.mark.parametrize("version", ["", "..", "1/../2", "1?x", "1\n", "a" * 65])
-def test_what_names_no_version_is_asked_of_nobody_law_13(stand_in, vault, version):
+def test_what_names_no_version_is_asked_of_nobody_law_13(stand_in, vault, version) -> None:
     with pytest.raises(Invalid, match="not the identifier of a version"):
         vault.read("a", version)
     assert stand_in.faults.counts() == {}
 
 
-def test_key_vaults_own_word_for_absence_is_believed(stand_in, vault):
+def test_key_vaults_own_word_for_absence_is_believed(stand_in, vault) -> None:
     stand_in.faults.add(Fault(kind="versions", status=404, code="SecretNotFound"))
     assert vault.versions("a").items == ()
 
@@ -155,7 +155,7 @@ def page(**fields):
     ],
 )
 @pytest.mark.parametrize("call", ["versions", "listing", "value"])
-def test_an_answer_that_is_not_key_vaults_is_no_answer(stand_in, vault, call, body):
+def test_an_answer_that_is_not_key_vaults_is_no_answer(stand_in, vault, call, body) -> None:
     """Law 4: a page of something else is no proof that a secret is gone."""
     stand_in.faults.add(Fault(kind=call, status=200, body=body))
     with pytest.raises(Temporary):
@@ -173,7 +173,7 @@ ODD_REFUSALS = {
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("fault", ODD_REFUSALS.values(), ids=ODD_REFUSALS)
-def test_an_odd_refusal_is_an_error_of_ours_laws_8_and_13(stand_in, vault, call, fault):
+def test_an_odd_refusal_is_an_error_of_ours_laws_8_and_13(stand_in, vault, call, fault) -> None:
     """An error of another kind would end the work on every other secret."""
     stand_in.faults.add(fault)
     with pytest.raises(TrustcastError) as raised:
@@ -181,20 +181,20 @@ def test_an_odd_refusal_is_an_error_of_ours_laws_8_and_13(stand_in, vault, call,
     assert not isinstance(raised.value, NotFound)
 
 
-def test_a_page_of_the_right_shape_is_read(stand_in, vault):
+def test_a_page_of_the_right_shape_is_read(stand_in, vault) -> None:
     stand_in.faults.add(Fault(kind="versions", status=200, body=page(tags={"note": "é"}, contentType="text/plain")))
     (found,) = vault.versions("a").items
     assert (found.tags, found.content_type) == ({"note": "é"}, "text/plain")
 
 
-def test_a_value_that_is_no_text_is_no_answer(stand_in, vault):
+def test_a_value_that_is_no_text_is_no_answer(stand_in, vault) -> None:
     body = json.dumps(ITEM | {"value": "\ud800"})
     stand_in.faults.add(Fault(kind="value", status=200, body=body))
     with pytest.raises(Temporary):
         vault.read("a", None)
 
 
-def test_a_listing_is_whole_or_an_error(stand_in, vault):
+def test_a_listing_is_whole_or_an_error(stand_in, vault) -> None:
     """Law 4: a listing that fails on a later page proves nothing."""
     for number in range(60):
         stand_in.set(f"listed-{number}", "x")
@@ -214,14 +214,14 @@ def test_a_listing_is_whole_or_an_error(stand_in, vault):
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
-def test_what_the_vault_asks_us_to_wait_is_passed_on(stand_in, vault, status, headers, seconds):
+def test_what_the_vault_asks_us_to_wait_is_passed_on(stand_in, vault, status, headers, seconds) -> None:
     stand_in.faults.add(Fault(status=status, headers=headers))
     with pytest.raises(Temporary) as raised:
         vault.listing()
     assert raised.value.retry_after == seconds
 
 
-def test_a_disabled_version_is_told_from_a_refusal(stand_in, vault):
+def test_a_disabled_version_is_told_from_a_refusal(stand_in, vault) -> None:
     version = stand_in.set("disabled", "x", enabled=False)
     with pytest.raises(Disabled):
         vault.read("disabled", version)
@@ -230,7 +230,7 @@ def test_a_disabled_version_is_told_from_a_refusal(stand_in, vault):
         vault.read("a", None)
 
 
-def test_a_vault_that_is_not_there_is_unreachable(identity):
+def test_a_vault_that_is_not_there_is_unreachable(identity) -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"https://127.0.0.1:{taken.getsockname()[1]}"
@@ -239,33 +239,33 @@ def test_a_vault_that_is_not_there_is_unreachable(identity):
             vault.listing()
 
 
-def test_a_vault_of_another_authority_is_unreachable(stand_in, identity):
+def test_a_vault_of_another_authority_is_unreachable(stand_in, identity) -> None:
     vault = KeyVault(stand_in.url, IssuedCredential(identity), call_timeout=5)
     with closing(vault), pytest.raises(Unreachable):
         vault.listing()
 
 
-def test_a_vault_that_does_not_answer_in_time_is_unreachable(stand_in, authority, identity):
+def test_a_vault_that_does_not_answer_in_time_is_unreachable(stand_in, authority, identity) -> None:
     stand_in.faults.add(Fault(latency=0.5))
     hasty = connected(stand_in, authority, IssuedCredential(identity), call_timeout=0.05)
     with hasty as vault, pytest.raises(Unreachable):
         vault.listing()
 
 
-def test_a_vault_over_plain_http_is_never_given_a_token(identity):
+def test_a_vault_over_plain_http_is_never_given_a_token(identity) -> None:
     vault = KeyVault("http://127.0.0.1:1", IssuedCredential(identity), call_timeout=1)
     with closing(vault), pytest.raises(TrustcastError):
         vault.listing()
 
 
-def test_a_token_for_something_else_is_refused(stand_in, authority, identity):
+def test_a_token_for_something_else_is_refused(stand_in, authority, identity) -> None:
     token, _ = identity.issue("https://management.azure.com")
     with connected(stand_in, authority, FixedCredential(token)) as vault, pytest.raises(Unauthorized):
         vault.listing()
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_no_redirect_is_followed(stand_in, vault, status):
+def test_no_redirect_is_followed(stand_in, vault, status) -> None:
     """Law 13: a vault cannot send us elsewhere."""
     elsewhere = {"Location": f"{stand_in.url}/secrets/a/versions?api-version=7.6"}
     stand_in.faults.add(Fault(kind="value", name="a", status=status, headers=elsewhere))
@@ -276,7 +276,7 @@ def test_no_redirect_is_followed(stand_in, vault, status):
 
 @pytest.mark.parametrize("other", ["https://localhost:{port}", "http://127.0.0.1:{port}", "https://example.invalid"])
 @pytest.mark.parametrize("call", ["versions", "listing"])
-def test_no_link_to_another_host_is_followed(stand_in, vault, call, other):
+def test_no_link_to_another_host_is_followed(stand_in, vault, call, other) -> None:
     """Law 13: a vault's link to its next page goes to that vault or nowhere."""
     address = other.format(port=stand_in.url.rpartition(":")[2])
     body = f'{{"value": [], "nextLink": "{address}/secrets?$skiptoken=2..0"}}'
@@ -287,7 +287,7 @@ def test_no_link_to_another_host_is_followed(stand_in, vault, call, other):
 
 
 @pytest.mark.parametrize("link", ["https://kv1.vault.azure.net:443/secrets", "https://KV1.vault.azure.net/secrets"])
-def test_azures_links_name_its_port_and_are_followed(link):
+def test_azures_links_name_its_port_and_are_followed(link) -> None:
     """As in the sample response of "Get Secrets" in the REST reference."""
     ask("https://kv1.vault.azure.net", link)
 
@@ -303,19 +303,19 @@ def test_azures_links_name_its_port_and_are_followed(link):
         "https://kv2.vault.azure.net:443/secrets",
     ],
 )
-def test_no_other_host_port_or_scheme_is_asked(link):
+def test_no_other_host_port_or_scheme_is_asked(link) -> None:
     """Law 13: a vault's link to its next page goes to that vault or nowhere."""
     with pytest.raises(Permanent):
         ask("https://kv1.vault.azure.net", link)
 
 
-def ask(vault_url, url):
+def ask(vault_url, url) -> None:
     """Have a request held to a vault, as the pipeline does before it is sent."""
     bounds = BoundedCalls(vault_url, ReadBudget(1, longest_wait=0))
     bounds.on_request(PipelineRequest(HttpRequest("GET", url), PipelineContext(None)))
 
 
-def test_versions_are_newest_first_whatever_the_vaults_order(authority, identity):
+def test_versions_are_newest_first_whatever_the_vaults_order(authority, identity) -> None:
     """Law 1: the newest version decides."""
     now = [1_700_000_000.0]
     with (
@@ -329,20 +329,20 @@ def test_versions_are_newest_first_whatever_the_vaults_order(authority, identity
         assert [v.version for v in vault.versions("a").items] == made[::-1]
 
 
-def endless(stand_in, kind, path):
+def endless(stand_in, kind, path) -> None:
     """Pages without items that always name another one."""
     body = f'{{"value": [], "nextLink": "{stand_in.url}/secrets{path}?$skiptoken=2..0"}}'
     stand_in.faults.add(Fault(kind=kind, status=200, body=body))
 
 
-def test_versions_that_never_end_are_left_in_time(stand_in, authority, identity):
+def test_versions_that_never_end_are_left_in_time(stand_in, authority, identity) -> None:
     endless(stand_in, "versions", "/a/versions")
     with connected(stand_in, authority, IssuedCredential(identity), looking=0.2) as vault:
         found = vault.versions("a")
     assert (found.items, found.complete) == ((), False)
 
 
-def test_a_listing_that_never_ends_is_given_up_in_time_law_4(stand_in, authority, identity):
+def test_a_listing_that_never_ends_is_given_up_in_time_law_4(stand_in, authority, identity) -> None:
     endless(stand_in, "listing", "")
     with (
         connected(stand_in, authority, IssuedCredential(identity), listing=0.2) as vault,
@@ -351,7 +351,7 @@ def test_a_listing_that_never_ends_is_given_up_in_time_law_4(stand_in, authority
         vault.listing()
 
 
-def test_the_secret_behind_a_certificate_is_known_before_and_after_its_value_is_read(stand_in, vault):
+def test_the_secret_behind_a_certificate_is_known_before_and_after_its_value_is_read(stand_in, vault) -> None:
     """Law 9: `managed` says so in the properties, `kid` in the answer."""
     version = stand_in.add_certificate("web", "x")
     assert vault.versions("web").items[0].managed
@@ -359,7 +359,7 @@ def test_the_secret_behind_a_certificate_is_known_before_and_after_its_value_is_
     assert vault.read("web", version).key_id
 
 
-def test_a_look_and_a_listing_read_no_value(stand_in, vault):
+def test_a_look_and_a_listing_read_no_value(stand_in, vault) -> None:
     """Law 9: properties tell; the value of a secret that is not assigned is never read."""
     vault.versions("a")
     vault.listing()
@@ -377,7 +377,7 @@ def test_a_look_and_a_listing_read_no_value(stand_in, vault):
         Fault(status=500, body=PLANTED),
     ],
 )
-def test_neither_value_nor_token_shows_in_logs_or_errors(stand_in, authority, identity, caplog, call, fault):
+def test_neither_value_nor_token_shows_in_logs_or_errors(stand_in, authority, identity, caplog, call, fault) -> None:
     """Law 9: nothing private leaves, whatever the vault answers and however much is logged."""
     caplog.set_level(logging.DEBUG)
     if fault:
@@ -395,7 +395,7 @@ def test_neither_value_nor_token_shows_in_logs_or_errors(stand_in, authority, id
         assert token.rpartition(".")[2] not in text
 
 
-def test_calls_of_every_kind_are_within_the_budget(stand_in, authority, identity):
+def test_calls_of_every_kind_are_within_the_budget(stand_in, authority, identity) -> None:
     with connected(stand_in, authority, IssuedCredential(identity), call_timeout=0.5, reads_per_second=0.1) as vault:
         stand_in.faults.add(Fault(kind="versions", status=404, code="SecretNotFound"))
         vault.versions("a")
@@ -409,12 +409,12 @@ def test_calls_of_every_kind_are_within_the_budget(stand_in, authority, identity
     per_second=st.floats(1, 500),
     arrivals=st.lists(st.floats(0, 2), min_size=1, max_size=200),
 )
-def test_the_budget_lets_no_second_have_more_than_twice_its_worth(per_second, arrivals):
+def test_the_budget_lets_no_second_have_more_than_twice_its_worth(per_second, arrivals) -> None:
     """A full bucket and a second's refill: the most that can pass within any one second."""
     now = 0.0
     passed = []
 
-    def sleep(seconds):
+    def sleep(seconds) -> None:
         nonlocal now
         now += seconds
 
@@ -427,7 +427,7 @@ def test_the_budget_lets_no_second_have_more_than_twice_its_worth(per_second, ar
         assert sum(first <= at < first + 1 for at in passed) <= 2 * per_second + 1
 
 
-def test_the_budget_refuses_rather_than_wait_too_long_and_takes_nothing_then():
+def test_the_budget_refuses_rather_than_wait_too_long_and_takes_nothing_then() -> None:
     now = 0.0
     budget = ReadBudget(1, longest_wait=0.5, clock=lambda: now, sleep=lambda _: None)
     budget.take()

@@ -43,7 +43,7 @@ class Opened:
     def within(self, deadline):  # noqa: ARG002
         return self
 
-    def close(self):
+    def close(self) -> None:
         self.closed.append(self.token)
 
 
@@ -81,7 +81,7 @@ def connect(access, number, **options):
     return access.connect(registration(number), Deadline.after(5), **options)
 
 
-def test_a_client_stays_open_until_others_take_its_place_and_its_credential_is_read_once(access, vault):
+def test_a_client_stays_open_until_others_take_its_place_and_its_credential_is_read_once(access, vault) -> None:
     first = connect(access, 0)
     assert connect(access, 0) is first
     for number in range(1, OPEN_CLIENTS + 1):
@@ -91,7 +91,7 @@ def test_a_client_stays_open_until_others_take_its_place_and_its_credential_is_r
     assert vault.reads.count(("c0", vault.reads[0][1])) == 1
 
 
-def test_a_refused_token_has_its_credential_read_again_and_the_new_one_is_kept_law_13(access, vault):
+def test_a_refused_token_has_its_credential_read_again_and_the_new_one_is_kept_law_13(access, vault) -> None:
     connect(access, 0)
     vault.set("c0", kubeconfig("c0", "token-2"), tags={CREDENTIAL_TAG: "c0"})
     assert connect(access, 0).token == "token-1"
@@ -99,13 +99,13 @@ def test_a_refused_token_has_its_credential_read_again_and_the_new_one_is_kept_l
     assert connect(access, 0).token == "token-2"
 
 
-def test_a_registration_with_another_host_reads_the_credential_anew_and_is_held_to_its_pin(access):
+def test_a_registration_with_another_host_reads_the_credential_anew_and_is_held_to_its_pin(access) -> None:
     connect(access, 0)
     with pytest.raises(Permanent, match="another host"):
         access.connect(replace(registration(0), host="elsewhere:6443"), Deadline.after(5))
 
 
-def test_a_credential_that_could_not_be_read_is_asked_for_again(access, vault):
+def test_a_credential_that_could_not_be_read_is_asked_for_again(access, vault) -> None:
     vault.delete("c0")
     with pytest.raises(Permanent):
         connect(access, 0)
@@ -113,45 +113,45 @@ def test_a_credential_that_could_not_be_read_is_asked_for_again(access, vault):
     assert connect(access, 0).token == "token-1"
 
 
-def test_without_a_credentials_vault_the_setting_is_named():
+def test_without_a_credentials_vault_the_setting_is_named() -> None:
     with pytest.raises(Invalid, match="set TRUSTCAST_CREDENTIALS_VAULT"):
         ClusterConnections(None, Opened).endpoint("c0", "c0")
 
 
-def test_a_vault_that_does_not_answer_is_for_later_and_says_which_vault(vault):
+def test_a_vault_that_does_not_answer_is_for_later_and_says_which_vault(vault) -> None:
     failing = Failing(vault, Temporary("no answer", retry_after=7.0))
     with pytest.raises(Temporary, match="the credentials vault: no answer") as caught:
         ClusterConnections(failing, Opened).endpoint("c0", "c0")
     assert caught.value.retry_after == 7.0
 
 
-def test_a_vault_that_refuses_us_is_no_cluster_that_does(vault):
+def test_a_vault_that_refuses_us_is_no_cluster_that_does(vault) -> None:
     failing = Failing(vault, Unauthorized("403"))
     with pytest.raises(Permanent, match="the credentials vault: 403") as caught:
         ClusterConnections(failing, Opened).endpoint("c0", "c0")
     assert not isinstance(caught.value, Unauthorized)
 
 
-def test_a_credential_that_is_not_there_is_told(access):
+def test_a_credential_that_is_not_there_is_told(access) -> None:
     with pytest.raises(NotFound, match="no secret nobody"):
         access.endpoint("c0", "nobody")
 
 
-def test_only_the_newest_version_of_a_credential_counts(access, vault, clock):
+def test_only_the_newest_version_of_a_credential_counts(access, vault, clock) -> None:
     vault.set("c0", "of another cluster, once", tags={CREDENTIAL_TAG: "c1"})
     clock.move(timedelta(seconds=1))
     vault.set("c0", kubeconfig("c0", "token-2"), tags={CREDENTIAL_TAG: "c0"})
     assert connect(access, 0).token == "token-2"
 
 
-def test_of_two_versions_of_one_second_both_must_name_the_cluster_law_13(access, vault):
+def test_of_two_versions_of_one_second_both_must_name_the_cluster_law_13(access, vault) -> None:
     vault.set("c0", kubeconfig("c0", "token-2"), tags={CREDENTIAL_TAG: "c1"})
     with pytest.raises(Invalid, match="tag it trustcast-credential=c0"):
         connect(access, 0)
     assert vault.reads == []
 
 
-def test_a_disabled_credential_is_told_and_no_older_one_read(access, vault, clock):
+def test_a_disabled_credential_is_told_and_no_older_one_read(access, vault, clock) -> None:
     clock.move(timedelta(seconds=1))
     vault.set("c0", kubeconfig("c0", "token-2"), tags={CREDENTIAL_TAG: "c0"}, enabled=False)
     with pytest.raises(Invalid, match="is disabled"):

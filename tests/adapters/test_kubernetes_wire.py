@@ -31,7 +31,7 @@ def refused(code, body=b"", headers=None, call=CALL):
     return refusal(code, headers or {}, body, call, token=TOKEN)
 
 
-def test_only_our_apply_owns():
+def test_only_our_apply_owns() -> None:
     body = secret(
         managed=[
             entry("trustcast", "Apply", keys=["f:a", "f:b"]),
@@ -44,7 +44,7 @@ def test_only_our_apply_owns():
     assert seen.others == {"b": ("trustcast",), "c": ("kubectl-edit", "trustcast")}
 
 
-def test_a_key_that_looks_like_a_path_keeps_its_name():
+def test_a_key_that_looks_like_a_path_keeps_its_name() -> None:
     seen = observed(secret(managed=[entry("trustcast", "Apply", keys=["f:f:x", "f:."])]))
     assert seen.owned == {"f:x", "."}
 
@@ -58,7 +58,7 @@ def test_a_key_that_looks_like_a_path_keeps_its_name():
         {},
     ],
 )
-def test_managed_fields_without_data_own_nothing(odd):
+def test_managed_fields_without_data_own_nothing(odd) -> None:
     assert observed(secret(managed=[odd])).others == {}
 
 
@@ -83,7 +83,7 @@ def test_managed_fields_without_data_own_nothing(odd):
         json.dumps({"kind": "SecretList", "items": []}).encode(),
     ],
 )
-def test_law_13_what_is_no_secret_is_refused(body):
+def test_law_13_what_is_no_secret_is_refused(body) -> None:
     with pytest.raises(Invalid, match="something else than a Secret"):
         observed(body)
 
@@ -97,7 +97,7 @@ JSON = st.recursive(
 @given(
     metadata=st.dictionaries(st.sampled_from(["uid", "resourceVersion", "labels", "managedFields"]), JSON), data=JSON
 )
-def test_law_13_no_answer_raises_anything_else(metadata, data):
+def test_law_13_no_answer_raises_anything_else(metadata, data) -> None:
     body = json.dumps({"metadata": metadata, "data": data}).encode()
     with contextlib.suppress(Invalid):
         assert observed(body).exists
@@ -105,11 +105,11 @@ def test_law_13_no_answer_raises_anything_else(metadata, data):
 
 
 @given(st.binary(), st.integers(300, 599))
-def test_law_13_no_refusal_fails(body, code):
+def test_law_13_no_refusal_fails(body, code) -> None:
     assert isinstance(refused(code, body), Denied | NotFound | Changed | Invalid | Temporary)
 
 
-def gone(name="trust-list", kind="secrets"):
+def gone(name: str = "trust-list", kind: str = "secrets"):
     return status(reason="NotFound", details={"name": name, "kind": kind})
 
 
@@ -125,7 +125,7 @@ def gone(name="trust-list", kind="secrets"):
         (b"", False),
     ],
 )
-def test_law_4_only_a_404_about_this_very_secret_proves_its_absence(body, proven):
+def test_law_4_only_a_404_about_this_very_secret_proves_its_absence(body, proven) -> None:
     assert proves_absence(body, CALL) is proven
 
 
@@ -160,14 +160,14 @@ UID = status(message="metadata.uid: field is immutable", details={"causes": [{"f
         (599, b"", CALL, Temporary, "(599)"),
     ],
 )
-def test_every_refusal_has_its_error(code, body, call, error, told):
+def test_every_refusal_has_its_error(code, body, call, error, told) -> None:
     given = refused(code, body, call=call)
     assert type(given) is error
     assert told in str(given)
 
 
 @pytest.mark.parametrize("code", [401, 403])
-def test_a_caller_can_tell_401_from_403(code):
+def test_a_caller_can_tell_401_from_403(code) -> None:
     assert refused(code).status == code
 
 
@@ -186,12 +186,12 @@ def test_a_caller_can_tell_401_from_403(code):
     ],
 )
 @pytest.mark.parametrize("code", [429, 503])
-def test_law_12_the_wait_that_is_asked_for_is_kept_within_an_hour(code, header, seconds):
+def test_law_12_the_wait_that_is_asked_for_is_kept_within_an_hour(code, header, seconds) -> None:
     headers = {} if header is None else {"Retry-After": header}
     assert refused(code, headers=headers).retry_after == seconds
 
 
-def test_law_9_a_foreign_message_is_escaped_capped_and_bare_of_the_token():
+def test_law_9_a_foreign_message_is_escaped_capped_and_bare_of_the_token() -> None:
     message = f"\x1b[31m{TOKEN}\n" + "x" * 10_000
     told = str(refused(422, status(message=message)))
     assert TOKEN not in told
@@ -200,11 +200,11 @@ def test_law_9_a_foreign_message_is_escaped_capped_and_bare_of_the_token():
     assert "x" * 100 in told
 
 
-def test_law_9_a_body_that_is_no_status_is_not_shown():
+def test_law_9_a_body_that_is_no_status_is_not_shown() -> None:
     assert "planted" not in str(refused(400, b"<html>planted</html>"))
 
 
-def test_a_refusal_that_quotes_the_object_shows_nothing_of_it():
+def test_a_refusal_that_quotes_the_object_shows_nothing_of_it() -> None:
     """Law 9: a real API server answers a malformed patch with the whole Secret in its message."""
     message = 'Secret "trust" is invalid: patch: Invalid value: "{\\"data\\":{\\"theirs\\":\\"c2VjcmV0\\"}}": cannot be'
     error = refused(422, status(code=422, message=message))

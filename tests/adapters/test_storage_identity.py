@@ -14,7 +14,7 @@ FAR_FUTURE = 4_102_444_800
 
 
 class Credential:
-    def __init__(self):
+    def __init__(self) -> None:
         self.scopes = []
 
     def get_token(self, *scopes, **_):
@@ -27,11 +27,11 @@ class NoCredential:
         raise CredentialUnavailableError("planted detail")
 
 
-def read_table(credential):
+def read_table(credential) -> None:
     connect_tables(NOWHERE, credential, call_timeout=0.1).decisions.head()
 
 
-def send_message(credential):
+def send_message(credential) -> None:
     StorageQueues(NOWHERE, credential, call_timeout=0.1).send_plan(PlanFleet("x"))
 
 
@@ -40,14 +40,14 @@ def act(request):
     return request.param
 
 
-def test_a_token_for_storage_is_asked_for(act):
+def test_a_token_for_storage_is_asked_for(act) -> None:
     credential = Credential()
     with pytest.raises(Unreachable):
         act(credential)
     assert set(credential.scopes) == {"https://storage.azure.com/.default"}
 
 
-def test_without_an_identity_it_is_unauthorized(act):
+def test_without_an_identity_it_is_unauthorized(act) -> None:
     with pytest.raises(Unauthorized, match="check the app's identity") as caught:
         act(NoCredential())
     assert "planted" not in str(caught.value)

@@ -24,7 +24,7 @@ OTHER = parse(Kind.CERTIFICATE, certs.server().der)
 CRL = parse(Kind.CRL, certs.crl(CA).der)
 
 
-def version(name="v1", *, tags=None, content_type=None, managed=False, enabled=True):
+def version(name: str = "v1", *, tags=None, content_type=None, managed: bool = False, enabled: bool = True):
     return VersionProperties(
         "corp-root-der",
         name,
@@ -45,7 +45,7 @@ def codes(found: Assigned):
     return [finding.code for finding in found.findings]
 
 
-def test_the_tags_of_a_version_assign_it():
+def test_the_tags_of_a_version_assign_it() -> None:
     tags = {
         "trustcast-lists": " trust , issuer,trust",
         "trustcast-clusters": " site = h ",
@@ -64,7 +64,7 @@ def test_the_tags_of_a_version_assign_it():
     assert assigned(tags) == Assigned(expected, ())
 
 
-def test_law_1_the_newest_version_that_bears_the_tag_decides_with_all_its_tags():
+def test_law_1_the_newest_version_that_bears_the_tag_decides_with_all_its_tags() -> None:
     versions = (
         version("v3", tags={"trustcast-clusters": "site=new", "trustcast-file": "new.der"}),
         version("v2", tags=TAGS | {"trustcast-clusters": "site=middle"}, enabled=False),
@@ -75,13 +75,13 @@ def test_law_1_the_newest_version_that_bears_the_tag_decides_with_all_its_tags()
     assert found.findings == (Finding(Code.TAGS_DROPPED),)
 
 
-def test_the_newest_version_with_the_tag_is_no_dropped_tag():
+def test_the_newest_version_with_the_tag_is_no_dropped_tag() -> None:
     found = assign((version("v2", tags=TAGS), version("v1")), VAULT, CONFIGURATION)
     assert found.assignment == Assignment(("trust",), "site=h", version="v2")
     assert found.findings == ()
 
 
-def test_none_unassigns_whatever_the_other_tags_and_versions_say():
+def test_none_unassigns_whatever_the_other_tags_and_versions_say() -> None:
     versions = (
         version("v2", tags={"trustcast-lists": " none ", "trustcast-clusters": "!!"}),
         version("v1", tags=TAGS),
@@ -90,7 +90,7 @@ def test_none_unassigns_whatever_the_other_tags_and_versions_say():
     assert assign(versions, vault, CONFIGURATION) == Assigned(Assignment((), "*", version="v2"))
 
 
-def test_a_secret_without_versions_goes_nowhere():
+def test_a_secret_without_versions_goes_nowhere() -> None:
     assert assign((), VAULT, CONFIGURATION) == Assigned(NOWHERE)
 
 
@@ -114,7 +114,7 @@ def test_a_secret_without_versions_goes_nowhere():
         ({"trustcast-file": "x" * 250 + ".der"}, Code.BAD_FILE_NAME, "'xxx"),
     ],
 )
-def test_law_3_refused_tags_give_no_assignment_and_say_why(change, code, detail):
+def test_law_3_refused_tags_give_no_assignment_and_say_why(change, code, detail) -> None:
     found = assigned(TAGS | change)
     assert found.assignment is None
     assert codes(found) == [code]
@@ -123,22 +123,22 @@ def test_law_3_refused_tags_give_no_assignment_and_say_why(change, code, detail)
 
 
 @pytest.mark.parametrize("name", ["r.der", "Corp_Root-1.x.crt", "a.crl", "x" * 249 + ".der", ".a.der"])
-def test_file_names_that_kubernetes_takes_are_accepted(name):
+def test_file_names_that_kubernetes_takes_are_accepted(name) -> None:
     assert assigned(TAGS | {"trustcast-file": name}).assignment.file == name
 
 
-def test_lists_without_the_clusters_tag_are_refused():
+def test_lists_without_the_clusters_tag_are_refused() -> None:
     assert codes(assigned({"trustcast-lists": "trust"})) == [Code.NO_CLUSTER_SELECTOR]
 
 
-def test_law_13_a_list_beyond_the_vaults_ceiling_is_refused():
+def test_law_13_a_list_beyond_the_vaults_ceiling_is_refused() -> None:
     vault = WatchedVault(VAULT.url, lists=("issuer",))
     found = assigned(TAGS, vault)
     assert (found.assignment, codes(found)) == (None, [Code.BEYOND_CEILING])
     assert assigned(TAGS | {"trustcast-lists": "issuer"}, vault).assignment is not None
 
 
-def test_every_fault_of_the_tags_is_told_at_once():
+def test_every_fault_of_the_tags_is_told_at_once() -> None:
     tags = {"trustcast-lists": "a", "trustcast-clusters": "-", "trustcast-file": "-", "trustcast-accept": "b"}
     assert codes(assigned(tags)) == [
         Code.UNKNOWN_LIST,
@@ -148,7 +148,7 @@ def test_every_fault_of_the_tags_is_told_at_once():
     ]
 
 
-def test_a_code_that_nothing_can_waive_is_warned_of_and_ignored():
+def test_a_code_that_nothing_can_waive_is_warned_of_and_ignored() -> None:
     found = assigned(TAGS | {"trustcast-accept": "private-key,expired,nonsense"})
     assert found.assignment.accept == {Code.EXPIRED}
     assert found.findings == (Finding(Code.BAD_ACCEPT, "nonsense, private-key is ignored"),)
@@ -168,33 +168,33 @@ DEFAULTED = WatchedVault(VAULT.url, default=Default(("trust", "issuer"), "site=h
         " Application/PKIX-Cert; charset=binary",
     ],
 )
-def test_the_vaults_default_takes_certificates_and_crls_without_tags(content_type):
+def test_the_vaults_default_takes_certificates_and_crls_without_tags(content_type) -> None:
     found = assign((version(content_type=content_type),), DEFAULTED, CONFIGURATION)
     assert found == Assigned(Assignment(("issuer", "trust"), "site=h", default=True))
 
 
 @pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/x-pkcs12"])
-def test_the_vaults_default_takes_nothing_else(content_type):
+def test_the_vaults_default_takes_nothing_else(content_type) -> None:
     assert assign((version(content_type=content_type),), DEFAULTED, CONFIGURATION) == Assigned(NOWHERE)
 
 
-def test_the_vaults_default_never_takes_the_secret_behind_a_key_vault_certificate():
+def test_the_vaults_default_never_takes_the_secret_behind_a_key_vault_certificate() -> None:
     managed = version(content_type="application/x-pem-file", managed=True)
     assert assign((managed,), DEFAULTED, CONFIGURATION) == Assigned(NOWHERE)
 
 
-def test_the_newest_versions_content_type_decides_about_the_default():
+def test_the_newest_versions_content_type_decides_about_the_default() -> None:
     versions = (version("v2"), version("v1", content_type="application/pkix-cert"))
     assert assign(versions, DEFAULTED, CONFIGURATION) == Assigned(NOWHERE)
 
 
-def test_a_certificate_without_tags_and_without_default_is_called_unassigned():
+def test_a_certificate_without_tags_and_without_default_is_called_unassigned() -> None:
     found = assign((version(content_type="application/pkix-cert"),), VAULT, CONFIGURATION)
     assert found.assignment == NOWHERE
     assert codes(found) == [Code.UNASSIGNED]
 
 
-def test_a_secret_that_is_no_certificate_is_left_alone_without_a_word():
+def test_a_secret_that_is_no_certificate_is_left_alone_without_a_word() -> None:
     assert assign((version(),), VAULT, CONFIGURATION) == Assigned(NOWHERE)
 
 
@@ -210,7 +210,7 @@ def test_a_secret_that_is_no_certificate_is_left_alone_without_a_word():
         ("env=test", "env=prod", {"env": "prod"}, False),
     ],
 )
-def test_law_13_the_vaults_ceiling_narrows_the_selector(ceiling, tag, labels, expected):
+def test_law_13_the_vaults_ceiling_narrows_the_selector(ceiling, tag, labels, expected) -> None:
     vault = WatchedVault(VAULT.url, clusters=ceiling)
     assert reaches(tag, vault, labels) is expected
 
@@ -235,11 +235,11 @@ def test_law_13_the_vaults_ceiling_narrows_the_selector(ceiling, tag, labels, ex
         ("x", "Root.der", CRL, "Root.crl"),
     ],
 )
-def test_a_file_is_named_by_the_tag_or_the_secret_and_its_extension_fits(secret, file, item, expected):
+def test_a_file_is_named_by_the_tag_or_the_secret_and_its_extension_fits(secret, file, item, expected) -> None:
     assert file_names(secret, Assignment(("trust",), "*", file), (item,)) == ((expected, item),)
 
 
-def test_several_items_of_a_secret_are_told_apart_by_their_sha256():
+def test_several_items_of_a_secret_are_told_apart_by_their_sha256() -> None:
     items = (CERTIFICATE, OTHER, CRL)
     named = file_names("chain-pem", Assignment(("trust",), "*"), items)
     assert [name for name, _ in named] == [
@@ -250,7 +250,7 @@ def test_several_items_of_a_secret_are_told_apart_by_their_sha256():
     assert tuple(item for _, item in named) == items
 
 
-def test_a_tag_gives_the_base_of_several_files():
+def test_a_tag_gives_the_base_of_several_files() -> None:
     named = file_names("x", Assignment(("trust",), "*", "Chain.der"), (CERTIFICATE, OTHER))
     assert [name for name, _ in named] == [
         f"Chain-{CERTIFICATE.sha256[:8]}.der",
@@ -258,7 +258,7 @@ def test_a_tag_gives_the_base_of_several_files():
     ]
 
 
-def test_the_longest_file_name_still_fits_with_its_mark():
+def test_the_longest_file_name_still_fits_with_its_mark() -> None:
     name = "x" * 249 + ".crt"
     for file, _ in file_names("x", Assignment(("trust",), "*", name), (CERTIFICATE, CRL)):
         assert len(file) == 253
@@ -266,18 +266,18 @@ def test_the_longest_file_name_still_fits_with_its_mark():
 
 
 @given(st.from_regex(r"[0-9A-Za-z-]{1,127}", fullmatch=True), st.sampled_from([CERTIFICATE, CRL]))
-def test_any_secrets_name_gives_a_file_name_that_a_tag_could_give_too(secret, item):
+def test_any_secrets_name_gives_a_file_name_that_a_tag_could_give_too(secret, item) -> None:
     ((name, _),) = file_names(secret, NOWHERE, (item,))
     assert assigned(TAGS | {"trustcast-file": name}).assignment.file == name
 
 
-def test_the_bytes_are_what_the_extension_says():
+def test_the_bytes_are_what_the_extension_says() -> None:
     assert content("a.der", CERTIFICATE) == CERTIFICATE.der
     assert content("a.crt", CERTIFICATE) == pem(CERTIFICATE)
     assert content("a.crl", CRL) == CRL.der
 
 
-def test_an_assignment_survives_being_stored():
+def test_an_assignment_survives_being_stored() -> None:
     assignment = assigned(TAGS | {"trustcast-accept": "expired", "trustcast-file": "a.der"}).assignment
     assert msgspec.json.decode(msgspec.json.encode(assignment), type=Assignment) == assignment
 
@@ -287,7 +287,7 @@ TAG_NAMES = ["trustcast-lists", "trustcast-clusters", "trustcast-file", "trustca
 
 
 @given(st.dictionaries(st.sampled_from(TAG_NAMES), TAG_TEXT))
-def test_any_tags_give_an_assignment_exactly_if_no_finding_rejects(tags):
+def test_any_tags_give_an_assignment_exactly_if_no_finding_rejects(tags) -> None:
     found = assigned(tags)
     rejected = any(finding.severity is Severity.REJECT for finding in found.findings)
     assert (found.assignment is None) is rejected

@@ -100,13 +100,13 @@ FIRST_LOOKS = {
 
 
 @pytest.mark.parametrize(("values", "read", "kept", "stop"), FIRST_LOOKS.values(), ids=FIRST_LOOKS)
-def test_the_first_look_at_a_secret(values, read, kept, stop):
+def test_the_first_look_at_a_secret(values, read, kept, stop) -> None:
     found, was_read = look_at(None, values)
     assert (was_read, versions_of(found)) == (read, kept)
     assert found.stop == (version_name(stop) if stop else None)
 
 
-def test_law1_a_stopped_rebuild_has_no_candidate_that_could_add_a_file():
+def test_law1_a_stopped_rebuild_has_no_candidate_that_could_add_a_file() -> None:
     found, _ = look_at(None, {1: GOOD, 2: EXPIRED, 3: WEAK})
     assert passing(found) == []
 
@@ -130,13 +130,13 @@ LATER_LOOKS = {
 
 
 @pytest.mark.parametrize(("first", "second", "read", "kept"), LATER_LOOKS.values(), ids=LATER_LOOKS)
-def test_a_later_look_at_a_secret(first, second, read, kept):
+def test_a_later_look_at_a_secret(first, second, read, kept) -> None:
     before, _ = look_at(None, first)
     found, was_read = look_at(before, second, at=NOW + timedelta(minutes=5))
     assert (was_read, versions_of(found)) == (read, kept)
 
 
-def test_a_disabled_version_in_force_is_a_disabled_candidate_and_comes_back_enabled_without_a_read():
+def test_a_disabled_version_in_force_is_a_disabled_candidate_and_comes_back_enabled_without_a_read() -> None:
     before, _ = look_at(None, {1: GOOD})
     off, read_off = look_at(before, {1: (GOOD, OFF)})
     on, read_on = look_at(off, {1: GOOD})
@@ -144,7 +144,7 @@ def test_a_disabled_version_in_force_is_a_disabled_candidate_and_comes_back_enab
     assert read_off == read_on == []
 
 
-def test_time_alone_never_unseats_what_was_in_force():
+def test_time_alone_never_unseats_what_was_in_force() -> None:
     """Its examination was settled when it was read; growing old is shown elsewhere and removes nothing."""
     before, _ = look_at(None, {1: GOOD})
     found, read = look_at(before, {1: GOOD}, at=NOW + 1000 * DAY)
@@ -152,7 +152,7 @@ def test_time_alone_never_unseats_what_was_in_force():
     assert found.candidates == before.candidates
 
 
-def test_law1_the_newest_version_that_bears_the_tag_decides_and_dropped_tags_are_told():
+def test_law1_the_newest_version_that_bears_the_tag_decides_and_dropped_tags_are_told() -> None:
     before, _ = look_at(None, {1: GOOD})
     found, _ = look_at(before, {1: GOOD, 2: (OTHER, {"tags": {"file-encoding": "hex"}})})
     assert found.assignment.version == version_name(1)
@@ -160,12 +160,12 @@ def test_law1_the_newest_version_that_bears_the_tag_decides_and_dropped_tags_are
     assert versions_of(found)[0] == 2
 
 
-def test_an_older_disabled_version_still_assigns_by_its_tags():
+def test_an_older_disabled_version_still_assigns_by_its_tags() -> None:
     found, _ = look_at(None, {1: (GOOD, OFF), 2: (OTHER, {"tags": {}})})
     assert (found.assignment.lists, versions_of(found)) == (("trust",), [2])
 
 
-def test_refused_tags_keep_the_last_assignment():
+def test_refused_tags_keep_the_last_assignment() -> None:
     before, _ = look_at(None, {1: GOOD})
     found, _ = look_at(before, {1: (GOOD, {"tags": {"trustcast-lists": "no-such", "trustcast-clusters": "*"}})})
     assert found.assignment == before.assignment
@@ -173,20 +173,20 @@ def test_refused_tags_keep_the_last_assignment():
     assert Code.UNKNOWN_LIST in {note.code for note in found.secret_findings}
 
 
-def test_none_unassigns_and_nothing_is_read_or_kept():
+def test_none_unassigns_and_nothing_is_read_or_kept() -> None:
     before, _ = look_at(None, {1: GOOD})
     found, read = look_at(before, {1: GOOD, 2: (OTHER, {"tags": {"trustcast-lists": "none"}})})
     assert (found.assignment.lists, found.candidates, read) == ((), (), [])
     assert found.former == ("plc7.der",)
 
 
-def test_a_secret_on_two_lists_is_walked_until_both_are_served():
+def test_a_secret_on_two_lists_is_walked_until_both_are_served() -> None:
     ca = certs.ca()
     found, read = look_at(None, {1: ca, 2: GOOD}, tags=SERVER_ON_ISSUER)
     assert (read, versions_of(found)) == ([2, 1], [2, 1])
 
 
-def test_law1_one_list_that_accepts_the_expired_lets_no_other_fall_back():
+def test_law1_one_list_that_accepts_the_expired_lets_no_other_fall_back() -> None:
     lenient = replace(ISSUER, policy=Policy(accept=frozenset({Code.EXPIRED})))
     configuration = replace(CONFIGURATION, lists=(TRUST, lenient))
     tags = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*", "trustcast-accept": "expired"}
@@ -194,20 +194,20 @@ def test_law1_one_list_that_accepts_the_expired_lets_no_other_fall_back():
     assert (read, found.stop) == ([2], version_name(2))
 
 
-def test_a_gone_secret_keeps_only_the_names_of_its_files():
+def test_a_gone_secret_keeps_only_the_names_of_its_files() -> None:
     before, _ = look_at(None, {1: GOOD})
     found, _ = look_at(before, {})
     assert (found.deleted, found.candidates, found.former, found.newest) == (True, (), ("plc7.der",), None)
 
 
-def test_a_recovered_secret_is_as_it_was():
+def test_a_recovered_secret_is_as_it_was() -> None:
     before, _ = look_at(None, {1: GOOD})
     deleted, _ = look_at(before, {})
     back, read = look_at(deleted, {1: GOOD})
     assert (back.deleted, versions_of(back), back.former, read) == (False, [1], (), [1])
 
 
-def test_a_newer_disabled_head_is_told():
+def test_a_newer_disabled_head_is_told() -> None:
     found, _ = look_at(entry("plc7", candidate(1, GOOD)), {1: GOOD, 2: (OTHER, OFF)})
     assert [note.code for note in found.secret_findings] == [Code.HEAD_DISABLED]
 
@@ -222,11 +222,11 @@ def reread_at(at):
 @pytest.mark.parametrize(
     ("since", "due"), [(DAY, version_name(1)), (DAY - timedelta(seconds=1), None), (timedelta(0), None)]
 )
-def test_law11_the_proof_is_due_after_a_day(since, due):
+def test_law11_the_proof_is_due_after_a_day(since, due) -> None:
     assert reread_due(reread_at(NOW - since), NOW) == due
 
 
-def test_a_disabled_version_needs_no_proof():
+def test_a_disabled_version_needs_no_proof() -> None:
     off = entry("plc7", candidate(1, GOOD, enabled=False), reread_at=NOW - 2 * DAY)
     assert reread_due(off, NOW) is None
 
@@ -237,18 +237,18 @@ def proof(before, value, at=NOW):
     return update_entry(before, key("plc7"), look, assign(look.versions, VAULT, CONFIGURATION), CONFIGURATION)
 
 
-def test_a_proof_that_finds_the_same_bytes_changes_nothing_but_its_time():
+def test_a_proof_that_finds_the_same_bytes_changes_nothing_but_its_time() -> None:
     before = entry("plc7", candidate(1, GOOD), reread_at=NOW - 2 * DAY)
     after = proof(before, candidate(1, GOOD))
     assert (after.candidates, after.secret_findings, after.reread_at) == (before.candidates, (), NOW)
 
 
-def test_a_proof_never_examines_anew_what_only_grew_old():
+def test_a_proof_never_examines_anew_what_only_grew_old() -> None:
     before = entry("plc7", candidate(1, EXPIRED, at=EXPIRED.certificate.not_valid_before_utc), reread_at=NOW - 2 * DAY)
     assert proof(before, candidate(1, EXPIRED)).candidates == before.candidates
 
 
-def test_other_bytes_under_a_known_version_are_told_and_the_vaults_are_in_force():
+def test_other_bytes_under_a_known_version_are_told_and_the_vaults_are_in_force() -> None:
     before = entry("plc7", candidate(1, GOOD), reread_at=NOW - 2 * DAY)
     after = proof(before, candidate(1, OTHER))
     assert after.candidates[0].items == candidate(1, OTHER).items
@@ -259,32 +259,32 @@ def test_other_bytes_under_a_known_version_are_told_and_the_vaults_are_in_force(
 
 
 @pytest.mark.parametrize(("after", "owed"), [(1.9, True), (2.0, False)])
-def test_what_is_read_within_two_seconds_of_its_change_is_looked_at_once_more(after, owed):
+def test_what_is_read_within_two_seconds_of_its_change_is_looked_at_once_more(after, owed) -> None:
     at = version(1).updated + timedelta(seconds=after)
     found, _ = look_at(None, {1: GOOD}, at=at)
     assert found.needs_second_look is owed
 
 
-def test_what_the_listing_does_not_show_needs_a_second_look():
+def test_what_the_listing_does_not_show_needs_a_second_look() -> None:
     """The listing shows the newest version alone: an older one in force, or one that bears the tags, is not seen."""
     older_in_force, _ = look_at(None, {1: GOOD, 2: WEAK})
     dropped, _ = look_at(None, {1: GOOD, 2: (OTHER, {"tags": {}})})
     assert (older_in_force.needs_second_look, dropped.needs_second_look) == (True, True)
 
 
-def test_law_1_a_disabled_version_behind_a_rejected_one_is_looked_at_until_it_is_enabled():
+def test_law_1_a_disabled_version_behind_a_rejected_one_is_looked_at_until_it_is_enabled() -> None:
     """The listing shows the newest version alone, and enabling an older one raises no event."""
     stopped, _ = look_at(None, {1: (GOOD, {"enabled": False}), 2: WEAK})
     assert (stopped.stop, stopped.needs_second_look) == (version_name(1), True)
 
 
-def test_known_versions_are_bounded_newest_first():
+def test_known_versions_are_bounded_newest_first() -> None:
     found, _ = look_at(None, dict.fromkeys(range(1, KNOWN_VERSIONS + 10), GOOD))
     assert len(found.known) == KNOWN_VERSIONS
     assert found.known[0] == version_name(KNOWN_VERSIONS + 9)
 
 
-def test_settling_forgets_what_was_replaced_and_keeps_its_file_names():
+def test_settling_forgets_what_was_replaced_and_keeps_its_file_names() -> None:
     two_files = certs.server(name="other")
     found = entry("plc7", candidate(3, GOOD), candidate(2, OTHER, two_files), candidate(1, THIRD))
     pruned = prune(found, {version_name(3)})
@@ -292,12 +292,12 @@ def test_settling_forgets_what_was_replaced_and_keeps_its_file_names():
     assert set(pruned.former) == {f"plc7-{OTHER.sha256[:8]}.der", f"plc7-{two_files.sha256[:8]}.der"}
 
 
-def test_settling_keeps_down_to_the_oldest_in_force_on_any_list():
+def test_settling_keeps_down_to_the_oldest_in_force_on_any_list() -> None:
     found = entry("plc7", candidate(3, GOOD), candidate(2, OTHER), candidate(1, THIRD))
     assert versions_of(prune(found, {version_name(2), version_name(3)})) == [3, 2]
 
 
-def test_settling_without_any_in_force_keeps_the_newest_two_of_each_kind_of_fault():
+def test_settling_without_any_in_force_keeps_the_newest_two_of_each_kind_of_fault() -> None:
     weak = [candidate(n, WEAK) for n in (6, 5, 4)]
     old = [candidate(n, EXPIRED) for n in (3, 2, 1)]
     assert versions_of(prune(entry("plc7", *weak, *old), ())) == [6, 5, 3, 2]
@@ -310,7 +310,7 @@ FATES = st.dictionaries(st.integers(1, 5), st.tuples(VALUES, st.sampled_from([{}
 
 
 @given(FATES)
-def test_law2_a_second_look_at_the_same_versions_reads_nothing_and_decides_the_same(values):
+def test_law2_a_second_look_at_the_same_versions_reads_nothing_and_decides_the_same(values) -> None:
     first, _ = look_at(None, values)
     again, read = look_at(first, values, at=NOW + timedelta(minutes=1))
     assert read == []
@@ -319,7 +319,7 @@ def test_law2_a_second_look_at_the_same_versions_reads_nothing_and_decides_the_s
 
 
 @given(FATES, FATES)
-def test_a_look_depends_on_versions_alone_never_more_than_all_are_read_and_none_disabled(first, second):
+def test_a_look_depends_on_versions_alone_never_more_than_all_are_read_and_none_disabled(first, second) -> None:
     before, _ = look_at(None, first)
     found, read = look_at(before, {**first, **second})
     assert len(read) == len(set(read))
@@ -328,7 +328,7 @@ def test_a_look_depends_on_versions_alone_never_more_than_all_are_read_and_none_
 
 
 @given(FATES)
-def test_law3_a_candidate_in_force_is_never_pushed_out_by_what_is_rejected(values):
+def test_law3_a_candidate_in_force_is_never_pushed_out_by_what_is_rejected(values) -> None:
     before, _ = look_at(None, {0: GOOD})
     bad = {n: (v if v not in (GOOD, OTHER) else WEAK, p) for n, (v, p) in values.items()}
     found, _ = look_at(before, {0: GOOD, **bad})
@@ -336,14 +336,14 @@ def test_law3_a_candidate_in_force_is_never_pushed_out_by_what_is_rejected(value
     assert next(c for c in found.candidates if c.version == version_name(0)).enabled
 
 
-def test_the_tags_of_the_table_are_what_the_tests_say():
+def test_the_tags_of_the_table_are_what_the_tests_say() -> None:
     assert assign((version(1),), VAULT, CONFIGURATION).assignment.lists == (TAGS["trustcast-lists"],)
 
 
 # --- Versions that were read and are not kept (law 11) ---------------------------------------------------
 
 
-def test_law11_what_settling_forgets_is_not_read_again():
+def test_law11_what_settling_forgets_is_not_read_again() -> None:
     values = dict.fromkeys(range(1, 5), WEAK)
     first, _ = look_at(None, values)
     pruned = prune(first, ())
@@ -352,7 +352,7 @@ def test_law11_what_settling_forgets_is_not_read_again():
     assert (read, again.passed, again.rejected) == ([], pruned.passed, ())
 
 
-def test_what_settling_forgot_is_read_again_once_a_list_would_take_it():
+def test_what_settling_forgot_is_read_again_once_a_list_would_take_it() -> None:
     """A server's certificate was replaced by a CA's; then the secret is put on the trust list as well."""
     issuer = {"tags": {"trustcast-lists": "issuer", "trustcast-clusters": "*"}}
     strict = replace(TRUST, policy=Policy(reject=frozenset({Code.CA_IN_TRUST_LIST})))
@@ -368,7 +368,7 @@ def test_what_settling_forgot_is_read_again_once_a_list_would_take_it():
 # --- Names of former files -------------------------------------------------------------------------------
 
 
-def test_law4_the_names_that_left_last_are_remembered_and_those_of_one_look_all():
+def test_law4_the_names_that_left_last_are_remembered_and_those_of_one_look_all() -> None:
     """A name that is forgotten stays on every list that has it."""
     lines = [candidate(number, *(certs.server(name=f"{number}-{n}") for n in range(50))) for number in range(1, 9)]
     found, left = entry("line", lines[0]), []

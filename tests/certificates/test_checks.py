@@ -174,12 +174,12 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_the_rules_find(case):
+def test_what_the_rules_find(case) -> None:
     built, expected = CASES[case]
     assert found(built) == expected
 
 
-def test_every_code_that_the_rules_can_find_is_in_the_table():
+def test_every_code_that_the_rules_can_find_is_in_the_table() -> None:
     named = {code for _, expected in CASES.values() for code, _, _ in expected}
     assert {rule.__name__.removeprefix("crl_weak_").replace("_", "-") for rule in (*CERTIFICATE_RULES, *CRL_RULES)} == {
         *(code.value for code in named),
@@ -199,17 +199,17 @@ WEAK = {
 
 
 @pytest.mark.parametrize("key", STRONG)
-def test_keys_of_the_opc_ua_security_policies_are_accepted(key):
+def test_keys_of_the_opc_ua_security_policies_are_accepted(key) -> None:
     assert Code.WEAK_KEY not in [code for code, _, _ in found(server(issuer=ROOT, key=key, name=key))]
 
 
 @pytest.mark.parametrize("key", WEAK)
-def test_other_keys_are_weak(key):
+def test_other_keys_are_weak(key) -> None:
     details = [detail for code, _, detail in found(server(issuer=ROOT, key=key, name=key)) if code is Code.WEAK_KEY]
     assert details == [f"O=Example,CN={key} has {WEAK[key]}"]
 
 
-def test_the_findings_of_several_items_come_in_their_order():
+def test_the_findings_of_several_items_come_in_their_order() -> None:
     items = tuple(item(each) for each in (server(issuer=ROOT), crl(ROOT, extensions=[DELTA]), ROOT))
     assert [each.code for each in findings_about(items, now=NOW)] == [
         Code.NOT_A_CA,
@@ -255,18 +255,18 @@ AGES = {
 
 
 @pytest.mark.parametrize("case", AGES)
-def test_what_time_makes_of_what_is_in_force(case):
+def test_what_time_makes_of_what_is_in_force(case) -> None:
     built, expected = AGES[case]
     findings = ageing((item(built),), now=NOW, expiry_warning=MONTH)
     assert [(each.code, each.detail) for each in findings] == expected
 
 
-def test_a_certificate_without_a_known_end_never_expires_soon():
+def test_a_certificate_without_a_known_end_never_expires_soon() -> None:
     forever = server(not_after=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
     assert ageing((item(forever),), now=NOW, expiry_warning=timedelta(days=36_500)) == ()
 
 
-def test_expiry_is_settled_at_admission_and_computed_anew_later():
+def test_expiry_is_settled_at_admission_and_computed_anew_later() -> None:
     built = server(issuer=ROOT, not_after=NOW + DAY)
     assert Code.EXPIRED not in [code for code, _, _ in found(built)]
     assert Code.EXPIRED in [code for code, _, _ in found(built, now=NOW + 2 * DAY)]
@@ -281,7 +281,7 @@ def judged(built, role, *, accept=NOTHING, reject=NOTHING):
     return verdict(findings_about((item(built),), now=NOW), role, accept=accept, reject=reject)
 
 
-def test_verdicts_are_per_list():
+def test_verdicts_are_per_list() -> None:
     assert judged(server(issuer=ROOT), TRUST).passes
     assert not judged(server(issuer=ROOT), ISSUER).passes
     assert judged(server(issuer=ROOT), BUNDLE).passes
@@ -290,7 +290,7 @@ def test_verdicts_are_per_list():
     assert judged(ROOT, ISSUER).findings == ()
 
 
-def test_a_rejecting_finding_rejects_wherever_it_stands_and_is_shown_first():
+def test_a_rejecting_finding_rejects_wherever_it_stands_and_is_shown_first() -> None:
     warning, fault, other = Finding(Code.NO_APPLICATION_URI), Finding(Code.EXPIRED), Finding(Code.QUICKSTART_CA)
     for findings in ((warning, fault, other), (fault, warning, other), (warning, other, fault)):
         outcome = verdict(findings, TRUST, accept=NOTHING, reject=NOTHING)
@@ -306,7 +306,7 @@ def test_a_rejecting_finding_rejects_wherever_it_stands_and_is_shown_first():
         (server(issuer=OLD_ROOT, signature_hash="sha1"), Code.WEAK_SIGNATURE),
     ],
 )
-def test_an_accepted_fault_passes_and_is_shown_as_an_accepted_risk(built, code):
+def test_an_accepted_fault_passes_and_is_shown_as_an_accepted_risk(built, code) -> None:
     refused = judged(built, TRUST)
     assert (refused.passes, [each.code for each in refused.findings]) == (False, [code])
     waived = judged(built, TRUST, accept={code})
@@ -317,7 +317,7 @@ def test_an_accepted_fault_passes_and_is_shown_as_an_accepted_risk(built, code):
     assert not judged(built, TRUST, accept=WAIVABLE - {code}).passes
 
 
-def test_only_the_three_faults_of_old_plants_can_be_accepted():
+def test_only_the_three_faults_of_old_plants_can_be_accepted() -> None:
     assert {"expired", "weak-key", "weak-signature"} == WAIVABLE
     for code in set(Code) - WAIVABLE:
         before = verdict((Finding(code),), TRUST, accept=NOTHING, reject=NOTHING)
@@ -325,7 +325,7 @@ def test_only_the_three_faults_of_old_plants_can_be_accepted():
         assert before.passes is (code.severity is Severity.WARN)
 
 
-def test_a_policy_can_make_a_warning_reject():
+def test_a_policy_can_make_a_warning_reject() -> None:
     refused = judged(ROOT, TRUST, reject={Code.CA_IN_TRUST_LIST})
     assert not refused.passes
     (finding,) = refused.findings
@@ -334,11 +334,11 @@ def test_a_policy_can_make_a_warning_reject():
     assert judged(server(), TRUST, reject={Code.CA_IN_TRUST_LIST}).passes
 
 
-def test_nothing_found_passes():
+def test_nothing_found_passes() -> None:
     assert verdict((), TRUST, accept=NOTHING, reject=NOTHING).passes
 
 
-def test_only_expiry_comes_with_time_alone():
+def test_only_expiry_comes_with_time_alone() -> None:
     assert list(TIME_ALONE) == [Code.EXPIRED]
 
 
@@ -371,7 +371,7 @@ def faults(root: x509.Certificate) -> set[str]:
 
 
 @pytest.mark.filterwarnings(f"ignore::{CryptographyDeprecationWarning.__module__}.CryptographyDeprecationWarning")
-def test_every_public_root_is_admitted_to_an_issuer_list_or_rejected_for_a_true_reason():
+def test_every_public_root_is_admitted_to_an_issuer_list_or_rejected_for_a_true_reason() -> None:
     assert len(ROOTS) > 100
     admitted = 0
     for text in ROOTS:

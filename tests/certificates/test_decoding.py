@@ -78,29 +78,29 @@ DRESSES = {
 
 @pytest.mark.parametrize("tag", [None, "hex", "base64", "utf-8", "ascii", "utf-16le", "nonsense"])
 @pytest.mark.parametrize("dress", DRESSES)
-def test_the_content_decides_whatever_the_tag_says(dress, tag):
+def test_the_content_decides_whatever_the_tag_says(dress, tag) -> None:
     decoded = read(DRESSES[dress], file_encoding=tag)
     assert [item.der for item in decoded.items] == [LEAF.der]
     assert all(finding.severity is Severity.WARN for finding in decoded.findings)
 
 
-def test_a_pem_with_several_certificates_and_crls_keeps_their_order():
+def test_a_pem_with_several_certificates_and_crls_keeps_their_order() -> None:
     decoded = read(LEAF.pem + "\ncomment\n" + CRL.pem + ROOT.pem)
     assert [item.der for item in decoded.items] == [LEAF.der, CRL.der, ROOT.der]
     assert [item.kind for item in decoded.items] == [Kind.CERTIFICATE, Kind.CRL, Kind.CERTIFICATE]
     assert decoded.findings == ()
 
 
-def test_der_elements_one_after_the_other_are_several():
+def test_der_elements_one_after_the_other_are_several() -> None:
     assert [item.der for item in read((LEAF.der + b"\n" + CRL.der).hex()).items] == [LEAF.der, CRL.der]
 
 
-def test_a_crl_is_known_by_its_content():
+def test_a_crl_is_known_by_its_content() -> None:
     for value in (CRL.pem, CRL.der.hex(), lines76(CRL.der)):
         assert [item.der for item in read(value).items] == [CRL.der]
 
 
-def test_duplicates_within_one_secret_are_folded():
+def test_duplicates_within_one_secret_are_folded() -> None:
     assert [item.der for item in read(LEAF.pem + ROOT.pem + LEAF.pem).items] == [LEAF.der, ROOT.der]
 
 
@@ -120,7 +120,7 @@ def test_duplicates_within_one_secret_are_folded():
         (LEAF.der.hex(), None, None),
     ],
 )
-def test_a_tag_that_the_content_contradicts_is_a_warning(value, tag, detail):
+def test_a_tag_that_the_content_contradicts_is_a_warning(value, tag, detail) -> None:
     findings = read(value, file_encoding=tag).findings
     assert [(each.code, each.detail) for each in findings] == ([(Code.ENCODING_TAG_MISMATCH, detail)] if detail else [])
 
@@ -139,7 +139,7 @@ def test_a_tag_that_the_content_contradicts_is_a_warning(value, tag, detail):
         (LEAF.der.hex(), None, None),
     ],
 )
-def test_a_content_type_that_the_content_contradicts_is_a_warning(value, content_type, detail):
+def test_a_content_type_that_the_content_contradicts_is_a_warning(value, content_type, detail) -> None:
     decoded = read(value, content_type=content_type)
     found = [(each.code, each.detail) for each in decoded.findings]
     assert found == ([(Code.CONTENT_TYPE_MISMATCH, detail)] if detail else [])
@@ -232,7 +232,7 @@ KEY_CASES = {
 
 
 @pytest.mark.parametrize("value", KEY_CASES.values(), ids=KEY_CASES.keys())
-def test_a_private_key_in_any_dress_is_refused_and_nothing_of_it_is_shown_law_9(value):
+def test_a_private_key_in_any_dress_is_refused_and_nothing_of_it_is_shown_law_9(value) -> None:
     decoded = read(value, content_type="application/x-pem-file", file_encoding="hex")
     assert [finding.code for finding in decoded.findings] == [Code.PRIVATE_KEY]
     assert decoded.items == ()
@@ -246,13 +246,13 @@ def assert_shows_nothing_of(value: str, decoded: Decoded) -> None:
     assert not [piece for piece in pieces if piece in said and not re.fullmatch(r"[A-Za-z ,.]+", piece)]
 
 
-def test_a_private_key_in_utf_16_is_refused_law_9():
+def test_a_private_key_in_utf_16_is_refused_law_9() -> None:
     for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
         for wrap in (bytes.hex, b64):
             assert codes(read(wrap(LEAF.key_pem.encode(encoding)))) == [Code.PRIVATE_KEY]
 
 
-def test_a_public_key_is_no_private_key():
+def test_a_public_key_is_no_private_key() -> None:
     public = RSA_KEY.public_key()
     for form in (PublicFormat.SubjectPublicKeyInfo, PublicFormat.PKCS1):
         assert codes(read(public.public_bytes(Encoding.DER, form).hex())) == [Code.NOT_A_CERTIFICATE]
@@ -322,20 +322,20 @@ NOT_READABLE = {
 
 
 @pytest.mark.parametrize("case", NOT_READABLE)
-def test_a_certificate_of_which_a_part_cannot_be_read_is_still_called_one(case):
+def test_a_certificate_of_which_a_part_cannot_be_read_is_still_called_one(case) -> None:
     kind, der = NOT_READABLE[case]
     decoded = read(der.hex())
     detail = f"a {kind} of {len(der):,} bytes with a part that cannot be read, such as a name or an extension"
     assert [(each.code, each.detail) for each in decoded.findings] == [(Code.NOT_A_CERTIFICATE, detail)]
 
 
-def test_a_request_is_called_no_certificate_with_a_part_that_cannot_be_read():
+def test_a_request_is_called_no_certificate_with_a_part_that_cannot_be_read() -> None:
     der = REQUEST.sign(LEAF.key, LEAF.certificate.signature_hash_algorithm).public_bytes(Encoding.DER)
     assert [each.detail for each in read(der.hex()).findings] == [f"{len(der):,} bytes that are no certificate or crl"]
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_no_certificate_is_refused_with_the_reason(case):
+def test_what_is_no_certificate_is_refused_with_the_reason(case) -> None:
     value, detail = REFUSED[case]
     decoded = read(value)
     assert decoded.items == ()
@@ -344,7 +344,7 @@ def test_what_is_no_certificate_is_refused_with_the_reason(case):
         assert_shows_nothing_of(value, decoded)
 
 
-def test_every_public_root_is_decoded():
+def test_every_public_root_is_decoded() -> None:
     roots = Path(certifi.where()).read_text("utf-8")
     blocks = re.findall(r"-----BEGIN.+?-----END CERTIFICATE-----", roots, re.DOTALL)
     assert len(blocks) > 100
@@ -372,18 +372,18 @@ def assert_sound(decoded: Decoded) -> None:
     st.none() | st.text(max_size=30),
     st.none() | st.text(max_size=30),
 )
-def test_no_text_makes_it_raise(value, content_type, file_encoding):
+def test_no_text_makes_it_raise(value, content_type, file_encoding) -> None:
     assert_sound(decode_value(value, content_type=content_type, file_encoding=file_encoding))
 
 
 @given(st.binary(max_size=400), st.sampled_from([bytes.hex, b64, lines76]))
-def test_no_bytes_make_it_raise(data, wrap):
+def test_no_bytes_make_it_raise(data, wrap) -> None:
     assert_sound(read(wrap(data)))
     assert_sound(read(wrap(b"0" + data)))
 
 
 @given(st.lists(st.sampled_from(["-----BEGIN ", "-----END ", "CERTIFICATE", "X509 CRL", "-----", "\n", "MIIB", " "])))
-def test_no_pem_like_text_makes_it_raise(pieces):
+def test_no_pem_like_text_makes_it_raise(pieces) -> None:
     assert_sound(read("".join(pieces)))
 
 
@@ -412,7 +412,7 @@ def mutated(random_source: random.Random) -> str:
     return random_source.choice([bytes.hex, b64, lines76])(bytes(data))
 
 
-def test_two_thousand_mutated_inputs_never_raise_anything_but_a_finding():
+def test_two_thousand_mutated_inputs_never_raise_anything_but_a_finding() -> None:
     source = random.Random(NOW.year)
     outcomes = [read(mutated(source)) for _ in range(2_000)]
     for decoded in outcomes:
@@ -440,5 +440,5 @@ def test_two_thousand_mutated_inputs_never_raise_anything_but_a_finding():
     ],
     ids=range(10),
 )
-def test_values_made_to_be_slow_are_refused_like_others(value):
+def test_values_made_to_be_slow_are_refused_like_others(value) -> None:
     assert read(value).items == ()

@@ -24,21 +24,21 @@ def revocations(built):
 
 
 @pytest.mark.parametrize("key", SIGNERS)
-def test_a_ca_issued_what_it_signed_with_any_kind_of_key(key):
+def test_a_ca_issued_what_it_signed_with_any_kind_of_key(key) -> None:
     root = ca(key=key, name=f"{key} root")
     assert issued(certificate(root), certificate(server(issuer=root)))
     assert issued(certificate(root), revocations(crl(root)))
     assert issued(certificate(root), certificate(root))
 
 
-def test_an_rsa_pss_signature_is_verified():
+def test_an_rsa_pss_signature_is_verified() -> None:
     root = ca(key="rsa-2048", name="PSS Root", pss=True)
     assert issued(certificate(root), certificate(root))
     assert certificate(root).signature == "sha256"
 
 
 @pytest.mark.parametrize("signature_hash", ["sha1", "md5"])
-def test_old_signatures_are_verified_for_plants_that_accept_them(signature_hash):
+def test_old_signatures_are_verified_for_plants_that_accept_them(signature_hash) -> None:
     root = ca(key="rsa-2048", name="Old Root")
     other = ca(key="rsa-2048", name="Old Root", key_name="renewed")
     old = certificate(server(issuer=root, signature_hash=signature_hash))
@@ -48,7 +48,7 @@ def test_old_signatures_are_verified_for_plants_that_accept_them(signature_hash)
 
 
 @pytest.mark.parametrize(("named", "signer"), [each for each in product(SIGNERS, SIGNERS) if each[0] != each[1]])
-def test_a_name_alone_is_not_issuing_whatever_the_kinds_of_key(named, signer):
+def test_a_name_alone_is_not_issuing_whatever_the_kinds_of_key(named, signer) -> None:
     genuine = certificate(ca(key=named, name="Same Name"))
     impostor = ca(key=signer, name="Same Name")
     forged = certificate(server(issuer=impostor))
@@ -57,14 +57,14 @@ def test_a_name_alone_is_not_issuing_whatever_the_kinds_of_key(named, signer):
     assert not issued(genuine, revocations(crl(impostor)))
 
 
-def test_a_signature_alone_is_not_issuing():
+def test_a_signature_alone_is_not_issuing() -> None:
     root = ca()
     renamed = certificate(server(issuer=root, issuer_name="CN=Somebody Else"))
     assert not named_issuer(certificate(root), renamed)
     assert not issued(certificate(root), renamed)
 
 
-def test_names_match_as_rfc_5280_7_1_says_whatever_case_and_blanks():
+def test_names_match_as_rfc_5280_7_1_says_whatever_case_and_blanks() -> None:
     root = ca(subject="CN=Plant Root CA,O=Example")
     respelt = certificate(server(issuer=root, issuer_name="CN=PLANT  root ca,O=example"))
     other_order = certificate(server(issuer=root, issuer_name="O=Example,CN=Plant Root CA"))
@@ -72,13 +72,13 @@ def test_names_match_as_rfc_5280_7_1_says_whatever_case_and_blanks():
     assert not named_issuer(certificate(root), other_order)
 
 
-def test_what_cannot_be_verified_was_not_issued():
+def test_what_cannot_be_verified_was_not_issued() -> None:
     root = certificate(ca())
     unreadable = replace(certificate(server(issuer=ca())), der=b"\x30\x00", sha256="none")
     assert not issued(root, unreadable)
 
 
-def test_an_answer_is_remembered_by_content_and_the_memory_is_bounded(monkeypatch):
+def test_an_answer_is_remembered_by_content_and_the_memory_is_bounded(monkeypatch) -> None:
     monkeypatch.setattr(issuance, "REMEMBERED", 3)
     asked = []
     monkeypatch.setattr(issuance, "_signed_by", lambda root, item: asked.append((root, item)) or True)

@@ -27,7 +27,7 @@ def revocations(*args, **defects) -> RevocationList:
     return parsed
 
 
-def test_a_certificate_gives_its_facts():
+def test_a_certificate_gives_its_facts() -> None:
     built = server(issuer=ca(), serial=77)
     fact = parse(Kind.CERTIFICATE, built.der)
     assert isinstance(fact, Certificate)
@@ -48,7 +48,7 @@ def test_a_certificate_gives_its_facts():
     assert fact.kind is Kind.CERTIFICATE
 
 
-def test_a_crl_gives_its_facts():
+def test_a_crl_gives_its_facts() -> None:
     root = ca()
     fact = revocations(root, revoked=[5, 2**157, server(issuer=root, serial=9)], number=2**64)
     assert fact.revoked == {5, 2**157, 9}
@@ -59,7 +59,7 @@ def test_a_crl_gives_its_facts():
     assert fact.kind is Kind.CRL
 
 
-def test_a_crl_may_promise_no_next_update_and_have_no_number():
+def test_a_crl_may_promise_no_next_update_and_have_no_number() -> None:
     fact = revocations(ca(), number=None, next_update=None)
     assert (fact.number, fact.next_update) == (None, None)
 
@@ -75,12 +75,12 @@ def test_a_crl_may_promise_no_next_update_and_have_no_number():
         ("ed448", "Ed448", 0),
     ],
 )
-def test_a_key_has_a_kind_and_a_size(key, name, bits):
+def test_a_key_has_a_kind_and_a_size(key, name, bits) -> None:
     fact = certificate(key=key, name=key)
     assert (fact.key, fact.key_bits) == (name, bits)
 
 
-def test_a_key_of_an_unknown_kind_is_named_by_its_oid():
+def test_a_key_of_an_unknown_kind_is_named_by_its_oid() -> None:
     rsa_key, unknown = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d01017f")
     der = server(key="rsa-2048", name="odd key").der.replace(rsa_key, unknown)
     fact = parse(Kind.CERTIFICATE, der)
@@ -89,19 +89,19 @@ def test_a_key_of_an_unknown_kind_is_named_by_its_oid():
     assert not issued(fact, fact)
 
 
-def test_a_self_issued_version_1_certificate_whose_key_cannot_be_read_is_no_ca():
+def test_a_self_issued_version_1_certificate_whose_key_cannot_be_read_is_no_ca() -> None:
     rsa_key, unknown = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d01017f")
     fact = parse(Kind.CERTIFICATE, build(version=1, key="rsa-2048", name="odd root").der.replace(rsa_key, unknown))
     assert isinstance(fact, Certificate)
     assert (fact.self_issued, fact.is_ca) == (True, False)
 
 
-def test_the_most_specific_of_several_common_names_counts():
+def test_the_most_specific_of_several_common_names_counts() -> None:
     assert certificate(subject="CN=plc7,CN=Line 3,O=Example").common_name == "plc7"
     assert certificate(subject="O=Example").common_name == ""
 
 
-def test_a_signature_of_an_unknown_kind_is_named_by_its_oid():
+def test_a_signature_of_an_unknown_kind_is_named_by_its_oid() -> None:
     der = server(key="rsa-2048", name="md2").der.replace(
         bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010102")
     )
@@ -161,7 +161,7 @@ CAS = {
 
 
 @pytest.mark.parametrize("case", CAS)
-def test_what_is_called_a_ca(case):
+def test_what_is_called_a_ca(case) -> None:
     built, is_ca = CAS[case]
     fact = parse(Kind.CERTIFICATE, built.der)
     assert isinstance(fact, Certificate)
@@ -194,20 +194,20 @@ INCOMPLETE = {
 
 
 @pytest.mark.parametrize("reason", INCOMPLETE)
-def test_a_crl_that_is_not_the_complete_one_of_its_issuer_says_why(reason):
+def test_a_crl_that_is_not_the_complete_one_of_its_issuer_says_why(reason) -> None:
     assert revocations(ca(), **INCOMPLETE[reason]).unsupported == reason
 
 
-def test_an_entry_of_another_issuer_makes_a_crl_indirect():
+def test_an_entry_of_another_issuer_makes_a_crl_indirect() -> None:
     fact = revocations(ca(), revoked=[5], entry_extensions=[(OTHER_ISSUER, True)])
     assert fact.unsupported == "an indirect CRL"
 
 
-def test_an_unknown_extension_that_is_not_critical_is_no_matter():
+def test_an_unknown_extension_that_is_not_critical_is_no_matter() -> None:
     assert revocations(ca(), extensions=[(ODD_EXTENSION, False)]).unsupported is None
 
 
-def test_a_name_is_shown_escaped_and_cut_law_9():
+def test_a_name_is_shown_escaped_and_cut_law_9() -> None:
     organisations = ",O=".join(["[/x]" * 10] * 8)
     fact = certificate(subject=f"O={organisations},CN=end")
     assert fact.subject.startswith("O=[/x]")
@@ -216,7 +216,7 @@ def test_a_name_is_shown_escaped_and_cut_law_9():
 
 
 @pytest.mark.parametrize(("octets", "serial"), [("00", 0), ("ff", -1)])
-def test_serial_numbers_that_old_public_roots_have_are_read_without_a_warning(octets, serial):
+def test_serial_numbers_that_old_public_roots_have_are_read_without_a_warning(octets, serial) -> None:
     der = build(name="old root", serial=0x77).der.replace(b"\x02\x01\x77", b"\x02\x01" + bytes.fromhex(octets), 1)
     fact = parse(Kind.CERTIFICATE, der)
     assert isinstance(fact, Certificate)
@@ -225,19 +225,19 @@ def test_serial_numbers_that_old_public_roots_have_are_read_without_a_warning(oc
 
 @pytest.mark.parametrize("der", [b"", b"0", b"\x30\x00", b"\x30\x80", ca().der[:-1], ca().der + b"\n", b"\xff" * 99])
 @pytest.mark.parametrize("kind", Kind)
-def test_bytes_that_are_not_exactly_one_item_are_not_parsable(kind, der):
+def test_bytes_that_are_not_exactly_one_item_are_not_parsable(kind, der) -> None:
     with pytest.raises(NotParsable):
         parse(kind, der)
 
 
-def test_a_certificate_is_no_crl_and_a_crl_no_certificate():
+def test_a_certificate_is_no_crl_and_a_crl_no_certificate() -> None:
     with pytest.raises(NotParsable):
         parse(Kind.CRL, ca().der)
     with pytest.raises(NotParsable):
         parse(Kind.CERTIFICATE, crl(ca()).der)
 
 
-def test_a_panic_of_the_library_is_not_parsable_but_an_interrupt_goes_through():
+def test_a_panic_of_the_library_is_not_parsable_but_an_interrupt_goes_through() -> None:
     class PanicException(BaseException):
         pass
 
@@ -250,12 +250,12 @@ def test_a_panic_of_the_library_is_not_parsable_but_an_interrupt_goes_through():
         guarded(lambda: fail(KeyboardInterrupt()))
 
 
-def test_the_same_bytes_are_parsed_once():
+def test_the_same_bytes_are_parsed_once() -> None:
     built = ca()
     assert parse(Kind.CERTIFICATE, built.der) is parse(Kind.CERTIFICATE, bytes(bytearray(built.der)))
 
 
-def test_pem_is_what_the_library_writes():
+def test_pem_is_what_the_library_writes() -> None:
     root = ca()
     written = root.certificate.public_bytes(Encoding.PEM)
     assert pem(parse(Kind.CERTIFICATE, root.der)) == written

@@ -32,15 +32,15 @@ def prints(*built):
     ],
     ids=["DER", "PEM", "bundle", "CRL", "CRL in PEM", "mixed", "empty", "text", "cut off", "too large"],
 )
-def test_a_file_gives_sha256_and_sha1_of_every_certificate(data, held):
+def test_a_file_gives_sha256_and_sha1_of_every_certificate(data, held) -> None:
     assert thumbprints(data) == prints(*held)
 
 
-def test_a_file_with_a_private_key_gives_nothing_law_9():
+def test_a_file_with_a_private_key_gives_nothing_law_9() -> None:
     assert thumbprints((ONE.key_pem + ONE.pem).encode()) == ()
 
 
 @given(st.binary(max_size=2000), st.integers(0, len(ONE.der)))
-def test_whatever_the_bytes_nothing_is_raised(junk, at):
+def test_whatever_the_bytes_nothing_is_raised(junk, at) -> None:
     for data in (junk, ONE.der[:at] + junk + ONE.der[at:], b"-----BEGIN CERTIFICATE-----\n" + junk):
         assert len(thumbprints(data)) % 2 == 0

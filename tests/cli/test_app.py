@@ -114,7 +114,7 @@ def fresh(**kinds):
     [fresh().pem, fresh().der, fresh().der.hex(), fresh().pem.encode("utf-16")],
     ids=["pem", "der", "hex", "utf-16"],
 )
-def test_check_tells_what_a_file_holds_however_it_is_dressed(run, tmp_path, content):
+def test_check_tells_what_a_file_holds_however_it_is_dressed(run, tmp_path, content) -> None:
     done = checked(run, tmp_path, "plc7.crt", content)
     assert done.code == 0
     assert "plc7.crt: passes" in done.out
@@ -124,7 +124,7 @@ def test_check_tells_what_a_file_holds_however_it_is_dressed(run, tmp_path, cont
     assert "to 2036-05-29" in done.out
 
 
-def test_check_rejects_with_the_reason_and_what_to_do(run, tmp_path):
+def test_check_rejects_with_the_reason_and_what_to_do(run, tmp_path) -> None:
     done = checked(run, tmp_path, "old.der", certs.server(not_after=NOW - DAY).der)
     assert done.code == 1
     assert "old.der: rejected" in done.out
@@ -132,21 +132,21 @@ def test_check_rejects_with_the_reason_and_what_to_do(run, tmp_path):
     assert "Upload a renewed certificate" in done.out
 
 
-def test_check_judges_by_the_role_of_the_list(run, tmp_path):
+def test_check_judges_by_the_role_of_the_list(run, tmp_path) -> None:
     root = certs.ca(not_after=NOW + 3650 * DAY).pem
     assert checked(run, tmp_path, "root.crt", root, "--role", "issuer").code == 0
     assert checked(run, tmp_path, "plc7.crt", fresh().pem, "--role", "issuer").code == 1
     assert checked(run, tmp_path, "plc7.crt", fresh().pem, "--role", "friend").code == 2
 
 
-def test_check_refuses_a_private_key_and_shows_nothing_of_it_law_9(run, tmp_path):
+def test_check_refuses_a_private_key_and_shows_nothing_of_it_law_9(run, tmp_path) -> None:
     done = checked(run, tmp_path, "both.pem", fresh().key_pem + fresh().pem)
     assert done.code == 1
     assert "private-key" in done.out
     assert not {line for line in fresh().key_pem.splitlines() if line in done.out + done.err}
 
 
-def test_check_speaks_of_several_files_in_one_document(run, tmp_path):
+def test_check_speaks_of_several_files_in_one_document(run, tmp_path) -> None:
     (tmp_path / "a.der").write_bytes(fresh().der)
     (tmp_path / "b.der").write_bytes(b"nothing")
     done = run("check", str(tmp_path / "a.der"), str(tmp_path / "b.der"), "--json")
@@ -156,7 +156,7 @@ def test_check_speaks_of_several_files_in_one_document(run, tmp_path):
     assert done.json[1]["findings"][0]["code"] == "not-a-certificate"
 
 
-def test_check_needs_neither_settings_nor_network(tmp_path):
+def test_check_needs_neither_settings_nor_network(tmp_path) -> None:
     (tmp_path / "root.crt").write_text(certs.ca(not_after=NOW + 3650 * DAY).pem)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TRUSTCAST", "AZURE", "Azure"))}
     code = "import socket; socket.socket.connect = None; import sync.cli.app; sync.cli.app.main()"
@@ -167,7 +167,7 @@ def test_check_needs_neither_settings_nor_network(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_file_that_is_not_there_is_said_and_asks_for_a_person(run, tmp_path):
+def test_a_file_that_is_not_there_is_said_and_asks_for_a_person(run, tmp_path) -> None:
     done = run("check", str(tmp_path / "none.crt"))
     assert done.code == 3
     assert "none.crt cannot be read: No such file or directory" in done.err
@@ -177,7 +177,7 @@ def test_a_file_that_is_not_there_is_said_and_asks_for_a_person(run, tmp_path):
 # clusters
 
 
-def test_a_cluster_is_added_listed_paused_resumed_and_removed(run, fleet):
+def test_a_cluster_is_added_listed_paused_resumed_and_removed(run, fleet) -> None:
     added = run("clusters", "add", "lab", "--credential", "lab-kubeconfig", "--label", "env=test", "--json")
     assert (added.code, added.json["registered"], added.json["host"]) == (0, True, "lab:6443")
     listed = run("clusters", "list", "--json").json
@@ -189,7 +189,7 @@ def test_a_cluster_is_added_listed_paused_resumed_and_removed(run, fleet):
     assert "lab" not in fleet.runtime.decisions.snapshot(fresh=True).clusters
 
 
-def test_a_registration_that_takes_too_much_waits_and_says_what_to_do_law_4(run, fleet):
+def test_a_registration_that_takes_too_much_waits_and_says_what_to_do_law_4(run, fleet) -> None:
     fleet.upload("lines", "".join(certs.server(name=f"line{n}").pem for n in range(5)),
                  {"trustcast-lists": "trust", "trustcast-clusters": "site=hamburg"})  # fmt: skip
     fleet.work_off()
@@ -236,7 +236,7 @@ def test_a_registration_that_takes_too_much_waits_and_says_what_to_do_law_4(run,
         (["nonsense"], 2, "nonsense"),
     ],
 )
-def test_what_cannot_be_done_is_said_with_what_to_do(run, arguments, code, said):
+def test_what_cannot_be_done_is_said_with_what_to_do(run, arguments, code, said) -> None:
     done = run(*arguments)
     assert done.code == code
     assert said in " ".join(done.err.split())
@@ -244,7 +244,7 @@ def test_what_cannot_be_done_is_said_with_what_to_do(run, arguments, code, said)
     assert done.err.count("Traceback") == 0
 
 
-def test_of_several_vaults_the_secret_names_its_own(run, fleet):
+def test_of_several_vaults_the_secret_names_its_own(run, fleet) -> None:
     other = "other.vault.azure.net"
     fleet.runtime = replace(fleet.runtime, vaults={**fleet.runtime.vaults, other: MemoryVault()})
     done = run("unassign", "plc7")
@@ -252,7 +252,7 @@ def test_of_several_vaults_the_secret_names_its_own(run, fleet):
     assert f"several vaults are watched: say which, {HOST}/plc7 or {other}/plc7" in done.err
 
 
-def test_settings_that_are_missing_are_named_with_an_example():
+def test_settings_that_are_missing_are_named_with_an_example() -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TRUSTCAST", "AzureWebJobs"))}
     done = subprocess.run(
         [sys.executable, "-m", "sync", "status"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -263,7 +263,7 @@ def test_settings_that_are_missing_are_named_with_an_example():
     assert "Traceback" not in done.stderr
 
 
-def test_what_answers_later_is_told_from_what_a_person_must_mend(run, fleet, monkeypatch):
+def test_what_answers_later_is_told_from_what_a_person_must_mend(run, fleet, monkeypatch) -> None:
     def unreachable(**_: object) -> None:
         raise Unreachable("the storage account does not answer")
 
@@ -272,7 +272,7 @@ def test_what_answers_later_is_told_from_what_a_person_must_mend(run, fleet, mon
     assert (done.code, done.err) == (4, "trustcast: the storage account does not answer\n")
 
 
-def test_a_fault_of_our_own_tells_where_and_quotes_nothing_law_9(run, fleet, monkeypatch):
+def test_a_fault_of_our_own_tells_where_and_quotes_nothing_law_9(run, fleet, monkeypatch) -> None:
     def faulty(**_: object) -> None:
         raise ValueError("the token is hunter2")
 
@@ -286,7 +286,7 @@ def test_a_fault_of_our_own_tells_where_and_quotes_nothing_law_9(run, fleet, mon
 # secrets
 
 
-def test_a_secret_is_assigned_shown_and_unassigned(run, fleet):
+def test_a_secret_is_assigned_shown_and_unassigned(run, fleet) -> None:
     fleet.vault.set("plc7", SERVER.pem)
     done = run("assign", "plc7", "--lists", "trust", "--clusters", "site=hamburg", "--json")
     assert done.code == 0
@@ -301,14 +301,14 @@ def test_a_secret_is_assigned_shown_and_unassigned(run, fleet):
     assert fleet.files("edge") == {}
 
 
-def test_an_assignment_of_what_is_rejected_answers_no(run, fleet):
+def test_an_assignment_of_what_is_rejected_answers_no(run, fleet) -> None:
     fleet.vault.set("plc7", certs.server(key="rsa-1024").pem)
     done = run("assign", "plc7", "--lists", "trust", "--clusters", "*")
     assert done.code == 1
     assert "weak-key: " in done.out
 
 
-def test_an_unassignment_that_takes_too_much_answers_that_it_waits_law_4(run, fleet):
+def test_an_unassignment_that_takes_too_much_answers_that_it_waits_law_4(run, fleet) -> None:
     fleet.upload("lines", "".join(certs.server(name=f"line{n}").pem for n in range(5)), TAGS)
     fleet.work_off()
     fleet.clock.move(timedelta(minutes=1))
@@ -317,12 +317,12 @@ def test_an_unassignment_that_takes_too_much_answers_that_it_waits_law_4(run, fl
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_revocation_is_cleared_and_told_in_the_same_document(run):
+def test_a_revocation_is_cleared_and_told_in_the_same_document(run) -> None:
     done = run("assign", "plc7", "--clear-revoked", "--json")
     assert (done.code, done.json) == (0, {"cleared": 0, "secret": None})
 
 
-def test_secrets_shows_every_secret_with_its_findings(run, filled):
+def test_secrets_shows_every_secret_with_its_findings(run, filled) -> None:
     filled.upload("weak", certs.server(key="rsa-1024").pem, TAGS)
     filled.work_off()
     done = run("secrets")
@@ -335,7 +335,7 @@ def test_secrets_shows_every_secret_with_its_findings(run, filled):
 # plan, sync, status
 
 
-def test_a_plan_shows_what_would_change_and_writes_nothing(run, fleet):
+def test_a_plan_shows_what_would_change_and_writes_nothing(run, fleet) -> None:
     fleet.upload("plc7", SERVER.pem, TAGS)
     while fleet.deliver_event():
         pass
@@ -348,11 +348,11 @@ def test_a_plan_shows_what_would_change_and_writes_nothing(run, fleet):
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_plan_that_changes_nothing_is_one_line(run):
+def test_a_plan_that_changes_nothing_is_one_line(run) -> None:
     assert run("plan").out == "2 of 2 lists need no write.\n"
 
 
-def test_a_plan_of_a_cluster_that_cannot_be_read_is_one_line_and_answers_no(run, filled, monkeypatch):
+def test_a_plan_of_a_cluster_that_cannot_be_read_is_one_line_and_answers_no(run, filled, monkeypatch) -> None:
     def down(*_: object) -> None:
         raise Unreachable("edge does not answer")
 
@@ -363,13 +363,13 @@ def test_a_plan_of_a_cluster_that_cannot_be_read_is_one_line_and_answers_no(run,
     assert "1 of 2 lists need no write." in done.out
 
 
-def test_a_plan_says_why_its_writes_are_withheld(run, filled):
+def test_a_plan_says_why_its_writes_are_withheld(run, filled) -> None:
     filled.clusters["edge"].state.edit("azure-iot-operations", "trust-list", {"plc7.der": b"other"})
     assert run("clusters", "pause", "edge").code == 0
     assert "edge/trust: the cluster is paused" in run("plan", "edge").out
 
 
-def test_sync_pushes_now_and_answers_whether_all_is_in_sync(run, fleet):
+def test_sync_pushes_now_and_answers_whether_all_is_in_sync(run, fleet) -> None:
     fleet.upload("plc7", SERVER.pem, TAGS)
     while fleet.deliver_event():
         pass
@@ -379,7 +379,7 @@ def test_sync_pushes_now_and_answers_whether_all_is_in_sync(run, fleet):
     assert (fleet.files("edge"), fleet.files("far")) == ({"plc7.der": SERVER.der}, {})
 
 
-def test_a_status_tells_the_age_of_the_verification_and_of_the_change_law_10(run, filled):
+def test_a_status_tells_the_age_of_the_verification_and_of_the_change_law_10(run, filled) -> None:
     filled.clock.move(timedelta(minutes=10))
     done = run("status")
     assert done.code == 0
@@ -388,7 +388,7 @@ def test_a_status_tells_the_age_of_the_verification_and_of_the_change_law_10(run
     assert (first["age_seconds"], first["stale"]) == (600, False)
 
 
-def test_a_verification_beyond_the_bound_is_called_stale_and_answers_no_law_10(run, filled):
+def test_a_verification_beyond_the_bound_is_called_stale_and_answers_no_law_10(run, filled) -> None:
     filled.clock.move(filled.runtime.intervals.bound + timedelta(seconds=1))
     done = run("status")
     assert done.code == 1
@@ -397,7 +397,7 @@ def test_a_verification_beyond_the_bound_is_called_stale_and_answers_no_law_10(r
     assert run("status", "--json").json["in_sync"] is False
 
 
-def test_a_cluster_that_was_never_pushed_is_shown_and_answers_no(run, filled):
+def test_a_cluster_that_was_never_pushed_is_shown_and_answers_no(run, filled) -> None:
     filled.enrol(registration("new"))
     done = run("status")
     assert done.code == 1
@@ -406,7 +406,7 @@ def test_a_cluster_that_was_never_pushed_is_shown_and_answers_no(run, filled):
     assert run("status", "edge").code == 0
 
 
-def test_a_list_that_is_not_in_sync_comes_first_with_what_to_do(run, filled, monkeypatch):
+def test_a_list_that_is_not_in_sync_comes_first_with_what_to_do(run, filled, monkeypatch) -> None:
     def down(*_: object) -> None:
         raise Unreachable("far does not answer")
 
@@ -418,13 +418,13 @@ def test_a_list_that_is_not_in_sync_comes_first_with_what_to_do(run, filled, mon
     assert f"offline: {State.OFFLINE.sentence}" in " ".join(done.out.split())
 
 
-def test_a_paused_cluster_is_nothing_to_do(run, filled):
+def test_a_paused_cluster_is_nothing_to_do(run, filled) -> None:
     assert run("clusters", "pause", "far").code == 0
     filled.work_off()
     assert run("status", "far").code == 0
 
 
-def test_a_thumbprint_is_found_ours_unmanaged_and_offline(run, filled, monkeypatch):
+def test_a_thumbprint_is_found_ours_unmanaged_and_offline(run, filled, monkeypatch) -> None:
     filled.clusters["far"].state.edit("azure-iot-operations", "trust-list", {"hand.der": certs.ca().der})
     run("sync")
     monkeypatch.setattr(filled.clusters["far"], "observe", lambda *_: (_ for _ in ()).throw(Unreachable("down")))
@@ -441,7 +441,7 @@ def test_a_thumbprint_is_found_ours_unmanaged_and_offline(run, filled, monkeypat
     assert run("status", "--thumbprint", "0" * 64).code == 1
 
 
-def test_others_files_that_are_not_listed_are_counted_and_told(run, filled):
+def test_others_files_that_are_not_listed_are_counted_and_told(run, filled) -> None:
     stored = filled.statuses.get("edge", "trust")
     filled.statuses.put(replace(stored.value, unmanaged={"a.txt": "0" * 64}, unlisted=29_999), stored.etag)
     shown = " ".join(run("status", "edge").out.split())
@@ -456,7 +456,7 @@ def test_others_files_that_are_not_listed_are_counted_and_told(run, filled):
 # removals
 
 
-def test_a_held_removal_is_shown_and_approved(run, fleet):
+def test_a_held_removal_is_shown_and_approved(run, fleet) -> None:
     held(fleet)
     shown = run("removals", "list").out
     assert "the secret was deleted" in shown
@@ -471,7 +471,7 @@ def test_a_held_removal_is_shown_and_approved(run, fleet):
     assert run("removals", "list", "--json").json == []
 
 
-def test_a_rejected_removal_leaves_the_files(run, fleet):
+def test_a_rejected_removal_leaves_the_files(run, fleet) -> None:
     held(fleet)
     digest = run("removals", "list", "--json").json[0]["digest"]
     assert run("removals", "reject", digest, "--json").json["rejected"] is True
@@ -480,7 +480,7 @@ def test_a_rejected_removal_leaves_the_files(run, fleet):
     assert run("removals", "list", "--json").json[0]["rejected"] is True
 
 
-def test_a_removal_on_a_thousand_clusters_is_a_few_lines_and_whole_in_json(run, fleet):
+def test_a_removal_on_a_thousand_clusters_is_a_few_lines_and_whole_in_json(run, fleet) -> None:
     plants = [registration(f"plant-{n:04}") for n in range(998)]
     for at in range(0, len(plants), 98):
         fleet.enrol(*plants[at : at + 98])
@@ -502,7 +502,7 @@ def test_a_removal_on_a_thousand_clusters_is_a_few_lines_and_whole_in_json(run, 
 # How it is shown
 
 
-def test_hostile_text_breaks_no_output_law_9(run, fleet, tmp_path):
+def test_hostile_text_breaks_no_output_law_9(run, fleet, tmp_path) -> None:
     subject = "CN=[/x] [red]x\u202eevil\x1b[31m\\0Anew"
     hostile = certs.server(name="h", subject=subject, not_after=NOW + 3650 * DAY)
     (tmp_path / "h.der").write_bytes(hostile.der)
@@ -521,7 +521,7 @@ def test_hostile_text_breaks_no_output_law_9(run, fleet, tmp_path):
     assert "[/x] [red]" in " ".join(run("secrets").out.split())
 
 
-def test_names_that_a_hostile_cluster_gives_are_escaped_and_cut_law_9(run, filled):
+def test_names_that_a_hostile_cluster_gives_are_escaped_and_cut_law_9(run, filled) -> None:
     name = "[red]\n\x1b[2J" + "x" * 5000
     status = replace(
         filled.statuses.get("edge", "trust").value, unmanaged={name: "0"}, unaccounted=(name,), detail=HOSTILE,
@@ -535,7 +535,7 @@ def test_names_that_a_hostile_cluster_gives_are_escaped_and_cut_law_9(run, fille
 
 
 @pytest.mark.parametrize("columns", [None, "100"])
-def test_tables_fit_a_hundred_columns(run, filled, monkeypatch, columns):
+def test_tables_fit_a_hundred_columns(run, filled, monkeypatch, columns) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns:
         monkeypatch.setenv("COLUMNS", columns)
@@ -547,14 +547,14 @@ def test_tables_fit_a_hundred_columns(run, filled, monkeypatch, columns):
 
 
 @pytest.mark.usefixtures("filled")
-def test_states_are_coloured_for_a_terminal_only(run, monkeypatch):
+def test_states_are_coloured_for_a_terminal_only(run, monkeypatch) -> None:
     assert "\x1b[" not in run("status").out
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert re.search(r"\x1b\[32min-sync", run("status").out)
 
 
-def test_the_first_answer_imports_no_sdk():
+def test_the_first_answer_imports_no_sdk() -> None:
     code = (
         "import sys; from sync.cli.app import app; from typer.testing import CliRunner;"
         "r = CliRunner().invoke(app, ['--help']);"

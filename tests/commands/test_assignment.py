@@ -31,7 +31,7 @@ def renew(fleet, tags=None):
     return fleet.vault.set("it", certs.server(key_name="renewed").pem, tags=tags)
 
 
-def test_tags_are_added_to_those_that_are_there_and_the_secret_is_admitted(fleet):
+def test_tags_are_added_to_those_that_are_there_and_the_secret_is_admitted(fleet) -> None:
     fleet.vault.set("it", certs.server().pem, tags=OWN)
     entry = assign_secret(fleet.runtime, KEY, Tags("trust", "*", file="plc.der"))
     assert tags_of(fleet) == {
@@ -42,7 +42,7 @@ def test_tags_are_added_to_those_that_are_there_and_the_secret_is_admitted(fleet
     assert fleet.files("edge") == {"plc.der": certs.server().der}
 
 
-def test_what_is_not_said_stays_as_the_assignment_in_force_has_it(fleet):
+def test_what_is_not_said_stays_as_the_assignment_in_force_has_it(fleet) -> None:
     fleet.vault.set("it", certs.server().pem)
     assign_secret(fleet.runtime, KEY, Tags("trust", "site=hamburg", accept="expired"))
     assign_secret(fleet.runtime, KEY, Tags("trust", file="other.der"))
@@ -50,7 +50,7 @@ def test_what_is_not_said_stays_as_the_assignment_in_force_has_it(fleet):
     assert (told["trustcast-clusters"], told["trustcast-accept"]) == ("site=hamburg", "expired")
 
 
-def test_tags_of_an_earlier_version_that_still_decide_are_carried_over_and_no_longer_dropped(fleet):
+def test_tags_of_an_earlier_version_that_still_decide_are_carried_over_and_no_longer_dropped(fleet) -> None:
     fleet.vault.set("it", certs.server().pem)
     assign_secret(fleet.runtime, KEY, Tags("trust", "site=hamburg", file="plc.der"))
     renew(fleet, OWN)
@@ -60,7 +60,7 @@ def test_tags_of_an_earlier_version_that_still_decide_are_carried_over_and_no_lo
     assert entry.secret_findings == ()
 
 
-def test_unassigning_leaves_the_secret_and_its_other_tags(fleet):
+def test_unassigning_leaves_the_secret_and_its_other_tags(fleet) -> None:
     fleet.vault.set("it", certs.server().pem, tags=OWN)
     assign_secret(fleet.runtime, KEY, EVERYWHERE)
     fleet.work_off()
@@ -82,7 +82,7 @@ def test_unassigning_leaves_the_secret_and_its_other_tags(fleet):
         (Tags("", "*"), "empty"),
     ],
 )
-def test_tags_that_would_be_refused_are_not_written(fleet, tags, word):
+def test_tags_that_would_be_refused_are_not_written(fleet, tags, word) -> None:
     fleet.vault.set("it", certs.server().pem, tags=OWN)
     with pytest.raises(Invalid, match=word):
         assign_secret(fleet.runtime, KEY, tags)
@@ -90,7 +90,7 @@ def test_tags_that_would_be_refused_are_not_written(fleet, tags, word):
     assert fleet.vault.reads == []
 
 
-def test_more_tags_than_a_version_can_bear_are_refused_before_anything_is_written(fleet):
+def test_more_tags_than_a_version_can_bear_are_refused_before_anything_is_written(fleet) -> None:
     many = {f"t{n}": "" for n in range(MOST_TAGS - 1)}
     fleet.vault.set("it", certs.server().pem, tags=many)
     with pytest.raises(Invalid, match="would have 16 tags, and Key Vault allows 15"):
@@ -99,7 +99,7 @@ def test_more_tags_than_a_version_can_bear_are_refused_before_anything_is_writte
 
 
 @pytest.mark.parametrize("key", [KEY, SecretKey("other.vault.azure.net", "it")])
-def test_an_unknown_secret_or_vault_is_said(fleet, key):
+def test_an_unknown_secret_or_vault_is_said(fleet, key) -> None:
     with pytest.raises(NotFound, match=key.vault):
         assign_secret(fleet.runtime, key, EVERYWHERE)
     with pytest.raises(NotFound, match=key.vault):

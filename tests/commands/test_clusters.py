@@ -45,7 +45,7 @@ def registered(fleet):
     return fleet.runtime.decisions.snapshot(fresh=True).clusters.get("edge")
 
 
-def test_a_registration_pins_the_credential_s_host_and_ca(fleet):
+def test_a_registration_pins_the_credential_s_host_and_ca(fleet) -> None:
     wanted = RegistrationRequest("edge", "good", ("site=hamburg", "env=prod"), ("trust",), "report")
     made, held = register(fleet.runtime, wanted)
     assert held is None
@@ -55,7 +55,7 @@ def test_a_registration_pins_the_credential_s_host_and_ca(fleet):
 
 
 @pytest.mark.parametrize("moved", [pointing("elsewhere:6443"), pointing(ca=OTHER_CA)], ids=["host", "CA"])
-def test_another_host_or_ca_is_refused_until_it_is_confirmed_law_13(fleet, moved):
+def test_another_host_or_ca_is_refused_until_it_is_confirmed_law_13(fleet, moved) -> None:
     before, _ = register(fleet.runtime, RegistrationRequest("edge", "good"))
     fleet.credentials.endpoints["good"] = moved
     with pytest.raises(Permanent, match="--confirm"):
@@ -65,7 +65,7 @@ def test_another_host_or_ca_is_refused_until_it_is_confirmed_law_13(fleet, moved
     assert (registered(fleet).host, registered(fleet).ca_sha256) == (moved.host, moved.ca_sha256)
 
 
-def test_a_changed_registration_stays_paused(fleet):
+def test_a_changed_registration_stays_paused(fleet) -> None:
     register(fleet.runtime, RegistrationRequest("edge", "good"))
     set_paused(fleet.runtime, "edge", paused=True)
     register(fleet.runtime, RegistrationRequest("edge", "good", ("site=oz",)))
@@ -77,14 +77,14 @@ TOLD_APART = (
 )
 
 
-def test_a_list_may_differ_on_one_cluster(fleet):
+def test_a_list_may_differ_on_one_cluster(fleet) -> None:
     made, _ = register(fleet.runtime, RegistrationRequest("edge", "good", lists=(TOLD_APART,)))
     policy = Policy(frozenset({Code.EXPIRED, Code.WEAK_KEY}), frozenset({Code.NO_APPLICATION_URI}))
     assert made.lists == (ListOverride("trust", "plant", "own-list", Delivery.SECRET, policy),)
 
 
 @pytest.mark.parametrize("lists", [("trust",), (TOLD_APART,)])
-def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet, lists):
+def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet, lists) -> None:
     before, _ = register(fleet.runtime, RegistrationRequest("edge", "good", ("site=hamburg",), lists, "report"))
     fleet.credentials.endpoints["good"] = pointing("elsewhere:6443", OTHER_CA)
     after, _ = register(fleet.runtime, RegistrationRequest("edge", confirm=True))
@@ -103,7 +103,7 @@ def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet, lists)
         (RegistrationRequest("edge", mode="repair"), "mode"),
     ],
 )
-def test_what_is_named_is_told_in_full_and_changes_alone(fleet, wanted, changed):
+def test_what_is_named_is_told_in_full_and_changes_alone(fleet, wanted, changed) -> None:
     fleet.credentials.endpoints["other"] = pointing()
     before, _ = register(
         fleet.runtime, RegistrationRequest("edge", "good", ("site=hamburg", "env=prod"), (TOLD_APART,), "report")
@@ -113,7 +113,7 @@ def test_what_is_named_is_told_in_full_and_changes_alone(fleet, wanted, changed)
     assert replace(after, **{changed: getattr(before, changed)}) == before
 
 
-def test_an_empty_label_or_list_is_none_of_them(fleet):
+def test_an_empty_label_or_list_is_none_of_them(fleet) -> None:
     register(fleet.runtime, RegistrationRequest("edge", "good", ("site=hamburg",), ("trust",)))
     after, _ = register(fleet.runtime, RegistrationRequest("edge", labels=("",), lists=("",)))
     assert (dict(after.labels), after.lists) == ({}, ())
@@ -145,7 +145,7 @@ def test_an_empty_label_or_list_is_none_of_them(fleet):
         (RegistrationRequest("edge", "good", lists=("trust,accept=nonsense",)), Invalid, "nonsense"),
     ],
 )
-def test_what_cannot_be_registered_is_said_and_not_written(fleet, wanted, error, word):
+def test_what_cannot_be_registered_is_said_and_not_written(fleet, wanted, error, word) -> None:
     with pytest.raises(error, match=word):
         register(fleet.runtime, wanted)
     assert registered(fleet) is None

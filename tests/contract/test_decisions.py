@@ -38,7 +38,7 @@ def decisions(stores):
 # Rows
 
 
-def test_before_the_first_change_there_is_nothing(decisions):
+def test_before_the_first_change_there_is_nothing(decisions) -> None:
     assert decisions.head().value == Head()
     assert decisions.head().etag == ""
     assert decisions.row(SECRET) is None
@@ -46,20 +46,20 @@ def test_before_the_first_change_there_is_nothing(decisions):
 
 
 @pytest.mark.parametrize("name", ROWS, ids=lambda name: name.kind)
-def test_a_row_of_every_kind_is_read_as_it_was_written(decisions, name):
+def test_a_row_of_every_kind_is_read_as_it_was_written(decisions, name) -> None:
     insert(decisions, name)
     assert decisions.row(name).value == ROWS[name]
     assert decisions.row(name).etag
 
 
-def test_a_row_that_must_not_exist_and_does_is_changed(decisions):
+def test_a_row_that_must_not_exist_and_does_is_changed(decisions) -> None:
     insert(decisions, SECRET)
     with pytest.raises(Changed):
         put(decisions, entry(former=("x",)), None)
     assert decisions.row(SECRET).value == full_entry()
 
 
-def test_a_row_is_replaced_on_its_etag_and_has_a_new_one(decisions):
+def test_a_row_is_replaced_on_its_etag_and_has_a_new_one(decisions) -> None:
     insert(decisions, SECRET)
     first = decisions.row(SECRET).etag
     put(decisions, entry(), first)
@@ -67,7 +67,7 @@ def test_a_row_is_replaced_on_its_etag_and_has_a_new_one(decisions):
     assert decisions.row(SECRET).etag != first
 
 
-def test_a_row_written_since_it_was_read_is_changed(decisions):
+def test_a_row_written_since_it_was_read_is_changed(decisions) -> None:
     """Law 7: an old look never overwrites a newer one."""
     insert(decisions, SECRET)
     read = decisions.row(SECRET).etag
@@ -77,7 +77,7 @@ def test_a_row_written_since_it_was_read_is_changed(decisions):
     assert decisions.row(SECRET).value.former == ("newer",)
 
 
-def test_the_same_content_written_again_is_a_change_all_the_same(decisions):
+def test_the_same_content_written_again_is_a_change_all_the_same(decisions) -> None:
     insert(decisions, SECRET)
     read = decisions.row(SECRET).etag
     put(decisions, full_entry(), read)
@@ -85,7 +85,7 @@ def test_the_same_content_written_again_is_a_change_all_the_same(decisions):
         put(decisions, entry(), read)
 
 
-def test_a_row_deleted_since_it_was_read_is_changed_for_write_and_delete(decisions):
+def test_a_row_deleted_since_it_was_read_is_changed_for_write_and_delete(decisions) -> None:
     insert(decisions, SECRET)
     read = decisions.row(SECRET).etag
     put(decisions, None, read)
@@ -95,7 +95,7 @@ def test_a_row_deleted_since_it_was_read_is_changed_for_write_and_delete(decisio
             put(decisions, value, read)
 
 
-def test_a_row_deleted_on_a_stale_etag_stays(decisions):
+def test_a_row_deleted_on_a_stale_etag_stays(decisions) -> None:
     insert(decisions, SECRET)
     read = decisions.row(SECRET).etag
     put(decisions, entry(), read)
@@ -104,13 +104,13 @@ def test_a_row_deleted_on_a_stale_etag_stays(decisions):
     assert decisions.row(SECRET).value == entry()
 
 
-def test_a_star_writes_whatever_is_there(decisions):
+def test_a_star_writes_whatever_is_there(decisions) -> None:
     put(decisions, entry(former=("a",)), "*")
     put(decisions, entry(former=("b",)), "*")
     assert decisions.row(SECRET).value.former == ("b",)
 
 
-def test_a_star_deletes_what_is_there_and_nothing_else(decisions):
+def test_a_star_deletes_what_is_there_and_nothing_else(decisions) -> None:
     insert(decisions, SECRET)
     put(decisions, None, "*")
     assert decisions.row(SECRET) is None
@@ -118,40 +118,40 @@ def test_a_star_deletes_what_is_there_and_nothing_else(decisions):
         put(decisions, None, "*")
 
 
-def test_a_deleted_row_can_be_inserted_again(decisions):
+def test_a_deleted_row_can_be_inserted_again(decisions) -> None:
     insert(decisions, SECRET)
     put(decisions, None, "*")
     insert(decisions, SECRET)
     assert decisions.row(SECRET).value == full_entry()
 
 
-def test_a_secret_is_one_row_in_any_case(decisions):
+def test_a_secret_is_one_row_in_any_case(decisions) -> None:
     insert(decisions, SECRET)
     with pytest.raises(Changed):
         decisions.commit([Write(RowName(RowKind.SECRET, SECRET.rest.upper()), entry(), None)], head=head())
     assert decisions.row(RowName(RowKind.SECRET, SECRET.rest.upper())).value == full_entry()
 
 
-def test_names_of_any_characters_are_rows_of_their_own(decisions):
+def test_names_of_any_characters_are_rows_of_their_own(decisions) -> None:
     names = [RowName(RowKind.APPROVAL, name) for name in ODD_NAMES]
     decisions.commit([Write(name, Approval(name.rest, NOW), None) for name in names], head=head())
     assert [decisions.row(name).value.digest for name in names] == ODD_NAMES
     assert set(decisions.snapshot().approvals) == set(ODD_NAMES)
 
 
-def test_a_name_too_long_for_a_key_is_refused_in_words(decisions):
+def test_a_name_too_long_for_a_key_is_refused_in_words(decisions) -> None:
     with pytest.raises(Invalid, match="too long"):
         decisions.row(RowName(RowKind.APPROVAL, "é" * 200))
 
 
-def test_an_entry_far_larger_than_one_property_is_read_as_it_was_written(decisions):
+def test_an_entry_far_larger_than_one_property_is_read_as_it_was_written(decisions) -> None:
     """Four candidates of the most that a secret's value may hold."""
     put(decisions, large_entry(), None)
     assert decisions.row(SECRET).value == large_entry()
 
 
 @pytest.mark.parametrize("star", [False, True])
-def test_a_row_that_shrinks_leaves_nothing_of_the_larger_behind(decisions, star):
+def test_a_row_that_shrinks_leaves_nothing_of_the_larger_behind(decisions, star) -> None:
     put(decisions, large_entry(), None)
     put(decisions, entry(), "*" if star else decisions.row(SECRET).etag)
     assert decisions.row(SECRET).value == entry()
@@ -161,12 +161,12 @@ def test_a_row_that_shrinks_leaves_nothing_of_the_larger_behind(decisions, star)
 # The head
 
 
-def test_the_head_is_read_as_it_was_written(decisions):
+def test_the_head_is_read_as_it_was_written(decisions) -> None:
     insert(decisions, SECRET)
     assert decisions.head().value == head()
 
 
-def test_the_head_may_be_required_not_to_exist(decisions):
+def test_the_head_may_be_required_not_to_exist(decisions) -> None:
     decisions.commit([], head=head("first"), on_head="")
     with pytest.raises(Changed):
         decisions.commit([Write(SECRET, entry(), None)], head=head("second"), on_head="")
@@ -174,7 +174,7 @@ def test_the_head_may_be_required_not_to_exist(decisions):
     assert decisions.row(SECRET) is None
 
 
-def test_the_head_may_be_required_to_be_the_one_that_was_read(decisions):
+def test_the_head_may_be_required_to_be_the_one_that_was_read(decisions) -> None:
     """Law 4: a removal is judged under one head, and written only if it still is the head."""
     insert(decisions, SECRET, token="first")
     read = decisions.head().etag
@@ -185,19 +185,19 @@ def test_the_head_may_be_required_to_be_the_one_that_was_read(decisions):
     assert decisions.row(SECRET) is not None
 
 
-def test_a_head_that_was_read_and_is_gone_is_changed(decisions):
+def test_a_head_that_was_read_and_is_gone_is_changed(decisions) -> None:
     insert(decisions, SECRET)
     with pytest.raises(Changed):
         decisions.commit([], head=head("x"), on_head=decisions.row(SECRET).etag)
 
 
-def test_without_a_requirement_the_head_is_replaced_whatever_it_is(decisions):
+def test_without_a_requirement_the_head_is_replaced_whatever_it_is(decisions) -> None:
     for token in ("first", "second"):
         decisions.commit([], head=head(token))
     assert decisions.head().value.token == "second"
 
 
-def test_rows_that_decide_nothing_leave_the_head(decisions):
+def test_rows_that_decide_nothing_leave_the_head(decisions) -> None:
     insert(decisions, SECRET)
     before = decisions.head()
     decisions.commit([Write(SECRET, entry(), "*")], head=None)
@@ -205,7 +205,7 @@ def test_rows_that_decide_nothing_leave_the_head(decisions):
     assert decisions.row(SECRET).value == entry()
 
 
-def test_nothing_to_write_is_no_error(decisions):
+def test_nothing_to_write_is_no_error(decisions) -> None:
     decisions.commit([], head=None)
     assert decisions.head().etag == ""
 
@@ -214,7 +214,7 @@ def test_nothing_to_write_is_no_error(decisions):
 
 
 @pytest.mark.parametrize("failing", ["exists", "stale", "gone", "head"])
-def test_one_failing_write_leaves_nothing_of_the_others(decisions, failing):
+def test_one_failing_write_leaves_nothing_of_the_others(decisions, failing) -> None:
     """Law 7: a row and the head change together or not at all."""
     insert(decisions, SECRET, token="first")
     stale = decisions.row(SECRET).etag
@@ -238,7 +238,7 @@ def many(count, **changes):
     return [Write(RowName.secret(e.key), e, None) for e in (entry(f"s{n:05}", **changes) for n in range(count))]
 
 
-def test_98_writes_go_with_a_head_and_one_more_is_refused(decisions):
+def test_98_writes_go_with_a_head_and_one_more_is_refused(decisions) -> None:
     with pytest.raises(Invalid, match="98"):
         decisions.commit(many(99), head=head())
     assert decisions.head().etag == ""
@@ -246,7 +246,7 @@ def test_98_writes_go_with_a_head_and_one_more_is_refused(decisions):
     assert len(decisions.snapshot().entries) == 98
 
 
-def test_one_row_twice_in_a_transaction_is_refused(decisions):
+def test_one_row_twice_in_a_transaction_is_refused(decisions) -> None:
     with pytest.raises(Invalid):
         decisions.commit([Write(SECRET, entry(), "*")] * 2, head=head())
     assert decisions.head().etag == ""
@@ -255,7 +255,7 @@ def test_one_row_twice_in_a_transaction_is_refused(decisions):
 # Snapshots
 
 
-def test_a_snapshot_has_every_row_by_its_kind(decisions):
+def test_a_snapshot_has_every_row_by_its_kind(decisions) -> None:
     insert(decisions, *ROWS)
     found = decisions.snapshot()
     assert found.head == head()
@@ -268,7 +268,7 @@ def test_a_snapshot_has_every_row_by_its_kind(decisions):
     assert found.losses == {LOSSES.rest: ROWS[LOSSES]}
 
 
-def test_a_snapshot_has_all_pages(decisions):
+def test_a_snapshot_has_all_pages(decisions) -> None:
     writes = many(1100)
     for start in range(0, len(writes), 98):
         decisions.commit(writes[start : start + 98], head=head(str(start)))
@@ -276,12 +276,12 @@ def test_a_snapshot_has_all_pages(decisions):
     assert [e.name for e in sorted(found.entries.values(), key=lambda e: e.name)] == [w.value.name for w in writes]
 
 
-def test_under_the_same_head_the_snapshot_is_the_same(decisions):
+def test_under_the_same_head_the_snapshot_is_the_same(decisions) -> None:
     insert(decisions, SECRET)
     assert decisions.snapshot() is decisions.snapshot()
 
 
-def test_times_of_looking_are_in_a_fresh_snapshot_only(decisions):
+def test_times_of_looking_are_in_a_fresh_snapshot_only(decisions) -> None:
     insert(decisions, SECRET)
     before = decisions.snapshot()
     decisions.commit([Write(SECRET, entry(), "*")], head=None)
@@ -290,7 +290,7 @@ def test_times_of_looking_are_in_a_fresh_snapshot_only(decisions):
     assert decisions.snapshot().entries == {entry().key: entry()}
 
 
-def test_a_change_of_another_process_is_seen_by_its_head(stores):
+def test_a_change_of_another_process_is_seen_by_its_head(stores) -> None:
     """Law 2: every handler reads state anew."""
     insert(stores.decisions, SECRET, token="first")
     assert stores.decisions.snapshot().entries
@@ -299,14 +299,14 @@ def test_a_change_of_another_process_is_seen_by_its_head(stores):
     assert stores.decisions.snapshot().head.token == "second"
 
 
-def test_a_snapshot_under_no_head_is_never_trusted_again(stores):
+def test_a_snapshot_under_no_head_is_never_trusted_again(stores) -> None:
     """The table was emptied, and rows came back without a head."""
     assert stores.decisions.snapshot().entries == {}
     stores.elsewhere.commit([Write(SECRET, entry(), None)], head=None)
     assert len(stores.decisions.snapshot().entries) == 1
 
 
-def test_rows_that_did_not_change_are_not_decoded_again(decisions):
+def test_rows_that_did_not_change_are_not_decoded_again(decisions) -> None:
     decisions.commit(many(2), head=head("first"))
     before = decisions.snapshot().entries
     first, second = before
@@ -319,10 +319,10 @@ def test_rows_that_did_not_change_are_not_decoded_again(decisions):
 # Threads
 
 
-def test_sixteen_writers_lose_no_row(stores):
+def test_sixteen_writers_lose_no_row(stores) -> None:
     """Law 7, with the head replaced by all of them at once."""
 
-    def write(number):
+    def write(number) -> None:
         for turn in range(3):
             each = entry(f"w{number}-{turn}")
             stores.decisions.commit([Write(RowName.secret(each.key), each, None)], head=head(f"{number}-{turn}"))
@@ -334,7 +334,7 @@ def test_sixteen_writers_lose_no_row(stores):
     assert stores.decisions.snapshot().entries == stores.elsewhere.snapshot().entries
 
 
-def test_sixteen_writers_of_one_row_lose_no_update(decisions):
+def test_sixteen_writers_of_one_row_lose_no_update(decisions) -> None:
     def add(number):
         while True:
             stored = decisions.row(SECRET)
@@ -353,7 +353,7 @@ def test_sixteen_writers_of_one_row_lose_no_update(decisions):
 # Damage
 
 
-def test_a_damaged_row_is_left_out_and_blocks_no_other(tables):
+def test_a_damaged_row_is_left_out_and_blocks_no_other(tables) -> None:
     """Law 8: one bad row blocks nothing else."""
     decisions = tables.decisions
     insert(decisions, *ROWS, token="first")
@@ -363,7 +363,7 @@ def test_a_damaged_row_is_left_out_and_blocks_no_other(tables):
     assert found.clusters == {"plant-1": registration()}
 
 
-def test_a_damaged_row_is_mended_on_its_etag(tables):
+def test_a_damaged_row_is_mended_on_its_etag(tables) -> None:
     """Law 1: the catalogue is rebuilt from the vault."""
     decisions = tables.decisions
     insert(decisions, SECRET)
@@ -374,7 +374,7 @@ def test_a_damaged_row_is_mended_on_its_etag(tables):
     assert decisions.row(SECRET).value == full_entry()
 
 
-def test_what_a_newer_trustcast_wrote_stops_the_reader(tables):
+def test_what_a_newer_trustcast_wrote_stops_the_reader(tables) -> None:
     insert(tables.decisions, SECRET)
     newer = Operation("secret|kv1.vault.azure.net|corp-root", {"schema": SCHEMA + 1, "body0": b"{}"}, "*")
     tables.decisions._table.write("decisions", newer)
@@ -385,14 +385,14 @@ def test_what_a_newer_trustcast_wrote_stops_the_reader(tables):
 # What only the double can show
 
 
-def test_a_scan_may_see_what_was_written_between_its_pages():
+def test_a_scan_may_see_what_was_written_between_its_pages() -> None:
     """So rows may be newer than the head that was read before them, never older."""
     table = MemoryTable("rows", page=1)
     decisions = MemoryDecisions(table=table)
     decisions.commit(many(2), head=head("first"))
     scans = []
 
-    def write_once(label):
+    def write_once(label) -> None:
         if label.startswith("scan"):
             scans.append(label)
             if len(scans) == 2:

@@ -67,7 +67,7 @@ def in_memory(_):
         queues.give_back(message)
         return message.text, message.dequeued
 
-    def pass_time(seconds):
+    def pass_time(seconds) -> None:
         now[0] += timedelta(seconds=seconds)
 
     yield QueuesUnderTest(queues, take, pass_time)
@@ -82,54 +82,54 @@ def under_test(request):
         yield opened
 
 
-def test_a_plan_message_arrives_as_it_was_sent(under_test):
+def test_a_plan_message_arrives_as_it_was_sent(under_test) -> None:
     under_test.queues.send_plan(PlanFleet("ünï: admitted"))
     text, dequeued = under_test.take("plan")
     assert parse_message(text, PlanFleet) == PlanFleet("ünï: admitted")
     assert dequeued == 1
 
 
-def test_a_push_message_arrives_in_its_own_queue(under_test):
+def test_a_push_message_arrives_in_its_own_queue(under_test) -> None:
     under_test.queues.send_plan(PlanFleet("x"))
     under_test.queues.send_push(PushCluster("plant-1", "plan"))
     text, _ = under_test.take("push")
     assert parse_message(text, PushCluster) == PushCluster("plant-1", "plan")
 
 
-def test_a_message_that_was_not_done_comes_again_and_says_so(under_test):
+def test_a_message_that_was_not_done_comes_again_and_says_so(under_test) -> None:
     under_test.queues.send_push(PushCluster("plant-1", "plan"))
     first, second = under_test.take("push"), under_test.take("push")
     assert first[0] == second[0]
     assert (first[1], second[1]) == (1, 2)
 
 
-def test_every_message_of_a_burst_arrives(under_test):
+def test_every_message_of_a_burst_arrives(under_test) -> None:
     for number in range(40):
         under_test.queues.send_push(PushCluster(f"plant-{number}", "plan"))
     taken = {parse_message(under_test.take("push")[0], PushCluster).cluster for _ in range(40)}
     assert taken == {f"plant-{number}" for number in range(40)}
 
 
-def test_a_delay_is_rounded_up_to_a_whole_second(under_test):
+def test_a_delay_is_rounded_up_to_a_whole_second(under_test) -> None:
     under_test.queues.send_plan(PlanFleet("later"), delay=0.01)
     assert under_test.take("plan") is None
     under_test.pass_time(1.1)
     assert parse_message(under_test.take("plan")[0], PlanFleet) == PlanFleet("later")
 
 
-def test_a_delayed_message_holds_no_other_up(under_test):
+def test_a_delayed_message_holds_no_other_up(under_test) -> None:
     under_test.queues.send_push(PushCluster("plant-1", "later"), delay=16.0)
     under_test.queues.send_push(PushCluster("plant-2", "now"))
     assert parse_message(under_test.take("push")[0], PushCluster).cluster == "plant-2"
 
 
-def test_a_message_of_the_longest_names_is_taken(under_test):
+def test_a_message_of_the_longest_names_is_taken(under_test) -> None:
     """Law 9: messages carry names and a reason only, so they are small."""
     under_test.queues.send_push(PushCluster("p" * 253, "r" * 256))
     assert len(under_test.take("push")[0]) < 1024
 
 
-def test_an_account_that_does_not_answer_is_unreachable():
+def test_an_account_that_does_not_answer_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/devstoreaccount1"
         account = f"AccountName=devstoreaccount1;AccountKey=c2VjcmV0;QueueEndpoint={url}"

@@ -29,7 +29,7 @@ def statuses(stores):
 # The work
 
 
-def test_work_that_was_never_set_is_none(work):
+def test_work_that_was_never_set_is_none(work) -> None:
     assert work.plan_mark() is None
     assert work.planned() == ""
     assert work.cluster("plant-1") is None
@@ -55,7 +55,7 @@ SETTERS = {
 
 
 @pytest.mark.parametrize("kind", SETTERS)
-def test_work_is_written_by_test_and_set(work, kind):
+def test_work_is_written_by_test_and_set(work, kind) -> None:
     write, read, one, other = SETTERS[kind]
     first = write(work, one, None)
     assert (read(work).value, read(work).etag) == (one, first)
@@ -70,7 +70,7 @@ def test_work_is_written_by_test_and_set(work, kind):
 
 @pytest.mark.parametrize("etag", ["none: the row changes too fast", "", "7"])
 @pytest.mark.parametrize("kind", SETTERS)
-def test_an_etag_that_is_none_is_refused_and_writes_nothing(work, kind, etag):
+def test_an_etag_that_is_none_is_refused_and_writes_nothing(work, kind, etag) -> None:
     """It says something else than that the row has changed: the caller is wrong, and trying again mends nothing."""
     write, read, one, other = SETTERS[kind]
     write(work, one, None)
@@ -79,13 +79,13 @@ def test_an_etag_that_is_none_is_refused_and_writes_nothing(work, kind, etag):
     assert read(work).value == one
 
 
-def test_the_planned_head_is_replaced(work):
+def test_the_planned_head_is_replaced(work) -> None:
     for token in ("first", "second"):
         work.set_planned(token)
         assert work.planned() == token
 
 
-def test_a_forgotten_clusters_work_is_gone_and_forgetting_again_is_nothing(work):
+def test_a_forgotten_clusters_work_is_gone_and_forgetting_again_is_nothing(work) -> None:
     etag = work.set_cluster("plant-1", ClusterWork(due=NOW), None)
     for _ in range(2):
         work.forget_cluster("plant-1")
@@ -95,7 +95,7 @@ def test_a_forgotten_clusters_work_is_gone_and_forgetting_again_is_nothing(work)
         work.set_cluster("plant-1", ClusterWork(), etag)
 
 
-def test_clusters_are_due_at_their_time_to_the_microsecond(work):
+def test_clusters_are_due_at_their_time_to_the_microsecond(work) -> None:
     dues = {
         "long ago": NOW - timedelta(days=400),
         "just before": NOW - MICROSECOND,
@@ -110,13 +110,13 @@ def test_clusters_are_due_at_their_time_to_the_microsecond(work):
 
 
 @pytest.mark.parametrize("star", [False, True])
-def test_a_due_time_that_is_taken_back_is_no_longer_due(work, star):
+def test_a_due_time_that_is_taken_back_is_no_longer_due(work, star) -> None:
     etag = work.set_cluster("plant-1", ClusterWork(due=NOW), None)
     work.set_cluster("plant-1", ClusterWork(), "*" if star else etag)
     assert work.due(NOW) == ()
 
 
-def test_clusters_of_any_name_have_work_of_their_own(work):
+def test_clusters_of_any_name_have_work_of_their_own(work) -> None:
     for number, name in enumerate(ODD_NAMES):
         work.set_cluster(name, ClusterWork(None, NOW - timedelta(seconds=number)), None)
     assert sorted(work.due(NOW)) == sorted(ODD_NAMES)
@@ -128,7 +128,7 @@ def test_clusters_of_any_name_have_work_of_their_own(work):
 # The statuses
 
 
-def test_a_status_is_written_by_test_and_set(statuses):
+def test_a_status_is_written_by_test_and_set(statuses) -> None:
     full = status(
         state=State.IN_SYNC,
         detail="ünï <b>",
@@ -150,14 +150,14 @@ def test_a_status_is_written_by_test_and_set(statuses):
     assert statuses.get("plant-1", "trust").value == status()
 
 
-def test_all_statuses_are_found_whatever_their_names(statuses):
+def test_all_statuses_are_found_whatever_their_names(statuses) -> None:
     pairs = sorted(itertools.product(ODD_NAMES, ["trust", "is|suer"]))
     for cluster, list_name in pairs:
         statuses.put(status(cluster, list_name), None)
     assert sorted((s.cluster, s.list) for s in statuses.all()) == pairs
 
 
-def test_what_planning_compares_is_told_of_every_status_as_it_was_written(statuses):
+def test_what_planning_compares_is_told_of_every_status_as_it_was_written(statuses) -> None:
     files = {f"file-{number}.der": f"{number:064}" for number in range(1000)}
     written = [
         status(name, list_name, state=State.OFFLINE, digest="d" * 64, applied=applied, due=NOW)
@@ -172,7 +172,7 @@ def test_what_planning_compares_is_told_of_every_status_as_it_was_written(status
     assert statuses.summaries()[ODD_NAMES[0], "trust"] == changed.summary
 
 
-def test_a_forgotten_cluster_takes_its_own_statuses_only(statuses):
+def test_a_forgotten_cluster_takes_its_own_statuses_only(statuses) -> None:
     names = ["plant", "plant-1", "plant|", "plant.", "plan", "Plant", "plant~"]
     for name in names:
         for list_name in ("trust", "issuer"):
@@ -183,14 +183,14 @@ def test_a_forgotten_cluster_takes_its_own_statuses_only(statuses):
     assert len(statuses.all()) == 12
 
 
-def test_a_status_of_a_thousand_files_is_read_as_it_was_written(statuses):
+def test_a_status_of_a_thousand_files_is_read_as_it_was_written(statuses) -> None:
     noise = random.Random(1)
     applied = {f"file-{number}.der": noise.randbytes(32).hex() for number in range(1000)}
     statuses.put(status(applied=applied), None)
     assert statuses.get("plant-1", "trust").value.applied == applied
 
 
-def test_lists_that_hold_alike_are_told_apart_where_they_do_not(statuses):
+def test_lists_that_hold_alike_are_told_apart_where_they_do_not(statuses) -> None:
     held = {"a.der": "0" * 64}
     for cluster, applied in (("c1", held), ("c2", dict(held)), ("c3", {"a.der": "1" * 64}), ("c4", {})):
         statuses.put(status(cluster, applied=applied), None)
@@ -201,7 +201,7 @@ def test_lists_that_hold_alike_are_told_apart_where_they_do_not(statuses):
 # Damage
 
 
-def test_a_damaged_status_is_as_if_the_list_was_never_looked_at(tables):
+def test_a_damaged_status_is_as_if_the_list_was_never_looked_at(tables) -> None:
     tables.statuses.put(status(failures=3), None)
     tables.statuses.put(status("plant-2", failures=4), None)
     damage(tables.statuses, "status", "plant-1|trust")
@@ -213,7 +213,7 @@ def test_a_damaged_status_is_as_if_the_list_was_never_looked_at(tables):
 
 
 @pytest.mark.parametrize("brief", [None, b"}{", b"[]", "text"], ids=["absent", "damaged", "of another type", "text"])
-def test_a_status_that_does_not_say_what_planning_compares_must_be_looked_at(tables, brief):
+def test_a_status_that_does_not_say_what_planning_compares_must_be_looked_at(tables, brief) -> None:
     """A row of an earlier trustcast, or a damaged one: it stands for nothing, and its value is read all the same."""
     tables.statuses.put(status(failures=3, digest="d" * 64), None)
     known = tables.statuses._table.get("status", "plant-1|trust")
@@ -224,14 +224,14 @@ def test_a_status_that_does_not_say_what_planning_compares_must_be_looked_at(tab
     assert tables.statuses.get("plant-1", "trust").value.failures == 3
 
 
-def test_what_a_newer_trustcast_wrote_is_not_planned_by(tables):
+def test_what_a_newer_trustcast_wrote_is_not_planned_by(tables) -> None:
     columns = {"schema": SCHEMA + 1, "zlib": False, "body0": b"{}", "brief": b"{}"}
     tables.statuses._table.write("status", Operation("plant-1|trust", columns, None))
     with pytest.raises(Permanent, match="deploy the newer version"):
         tables.statuses.summaries()
 
 
-def test_a_cluster_whose_due_time_is_damaged_is_due(tables):
+def test_a_cluster_whose_due_time_is_damaged_is_due(tables) -> None:
     """Law 10: it is not forgotten."""
     work = tables.work
     work.set_cluster("plant-1", ClusterWork(NOW, NOW), None)
@@ -244,7 +244,7 @@ def test_a_cluster_whose_due_time_is_damaged_is_due(tables):
 # The account
 
 
-def test_an_account_that_does_not_answer_is_unreachable(azurite):
+def test_an_account_that_does_not_answer_is_unreachable(azurite) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         account = ";".join(
@@ -260,7 +260,7 @@ def test_an_account_that_does_not_answer_is_unreachable(azurite):
 
 
 @pytest.mark.filterwarnings("ignore:Testing an element:DeprecationWarning:azure")  # the SDK reads XML so
-def test_a_wrong_key_is_unauthorized_and_not_shown(azurite):
+def test_a_wrong_key_is_unauthorized_and_not_shown(azurite) -> None:
     account = ";".join(
         "AccountKey=c2VjcmV0c2VjcmV0" if part.startswith("AccountKey") else part
         for part in azurite.connection_string.split(";")

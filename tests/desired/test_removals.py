@@ -34,12 +34,12 @@ def deleted(one):
     return replace(one, deleted=True, candidates=(), former=(f"{one.name}.der",))
 
 
-def lost(count, of, *, clusters=("plant",), first=0):
+def lost(count, of, *, clusters=("plant",), first: int = 0):
     """So many files lost of a list that held `of`."""
     return (Loss("trust", tuple(f"s{n:02}.der" for n in range(first, first + count)), clusters, of),)
 
 
-def waits(taken, *, remaining=0, history=(), limits=None, clusters=("plant",)):
+def waits(taken, *, remaining: int = 0, history=(), limits=None, clusters=("plant",)):
     after = desires(*listed(remaining), clusters=clusters)
     return too_much(taken, history, after, now=NOW, limits=limits or Limits())
 
@@ -47,41 +47,41 @@ def waits(taken, *, remaining=0, history=(), limits=None, clusters=("plant",)):
 # --- What is lost ----------------------------------------------------------------------------------------
 
 
-def test_a_deleted_secret_takes_its_file_from_every_cluster_that_had_it():
+def test_a_deleted_secret_takes_its_file_from_every_cluster_that_had_it() -> None:
     before = desires(*listed(4), clusters=("hamburg", "lyon"))
     first, *others = listed(4)
     after = desires(deleted(first), *others, clusters=("hamburg", "lyon"))
     assert losses(before, after) == (Loss("trust", ("s00.der",), ("hamburg", "lyon"), 4),)
 
 
-def test_law4_a_file_without_a_proof_is_not_lost_because_it_stays():
+def test_law4_a_file_without_a_proof_is_not_lost_because_it_stays() -> None:
     before = desires(*listed(2))
     after = desires(*listed(1), replace(listed(2)[1], candidates=(), former=("s01.der",)))
     assert losses(before, after) == ()
 
 
-def test_a_revoked_certificate_is_lost():
+def test_a_revoked_certificate_is_lost() -> None:
     secrets = (entry("leaf", candidate(1, LEAF)), entry("root", candidate(1, ROOT)))
     crl = entry("crl", candidate(1, CRL))
     assert losses(desires(*secrets), desires(*secrets, crl)) == (Loss("trust", ("leaf.der",), ("plant",), 2),)
 
 
-def test_a_file_that_another_secret_gives_from_now_on_is_not_lost():
+def test_a_file_that_another_secret_gives_from_now_on_is_not_lost() -> None:
     first, second = (entry(name, candidate(1, CERTIFICATE), file="x.der") for name in ("a", "b"))
     assert losses(desires(first, second), desires(replace(first, deleted=True, former=("x.der",)), second)) == ()
 
 
-def test_a_new_bytes_under_the_same_name_are_no_loss():
+def test_a_new_bytes_under_the_same_name_are_no_loss() -> None:
     assert losses(desires(entry("a", candidate(1, CERTIFICATE))), desires(entry("a", candidate(2, OTHER)))) == ()
 
 
-def test_a_cluster_that_is_registered_now_or_no_more_loses_nothing():
+def test_a_cluster_that_is_registered_now_or_no_more_loses_nothing() -> None:
     """Nothing is ever taken off a cluster that leaves: its lists stay as they are."""
     before, after = desires(*listed(4), clusters=("gone",)), desires(clusters=("new",))
     assert losses(before, after) == ()
 
 
-def test_changed_labels_lose_what_the_selector_gave():
+def test_changed_labels_lose_what_the_selector_gave() -> None:
     secret = entry("a", candidate(1, CERTIFICATE), clusters="site=plant")
     before = snapshot(secret)
     moved = replace(before, clusters={"plant": replace(before.clusters["plant"], labels={"site": "elsewhere"})})
@@ -103,16 +103,16 @@ AMOUNTS = {
 
 
 @pytest.mark.parametrize(("count", "of", "held"), AMOUNTS.values(), ids=AMOUNTS)
-def test_law4_over_the_share_and_over_the_number_of_files_waits(count, of, held):
+def test_law4_over_the_share_and_over_the_number_of_files_waits(count, of, held) -> None:
     assert waits(lost(count, of) if count else ()) is held
 
 
-def test_the_limits_are_settings():
+def test_the_limits_are_settings() -> None:
     assert waits(lost(2, 100), limits=Limits(share=0.01, files=1))
     assert not waits(lost(2, 2), limits=Limits(share=1.0, files=0))
 
 
-def past(count, of, *, ago, first=0, clusters=("plant",)):
+def past(count, of, *, ago, first: int = 0, clusters=("plant",)):
     return Losses(NOW - ago, lost(count, of, first=first, clusters=clusters))
 
 
@@ -126,24 +126,24 @@ DRIPS = {
 
 
 @pytest.mark.parametrize(("history", "held"), DRIPS.values(), ids=DRIPS)
-def test_law4_a_drip_is_held_like_a_flood(history, held):
+def test_law4_a_drip_is_held_like_a_flood(history, held) -> None:
     """Two more files of ten leave: four together are over three and over a quarter."""
     assert waits(lost(2, 10), history=history) is held
 
 
-def test_law4_the_share_is_of_the_most_that_the_list_held_within_the_day():
+def test_law4_the_share_is_of_the_most_that_the_list_held_within_the_day() -> None:
     """40 once; 8 went, now 2 more: 10 of 40 are a quarter, though 10 of the 32 that are left would be more."""
     assert not waits(lost(2, 32), history=[past(8, 40, ago=HOUR, first=2)])
     assert waits(lost(3, 32), history=[past(8, 40, ago=HOUR, first=3)])
 
 
-def test_what_came_back_since_does_not_count():
+def test_what_came_back_since_does_not_count() -> None:
     """s00 to s03 were lost and are there again; only the new loss counts."""
     assert not waits(lost(1, 5, first=9), remaining=4, history=[past(4, 5, ago=HOUR)])
     assert waits(lost(1, 5, first=9), remaining=0, history=[past(4, 5, ago=HOUR)])
 
 
-def test_the_worst_hit_cluster_decides():
+def test_the_worst_hit_cluster_decides() -> None:
     history = [past(3, 10, ago=HOUR, first=5, clusters=("lab",))]
     assert waits(lost(1, 10, clusters=("plant", "lab")), history=history, clusters=("plant", "lab"))
     assert not waits(lost(1, 10, clusters=("plant",)), history=history, clusters=("plant", "lab"))
@@ -161,16 +161,16 @@ def narrowed(reached):
 
 
 @pytest.mark.parametrize(("left", "held"), [(3, False), (4, True), (19, True)])
-def test_law4_one_change_of_selectors_that_hits_too_many_clusters_waits(left, held):
+def test_law4_one_change_of_selectors_that_hits_too_many_clusters_waits(left, held) -> None:
     assert too_wide(*narrowed(PLANTS[left:]), Limits()) is held
 
 
-def test_the_share_of_clusters_and_their_number_must_both_be_passed():
+def test_the_share_of_clusters_and_their_number_must_both_be_passed() -> None:
     assert not too_wide(*narrowed(PLANTS[4:]), Limits(cluster_share=0.2))
     assert not too_wide(*narrowed(PLANTS[4:]), Limits(clusters=4))
 
 
-def test_a_deleted_secret_is_no_change_of_selectors_however_many_clusters_it_was_on():
+def test_a_deleted_secret_is_no_change_of_selectors_however_many_clusters_it_was_on() -> None:
     one = entry("a", candidate(1, CERTIFICATE))
     before, after = desires(one, clusters=PLANTS), desires(deleted(one), clusters=PLANTS)
     assert not too_wide(losses(before, after), after, Limits())
@@ -179,7 +179,7 @@ def test_a_deleted_secret_is_no_change_of_selectors_however_many_clusters_it_was
 # --- What an approval names ------------------------------------------------------------------------------
 
 
-def test_law4_the_digest_names_the_change_and_exactly_what_is_shown():
+def test_law4_the_digest_names_the_change_and_exactly_what_is_shown() -> None:
     base = digest("row", lost(4, 10))
     assert base == digest("row", lost(4, 10))
     others = [
@@ -193,7 +193,7 @@ def test_law4_the_digest_names_the_change_and_exactly_what_is_shown():
     assert len(set(others)) == len(others)
 
 
-def test_an_unchanged_removal_keeps_its_time_and_a_persons_rejection():
+def test_an_unchanged_removal_keeps_its_time_and_a_persons_rejection() -> None:
     first = replace(hold("row", "why", lost(4, 10), now=NOW, before=None), rejected=True)
     assert hold("row", "why", lost(4, 10), now=NOW + HOUR, before=first) is first
     changed = hold("row", "why", lost(5, 10), now=NOW + HOUR, before=first)
@@ -229,19 +229,19 @@ AROUND = st.lists(
 
 
 @given(st.none() | ENTRIES, ENTRIES, AROUND)
-def test_law4_where_may_lose_says_no_nothing_is_lost(old, new, around):
+def test_law4_where_may_lose_says_no_nothing_is_lost(old, new, around) -> None:
     if not may_lose(old, new):
         assert losses(desires(*around, *([old] if old else [])), desires(*around, new)) == ()
 
 
-def test_the_ordinary_additions_and_renewals_are_told_as_harmless():
+def test_the_ordinary_additions_and_renewals_are_told_as_harmless() -> None:
     first = entry("a", candidate(1, CERTIFICATE))
     assert not may_lose(None, first)
     assert not may_lose(first, entry("a", candidate(2, OTHER), candidate(1, CERTIFICATE)))
 
 
 @pytest.mark.parametrize("before", [None, entry("root", candidate(1, ROOT, enabled=False))], ids=["new", "enabled"])
-def test_law4_a_ca_may_wake_a_crl_that_waited_for_it(before):
+def test_law4_a_ca_may_wake_a_crl_that_waited_for_it(before) -> None:
     waiting = [entry("leaf", candidate(1, LEAF)), entry("crl", candidate(1, CRL))]
     ca = entry("root", candidate(1, ROOT))
     taken = losses(desires(*waiting, *([before] if before else [])), desires(*waiting, ca))
@@ -249,5 +249,5 @@ def test_law4_a_ca_may_wake_a_crl_that_waited_for_it(before):
     assert may_lose(before, ca)
 
 
-def test_a_ca_that_another_certificate_replaces_may_end_what_its_crl_refused():
+def test_a_ca_that_another_certificate_replaces_may_end_what_its_crl_refused() -> None:
     assert may_lose(entry("root", candidate(1, ROOT)), entry("root", candidate(2, CERTIFICATE)))

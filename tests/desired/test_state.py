@@ -52,18 +52,18 @@ def in_force(found):
 # --- One secret ------------------------------------------------------------------------------------------
 
 
-def test_the_newest_version_that_passes_gives_the_file():
+def test_the_newest_version_that_passes_gives_the_file() -> None:
     found = desired(entry("plc7", candidate(2, A), candidate(1, B)))
     assert {name: file.sha256 for name, file in found.files.items()} == {"plc7.der": sha256(A.der)}
     assert in_force(found) == {"plc7": 2}
 
 
-def test_law3_a_version_that_is_rejected_alone_gives_way_to_the_one_before_it():
+def test_law3_a_version_that_is_rejected_alone_gives_way_to_the_one_before_it() -> None:
     found = desired(entry("plc7", candidate(2, WEAK), candidate(1, B)))
     assert {file.sha256 for file in found.files.values()} == {sha256(B.der)}
 
 
-def test_what_the_lists_policy_and_the_tag_accept_comes_into_force():
+def test_what_the_lists_policy_and_the_tag_accept_comes_into_force() -> None:
     lenient = replace(TRUST, policy=Policy(accept=frozenset({Code.WEAK_KEY})))
     secret = entry("plc7", candidate(1, WEAK), accept=frozenset({Code.WEAK_KEY}))
     assert desired(secret, definition=lenient).files
@@ -73,26 +73,26 @@ def test_what_the_lists_policy_and_the_tag_accept_comes_into_force():
     ).files
 
 
-def test_a_warning_that_the_lists_policy_rejects_keeps_a_version_out():
+def test_a_warning_that_the_lists_policy_rejects_keeps_a_version_out() -> None:
     strict = replace(TRUST, policy=Policy(reject=frozenset({Code.CA_IN_TRUST_LIST})))
     assert desired(ROOT_SECRET).files
     assert not desired(ROOT_SECRET, definition=strict).files
 
 
-def test_a_secret_with_several_certificates_gives_a_file_of_each():
+def test_a_secret_with_several_certificates_gives_a_file_of_each() -> None:
     found = desired(entry("bundle-pem", candidate(1, A, B)))
     assert set(found.files) == {f"bundle-{each.sha256[:8]}.crt" for each in (A, B)}
     assert all(file.data.startswith(b"-----BEGIN") for file in found.files.values())
 
 
 @pytest.mark.parametrize("delivery", [Delivery.SECRETSYNC, Delivery.ARM])
-def test_a_delivery_of_one_file_a_secret_refuses_several_and_keeps_the_version_before(delivery):
+def test_a_delivery_of_one_file_a_secret_refuses_several_and_keeps_the_version_before(delivery) -> None:
     single = replace(TRUST, delivery=delivery)
     assert in_force(desired(entry("plc7", candidate(2, A, B), candidate(1, C)), definition=single)) == {"plc7": 1}
     assert in_force(desired(entry("plc7", candidate(2, A, B), candidate(1, C)))) == {"plc7": 2}
 
 
-def test_a_role_decides_for_its_list_alone():
+def test_a_role_decides_for_its_list_alone() -> None:
     """A server certificate goes to the trust list; the issuer list takes no such thing."""
     secret = entry("plc7", candidate(1, A), lists=("issuer", "trust"))
     assert desired(secret).files
@@ -110,24 +110,24 @@ def claims(**since):
     ]
 
 
-def test_the_earlier_in_force_keeps_a_file_name_and_the_later_is_told():
+def test_the_earlier_in_force_keeps_a_file_name_and_the_later_is_told() -> None:
     found = desired(*claims(late=1, early=2))
     assert found.files["x.der"].key == key("early")
     assert (codes(found, "late"), codes(found, "early")) == ([Code.FILE_NAME_TAKEN], [])
 
 
-def test_of_two_in_force_since_the_same_moment_the_first_by_name_keeps_the_file():
+def test_of_two_in_force_since_the_same_moment_the_first_by_name_keeps_the_file() -> None:
     assert desired(*claims(b=1, a=1)).files["x.der"].key == key("a")
 
 
-def test_a_name_is_free_again_once_its_holder_leaves():
+def test_a_name_is_free_again_once_its_holder_leaves() -> None:
     late, early = claims(late=1, early=2)
     assert desired(late, replace(early, deleted=True, candidates=(), former=("x.der",))).files["x.der"].key == key(
         "late"
     )
 
 
-def test_the_loser_of_a_name_falls_back_to_its_version_before():
+def test_the_loser_of_a_name_falls_back_to_its_version_before() -> None:
     """File names depend on the item, so an older version may have another one."""
     crl_first = entry("y", candidate(2, A), candidate(1, EMPTY_CRL), file="x.der", since=NOW)
     found = desired(crl_first, ROOT_SECRET, *claims(late=1, early=2)[1:])
@@ -135,7 +135,7 @@ def test_the_loser_of_a_name_falls_back_to_its_version_before():
     assert found.files["x.crl"].version == version_name(1)
 
 
-def test_a_disabled_holder_keeps_its_name_so_that_enabling_it_takes_nothing_from_another():
+def test_a_disabled_holder_keeps_its_name_so_that_enabling_it_takes_nothing_from_another() -> None:
     late, early = claims(late=1, early=2)
     found = desired(late, replace(early, candidates=(replace(early.candidates[0], enabled=False),)))
     assert not found.files
@@ -145,35 +145,35 @@ def test_a_disabled_holder_keeps_its_name_so_that_enabling_it_takes_nothing_from
 # --- CRLs ------------------------------------------------------------------------------------------------
 
 
-def test_a_crl_waits_for_its_ca_and_heals_by_itself():
+def test_a_crl_waits_for_its_ca_and_heals_by_itself() -> None:
     crl = entry("crl", candidate(1, EMPTY_CRL))
     alone, together = desired(crl), desired(crl, ROOT_SECRET)
     assert (set(alone.files), codes(alone, "crl")) == (set(), [Code.CRL_WITHOUT_ISSUER])
     assert (set(together.files), codes(together, "crl")) == ({"crl.crl", "root.der"}, [])
 
 
-def test_a_crl_that_its_named_ca_did_not_sign_is_refused():
+def test_a_crl_that_its_named_ca_did_not_sign_is_refused() -> None:
     found = desired(entry("crl", candidate(1, certs.crl(ROOT, signer=A))), ROOT_SECRET)
     assert codes(found, "crl") == [Code.CRL_SIGNATURE]
     assert set(found.files) == {"root.der"}
 
 
-def test_a_crl_is_matched_by_signature_among_cas_of_one_name():
+def test_a_crl_is_matched_by_signature_among_cas_of_one_name() -> None:
     found = desired(entry("crl", candidate(1, EMPTY_CRL)), ROOT_SECRET, entry("rekeyed", candidate(1, OTHER_ROOT)))
     assert "crl.crl" in found.files
 
 
-def test_a_ca_on_another_list_does_not_serve():
+def test_a_ca_on_another_list_does_not_serve() -> None:
     elsewhere = entry("root", candidate(1, ROOT), lists=("issuer",))
     assert codes(desired(entry("crl", candidate(1, EMPTY_CRL)), elsewhere), "crl") == [Code.CRL_WITHOUT_ISSUER]
 
 
-def test_a_disabled_ca_does_not_serve():
+def test_a_disabled_ca_does_not_serve() -> None:
     off = entry("root", candidate(1, ROOT, enabled=False))
     assert codes(desired(entry("crl", candidate(1, EMPTY_CRL)), off), "crl") == [Code.CRL_WITHOUT_ISSUER]
 
 
-def test_a_file_name_matches_no_crl_to_its_ca():
+def test_a_file_name_matches_no_crl_to_its_ca() -> None:
     found = desired(entry("root-crl", candidate(1, certs.crl(A))), entry("root", candidate(1, ROOT)))
     assert codes(found, "root-crl") == [Code.CRL_WITHOUT_ISSUER]
 
@@ -197,7 +197,7 @@ ROLLBACKS = {
 
 
 @pytest.mark.parametrize(("before", "after", "refused"), ROLLBACKS.values(), ids=ROLLBACKS)
-def test_law3_an_older_crl_never_replaces_the_one_in_force(before, after, refused):
+def test_law3_an_older_crl_never_replaces_the_one_in_force(before, after, refused) -> None:
     other = entry("other", candidate(1, certs.ca(name="Other Root")))
     found = desired(entry("crl", candidate(2, after), candidate(1, before)), ROOT_SECRET, other)
     assert in_force(found)["crl"] == (1 if refused else 2)
@@ -214,20 +214,20 @@ NEW_KEYS = {
 
 
 @pytest.mark.parametrize("roots", NEW_KEYS.values(), ids=NEW_KEYS)
-def test_the_numbers_of_crls_begin_anew_with_a_new_key_of_the_ca(roots):
+def test_the_numbers_of_crls_begin_anew_with_a_new_key_of_the_ca(roots) -> None:
     crl = entry("crl", candidate(2, FIRST_OF_NEW_KEY), candidate(1, LAST_OF_OLD_KEY))
     found = desired(crl, entry("leaf", candidate(1, OF_NEW_KEY)), *roots)
     assert (in_force(found)["crl"], codes(found, "crl")) == (2, [])
     assert found.to_remove["leaf.der"] is RemovalReason.REVOKED
 
 
-def test_law3_a_ca_that_is_renewed_with_its_key_goes_on_counting_its_crls():
+def test_law3_a_ca_that_is_renewed_with_its_key_goes_on_counting_its_crls() -> None:
     renewed = entry("root", candidate(2, certs.ca(serial=9)), candidate(1, ROOT))
     found = desired(entry("crl", candidate(2, EMPTY_CRL), candidate(1, LAST_OF_OLD_KEY)), renewed)
     assert (in_force(found)["crl"], codes(found, "crl")) == (1, [Code.CRL_ROLLBACK])
 
 
-def test_law3_a_crl_without_issuer_leaves_the_crl_before_it_in_force():
+def test_law3_a_crl_without_issuer_leaves_the_crl_before_it_in_force() -> None:
     lost = certs.crl(certs.ca(name="Other Root"), number=9)
     found = desired(entry("crl", candidate(2, lost), candidate(1, EMPTY_CRL)), ROOT_SECRET)
     assert (in_force(found)["crl"], codes(found, "crl")) == (1, [Code.CRL_WITHOUT_ISSUER])
@@ -238,7 +238,7 @@ def test_law3_a_crl_without_issuer_leaves_the_crl_before_it_in_force():
 CRL_SECRET = entry("crl", candidate(1, CRL_ON_LEAF))
 
 
-def test_a_crl_in_force_takes_the_certificate_off_the_list_with_a_proof():
+def test_a_crl_in_force_takes_the_certificate_off_the_list_with_a_proof() -> None:
     found = desired(LEAF_SECRET, ROOT_SECRET, CRL_SECRET)
     assert set(found.files) == {"root.der", "crl.crl"}
     assert found.to_remove["leaf.der"] is RemovalReason.REVOKED
@@ -253,22 +253,22 @@ NO_REVOCATION = {
 
 
 @pytest.mark.parametrize("crl", NO_REVOCATION.values(), ids=NO_REVOCATION)
-def test_revokes_nothing(crl):
+def test_revokes_nothing(crl) -> None:
     other = entry("other", candidate(1, certs.ca(name="Other Root")))
     assert "leaf.der" in desired(LEAF_SECRET, ROOT_SECRET, other, entry("crl", candidate(1, crl))).files
 
 
-def test_a_disabled_crl_revokes_nothing():
+def test_a_disabled_crl_revokes_nothing() -> None:
     assert "leaf.der" in desired(LEAF_SECRET, ROOT_SECRET, entry("crl", candidate(1, CRL_ON_LEAF, enabled=False))).files
 
 
-def test_law3_a_newer_version_that_is_revoked_already_gives_way_to_the_one_in_force():
+def test_law3_a_newer_version_that_is_revoked_already_gives_way_to_the_one_in_force() -> None:
     found = desired(entry("leaf", candidate(2, LEAF), candidate(1, RENEWED)), ROOT_SECRET, CRL_SECRET)
     assert (in_force(found)["leaf"], codes(found, "leaf")) == (1, [Code.REVOKED])
     assert found.files["leaf.der"].sha256 == sha256(RENEWED.der)
 
 
-def test_a_renewal_ends_the_refusal():
+def test_a_renewal_ends_the_refusal() -> None:
     found = desired(entry("leaf", candidate(2, RENEWED), candidate(1, LEAF)), ROOT_SECRET, CRL_SECRET)
     assert found.files["leaf.der"].sha256 == sha256(RENEWED.der)
 
@@ -276,7 +276,7 @@ def test_a_renewal_ends_the_refusal():
 REVOKED_ONCE = entry("crl", deleted=True, former=("crl.crl",), revocations=(Revocation("trust", "*", LEAF.sha256),))
 
 
-def test_a_refusal_as_revoked_outlives_the_crl_where_the_crl_was():
+def test_a_refusal_as_revoked_outlives_the_crl_where_the_crl_was() -> None:
     found = desired(LEAF_SECRET, ROOT_SECRET, REVOKED_ONCE)
     assert (set(found.files), found.to_remove["leaf.der"]) == ({"root.der"}, RemovalReason.REVOKED)
     for elsewhere in (Revocation("issuer", "*", LEAF.sha256), Revocation("trust", "site=elsewhere", LEAF.sha256)):
@@ -311,34 +311,34 @@ PROOFS = {
 
 
 @pytest.mark.parametrize(("secret", "of_file", "of_former"), PROOFS.values(), ids=PROOFS)
-def test_law4_what_proves_that_a_file_may_leave(secret, of_file, of_former):
+def test_law4_what_proves_that_a_file_may_leave(secret, of_file, of_former) -> None:
     gone = desired(secret).to_remove
     assert (gone.get("plc7.der"), gone.get("old.der")) == (of_file, of_former)
 
 
-def test_law4_a_vault_that_is_watched_no_more_proves_nothing():
+def test_law4_a_vault_that_is_watched_no_more_proves_nothing() -> None:
     unwatched = replace(CONFIGURATION, vaults=(replace(VAULT, url="https://other.vault.azure.net"),))
     assert not desired(HAD, configuration=unwatched).to_remove
 
 
-def test_law4_a_list_taken_from_the_vaults_ceiling_is_elsewhere():
+def test_law4_a_list_taken_from_the_vaults_ceiling_is_elsewhere() -> None:
     narrowed = replace(CONFIGURATION, vaults=(replace(VAULT, lists=("issuer",)),))
     found = desired(HAD, configuration=narrowed)
     assert (found.files, found.to_remove["plc7.der"]) == ({}, RemovalReason.ELSEWHERE)
 
 
-def test_law4_a_name_with_two_owners_leaves_only_if_both_have_a_proof():
+def test_law4_a_name_with_two_owners_leaves_only_if_both_have_a_proof() -> None:
     claim = entry("other", candidate(1, WEAK), file="plc7.der")
     deleted = PROOFS["deleted"][0]
     assert "plc7.der" not in desired(deleted, claim).to_remove
     assert "plc7.der" in desired(deleted, replace(claim, deleted=True, candidates=(), former=("plc7.der",))).to_remove
 
 
-def test_law4_a_crl_that_waits_for_its_ca_is_no_proof_against_itself():
+def test_law4_a_crl_that_waits_for_its_ca_is_no_proof_against_itself() -> None:
     assert "crl.crl" not in desired(entry("crl", candidate(1, EMPTY_CRL))).to_remove
 
 
-def test_a_revoked_name_that_another_secret_now_gives_stays():
+def test_a_revoked_name_that_another_secret_now_gives_stays() -> None:
     taker = entry("taker", candidate(1, B), file="leaf.der", since=NOW - 9 * DAY)
     found = desired(LEAF_SECRET, ROOT_SECRET, CRL_SECRET, taker)
     assert found.files["leaf.der"].key == key("taker")
@@ -353,7 +353,7 @@ def on(cluster, *entries, configuration=CONFIGURATION):
     return set(DesiredState(found, configuration).of(found.clusters[cluster], TRUST).files)
 
 
-def test_a_secret_reaches_the_clusters_that_its_selector_and_the_vaults_ceiling_both_match():
+def test_a_secret_reaches_the_clusters_that_its_selector_and_the_vaults_ceiling_both_match() -> None:
     secrets = (entry("all", candidate(1, A)), entry("there", candidate(1, B), clusters="site=lyon"))
     assert (on("hamburg", *secrets), on("lyon", *secrets)) == ({"all.der"}, {"all.der", "there.der"})
     ceiling = replace(CONFIGURATION, vaults=(replace(VAULT, clusters="site=hamburg"),))
@@ -363,7 +363,7 @@ def test_a_secret_reaches_the_clusters_that_its_selector_and_the_vaults_ceiling_
     )
 
 
-def test_clusters_that_the_same_secrets_reach_share_one_computation():
+def test_clusters_that_the_same_secrets_reach_share_one_computation() -> None:
     both = desires(HAD, clusters=("hamburg", "lyon"))
     first, second = (both.of(each, TRUST) for each in both.snapshot.clusters.values())
     assert first is second
@@ -391,7 +391,7 @@ CATALOGUES = st.lists(SECRETS, max_size=5, unique_by=lambda each: each.key)
 
 
 @given(CATALOGUES, st.randoms(use_true_random=False))
-def test_the_order_of_the_catalogue_does_not_matter(entries, rng: random.Random):
+def test_the_order_of_the_catalogue_does_not_matter(entries, rng: random.Random) -> None:
     first = desired(*entries)
     rng.shuffle(entries)
     second = desired(*entries)
@@ -400,7 +400,7 @@ def test_the_order_of_the_catalogue_does_not_matter(entries, rng: random.Random)
 
 
 @given(CATALOGUES)
-def test_law4_no_name_is_both_wanted_and_gone_and_every_gone_name_has_an_owner(entries):
+def test_law4_no_name_is_both_wanted_and_gone_and_every_gone_name_has_an_owner(entries) -> None:
     found = desires(*entries)
     want = found.of(found.snapshot.clusters["plant"], TRUST)
     assert not want.files.keys() & want.to_remove.keys()
@@ -408,7 +408,7 @@ def test_law4_no_name_is_both_wanted_and_gone_and_every_gone_name_has_an_owner(e
 
 
 @given(CATALOGUES)
-def test_only_versions_that_pass_alone_and_crls_with_their_ca_are_in_force(entries):
+def test_only_versions_that_pass_alone_and_crls_with_their_ca_are_in_force(entries) -> None:
     found = desired(*entries)
     wanted = {file.sha256 for file in found.files.values()}
     assert sha256(WEAK.der) not in wanted
@@ -419,13 +419,13 @@ def test_only_versions_that_pass_alone_and_crls_with_their_ca_are_in_force(entri
 
 
 @given(CATALOGUES)
-def test_law3_taking_the_newest_versions_away_again_gives_what_was_before(entries):
+def test_law3_taking_the_newest_versions_away_again_gives_what_was_before(entries) -> None:
     """Desired is a function of the catalogue alone: an upload that is refused leaves every other file as it was."""
     worse = [replace(each, candidates=(candidate(9, WEAK), *each.candidates)) for each in entries]
     assert desired(*worse).files == desired(*entries).files
 
 
-def test_a_certificate_whose_key_usage_forbids_it_signs_no_crl():
+def test_a_certificate_whose_key_usage_forbids_it_signs_no_crl() -> None:
     """RFC 5280 §6.3.3 (f)."""
     lone = certs.server(name="lone")
     found = desired(entry("lone", candidate(1, lone)), entry("crl", candidate(1, certs.crl(lone))))

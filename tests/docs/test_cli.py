@@ -24,18 +24,18 @@ COMMANDS = commands()
 DOCUMENTED = {re.match(r"[a-z ]+[a-z]", s["usage"]).group(): s for s in SECTION.finditer(PAGE)}
 
 
-def test_the_documented_commands_are_those_that_there_are():
+def test_the_documented_commands_are_those_that_there_are() -> None:
     assert set(DOCUMENTED) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_documented_options_are_those_of_the_command(name):
+def test_the_documented_options_are_those_of_the_command(name) -> None:
     options = {flag for each in COMMANDS[name] for flag in each.opts if flag.startswith("--")} - {"--help"}
     assert set(re.findall(r"--[a-z-]+", DOCUMENTED[name]["usage"])) == options
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_documented_arguments_are_those_of_the_command(name):
+def test_the_documented_arguments_are_those_of_the_command(name) -> None:
     usage = re.sub(r"\[?--[^\]]*\]?", "", DOCUMENTED[name]["usage"].replace("--credential SECRET", "")).removeprefix(
         name
     )
@@ -44,16 +44,16 @@ def test_the_documented_arguments_are_those_of_the_command(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_an_example_of_its_output(name):
+def test_every_command_has_an_example_of_its_output(name) -> None:
     assert f"$ trustcast {name}" in DOCUMENTED[name]["text"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_can_print_json(name):
+def test_every_command_can_print_json(name) -> None:
     assert any("--json" in each.opts for each in COMMANDS[name])
 
 
-def test_the_documented_exit_codes_are_those_of_the_help():
+def test_the_documented_exit_codes_are_those_of_the_help() -> None:
     documented = dict(re.findall(r"^\| (\d) \| (.+) \|$", PAGE, re.MULTILINE))
     helped = re.findall(r"^  (\d)  (.+(?:\n     .+)*)", cli.__doc__, re.MULTILINE)
     assert documented == {code: " ".join(text.split()) for code, text in helped}

@@ -9,7 +9,7 @@ NAMED = set(re.findall(r"\| `(\S+\.py(?:::\w+)?)` \|$", PAGE, re.MULTILINE))
 FILES = [*sorted((TESTS / "faults").glob("test_*.py")), TESTS / "e2e" / "test_faults_real.py"]
 
 
-def test_every_test_of_a_fault_is_on_the_page_and_the_page_names_no_other():
+def test_every_test_of_a_fault_is_on_the_page_and_the_page_names_no_other() -> None:
     found = {
         f"{path.relative_to(TESTS).as_posix()}::{name}"
         for path in FILES
@@ -18,7 +18,7 @@ def test_every_test_of_a_fault_is_on_the_page_and_the_page_names_no_other():
     assert {each for each in NAMED if "::" in each} == found
 
 
-def test_whole_files_on_the_page_exist():
+def test_whole_files_on_the_page_exist() -> None:
     whole = {each for each in NAMED if "::" not in each}
     assert whole
     assert all((TESTS / each).is_file() for each in whole)

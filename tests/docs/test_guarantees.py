@@ -9,12 +9,12 @@ ROOT = Path(__file__).resolve().parents[2]
 ROWS = re.findall(r"^\| (\d+) \|.*\| (.+) \|$", (ROOT / "docs" / "guarantees.md").read_text(), re.MULTILINE)
 
 
-def test_there_are_thirteen_promises():
+def test_there_are_thirteen_promises() -> None:
     assert [int(number) for number, _ in ROWS] == list(range(1, 14))
 
 
 @pytest.mark.parametrize(("number", "tests"), ROWS)
-def test_a_promise_names_tests_that_exist(number, tests):
+def test_a_promise_names_tests_that_exist(number, tests) -> None:
     patterns = re.findall(r"`([^`]+)`", tests)
     assert patterns
     for pattern in patterns:

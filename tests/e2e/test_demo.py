@@ -32,7 +32,7 @@ def documents():
     return {version: demo(python) for version, python in FOUND.items()}
 
 
-def test_every_step_holds_on_both_workers_and_they_agree(documents):
+def test_every_step_holds_on_both_workers_and_they_agree(documents) -> None:
     assert documents
     steps = {
         version: [(step["name"], step["held"]) for step in document["steps"]] for version, document in documents.items()
@@ -41,7 +41,7 @@ def test_every_step_holds_on_both_workers_and_they_agree(documents):
     assert all(held for _, held in next(iter(steps.values())))
 
 
-def test_latency_is_told_for_every_cluster_ten_times(documents):
+def test_latency_is_told_for_every_cluster_ten_times(documents) -> None:
     for document in documents.values():
         assert {name: len(values) for name, values in document["latency_ms"].items()} == {
             "hamburg": 10,
@@ -50,6 +50,6 @@ def test_latency_is_told_for_every_cluster_ten_times(documents):
         }
 
 
-def test_every_step_holds_on_real_api_servers():
+def test_every_step_holds_on_real_api_servers() -> None:
     newest = FOUND[max(FOUND)]
     assert all(step["held"] for step in demo(newest, "--kube", "real")["steps"])

@@ -33,7 +33,7 @@ def parse(change=None, configuration=CONFIGURATION):
     return parse_registration(GIVEN | (change or {}), configuration, host="k8s.example:6443", ca_sha256=CA)
 
 
-def test_a_registration_needs_a_name_and_an_access_and_pins_host_and_ca():
+def test_a_registration_needs_a_name_and_an_access_and_pins_host_and_ca() -> None:
     assert parse() == Registration(
         name="plant-1",
         labels={},
@@ -46,7 +46,7 @@ def test_a_registration_needs_a_name_and_an_access_and_pins_host_and_ca():
     )
 
 
-def test_a_registration_is_read_from_json_text_with_all_its_fields():
+def test_a_registration_is_read_from_json_text_with_all_its_fields() -> None:
     given = GIVEN | {
         "labels": {"site": "hamburg"},
         "access": {"kind": "kubeconfig", "secret": "x"},
@@ -70,15 +70,15 @@ def test_a_registration_is_read_from_json_text_with_all_its_fields():
     ],
     ids=str,
 )
-def test_a_list_is_shown_as_it_is_given(override):
+def test_a_list_is_shown_as_it_is_given(override) -> None:
     assert parse({"lists": [parse_list(str(override))]}).lists == (override,)
 
 
-def test_the_example_of_a_list_is_accepted():
+def test_the_example_of_a_list_is_accepted() -> None:
     assert str(parse({"lists": [parse_list(LIST_EXAMPLE)]}).lists[0]) == LIST_EXAMPLE
 
 
-def test_the_example_is_accepted():
+def test_the_example_is_accepted() -> None:
     assert parse_registration(EXAMPLE, CONFIGURATION, host="h:1", ca_sha256=CA).labels == {"site": "hamburg"}
 
 
@@ -106,49 +106,49 @@ def test_the_example_is_accepted():
         ({"labels": {"a": object()}}, "the registration is no JSON"),
     ],
 )
-def test_a_faulty_registration_is_refused_in_clear_words(change, complaint):
+def test_a_faulty_registration_is_refused_in_clear_words(change, complaint) -> None:
     with pytest.raises(Invalid, match=re.escape(complaint)):
         parse(change)
 
 
 @pytest.mark.parametrize(("host", "ca"), [("", CA), ("h:1", ""), ("h:1", "A" * 64), ("h:1", "a" * 63)])
-def test_law_13_a_registration_without_a_pinned_host_and_ca_is_refused(host, ca):
+def test_law_13_a_registration_without_a_pinned_host_and_ca_is_refused(host, ca) -> None:
     with pytest.raises(Invalid, match="must be pinned"):
         parse_registration(GIVEN, CONFIGURATION, host=host, ca_sha256=ca)
 
 
-def test_every_problem_of_a_registration_is_told_at_once():
+def test_every_problem_of_a_registration_is_told_at_once() -> None:
     with pytest.raises(Invalid) as refusal:
         parse({"name": "X", "labels": {"a b": ""}, "lists": [{"name": "y"}]})
     assert all(word in str(refusal.value) for word in ("'X'", "'a b'", "'y'"))
 
 
-def test_a_cluster_has_every_configured_list_unless_it_names_some():
+def test_a_cluster_has_every_configured_list_unless_it_names_some() -> None:
     assert parse().definitions(CONFIGURATION) == DEFAULT_LISTS
     assert parse({"lists": [{"name": "issuer"}]}).definitions(CONFIGURATION) == (DEFAULT_LISTS[1],)
 
 
-def test_a_clusters_list_differs_from_the_definition_only_in_what_the_cluster_names():
+def test_a_clusters_list_differs_from_the_definition_only_in_what_the_cluster_names() -> None:
     policy = Policy(reject=frozenset({Code.CA_IN_TRUST_LIST}))
     registration = replace(parse(), lists=(ListOverride("trust", namespace="ns", policy=policy),))
     assert registration.definitions(CONFIGURATION) == (replace(DEFAULT_LISTS[0], namespace="ns", policy=policy),)
 
 
-def test_a_list_that_is_not_configured_any_more_is_left_out():
+def test_a_list_that_is_not_configured_any_more_is_left_out() -> None:
     registration = replace(parse(), lists=(ListOverride("gone"), ListOverride("trust")))
     assert registration.definitions(CONFIGURATION) == (DEFAULT_LISTS[0],)
 
 
-def test_a_registration_survives_being_stored():
+def test_a_registration_survives_being_stored() -> None:
     registration = parse({"labels": {"a": "b"}, "lists": [{"name": "trust", "policy": {"accept": ["expired"]}}]})
     assert msgspec.json.decode(msgspec.json.encode(registration), type=Registration) == registration
 
 
-def test_only_repair_writes():
+def test_only_repair_writes() -> None:
     assert [mode for mode in Mode if mode.writes] == [Mode.REPAIR]
 
 
-def test_labels_are_read_from_the_command_line():
+def test_labels_are_read_from_the_command_line() -> None:
     assert parse_labels(" site=hamburg, env = prod,empty=,") == {"site": "hamburg", "env": "prod", "empty": ""}
     assert parse_labels("") == {}
 
@@ -163,6 +163,6 @@ def test_labels_are_read_from_the_command_line():
         ("=x", "must be 1 to 63"),
     ],
 )
-def test_faulty_labels_are_refused(text, complaint):
+def test_faulty_labels_are_refused(text, complaint) -> None:
     with pytest.raises(Invalid, match=re.escape(complaint)):
         parse_labels(text)

@@ -48,13 +48,13 @@ EXPECTED = Endpoint(server="https://k8s.example:6443", ca_pem=CA_PEM, token=TOKE
 
 
 @pytest.mark.parametrize("write", [json.dumps, yaml.safe_dump], ids=["json", "yaml"])
-def test_server_ca_and_token_are_read_from_yaml_and_json(write):
+def test_server_ca_and_token_are_read_from_yaml_and_json(write) -> None:
     endpoint = parse(write(config(context={"namespace": "azure-iot-operations"})))
     assert endpoint == EXPECTED
     assert (endpoint.host, endpoint.ca_sha256) == ("k8s.example:6443", CA.sha256)
 
 
-def test_the_current_context_decides_among_several():
+def test_the_current_context_decides_among_several() -> None:
     given_config = config(**{"current-context": "there"})
     given_config["clusters"].append(
         {
@@ -73,7 +73,7 @@ def test_the_current_context_decides_among_several():
         parse(json.dumps(given_config))
 
 
-def test_the_only_context_counts_where_none_is_current():
+def test_the_only_context_counts_where_none_is_current() -> None:
     given_config = config()
     del given_config["current-context"]
     assert parse(json.dumps(given_config)) == EXPECTED
@@ -88,12 +88,12 @@ def test_the_only_context_counts_where_none_is_current():
         ("https://rancher.example/k8s/clusters/c-1/", "rancher.example:443/k8s/clusters/c-1"),
     ],
 )
-def test_host_port_and_path_are_what_is_pinned(server, host):
+def test_host_port_and_path_are_what_is_pinned(server, host) -> None:
     endpoint = parse(json.dumps(config(cluster={"server": server})))
     assert (endpoint.server, endpoint.host) == (server.rstrip("/"), host)
 
 
-def test_several_cas_are_taken_and_what_is_around_them_is_dropped():
+def test_several_cas_are_taken_and_what_is_around_them_is_dropped() -> None:
     pem = b"# comment\n" + CA_PEM + b"\nmore\n" + OTHER_PEM
     endpoint = parse(json.dumps(config(cluster={"certificate-authority-data": encoded(pem)})))
     assert endpoint.ca_pem == CA_PEM + OTHER_PEM
@@ -134,21 +134,21 @@ def refusal(text):
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED_CLUSTER.items())
-def test_law_13_what_weakens_or_redirects_a_cluster_is_refused_by_name(name, value):
+def test_law_13_what_weakens_or_redirects_a_cluster_is_refused_by_name(name, value) -> None:
     assert f"'{name}' in 'clusters' is not accepted" in refusal(config(cluster={name: value}))
 
 
 @pytest.mark.parametrize("value", [False, None, ""])
-def test_law_13_a_refused_field_is_refused_whatever_its_value(value):
+def test_law_13_a_refused_field_is_refused_whatever_its_value(value) -> None:
     assert "'insecure-skip-tls-verify'" in refusal(config(cluster={"insecure-skip-tls-verify": value}))
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED_USER.items())
-def test_law_13_what_runs_reads_or_impersonates_is_refused_by_name(name, value):
+def test_law_13_what_runs_reads_or_impersonates_is_refused_by_name(name, value) -> None:
     assert f"'{name}' in 'users' is not accepted" in refusal(config(user={name: value}))
 
 
-def test_law_13_what_is_refused_is_refused_in_unused_entries_too():
+def test_law_13_what_is_refused_is_refused_in_unused_entries_too() -> None:
     given_config = config()
     given_config["users"].append({"name": "unused", "user": {"exec": {"command": PLANTED}}})
     assert "'exec'" in refusal(given_config)
@@ -194,20 +194,20 @@ def test_law_13_what_is_refused_is_refused_in_unused_entries_too():
         ("x" * (LONGEST + 1), f"it is longer than {LONGEST} characters"),
     ],
 )
-def test_law_9_and_13_a_faulty_kubeconfig_is_refused_without_a_word_of_its_content(given_config, complaint):
+def test_law_9_and_13_a_faulty_kubeconfig_is_refused_without_a_word_of_its_content(given_config, complaint) -> None:
     assert complaint in refusal(given_config)
 
 
 @pytest.mark.parametrize("text", ["[" * LONGEST, "{a: " * 8000, "- " * 15_000, "? " * 15_000, "[a," * 10_000])
-def test_law_13_deep_nesting_is_refused_before_it_is_parsed(text):
+def test_law_13_deep_nesting_is_refused_before_it_is_parsed(text) -> None:
     assert "it is nested too deeply" in refusal(text)
 
 
-def test_law_9_the_token_is_not_in_the_endpoints_text():
+def test_law_9_the_token_is_not_in_the_endpoints_text() -> None:
     assert TOKEN not in repr(parse(json.dumps(config())))
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_refused(text):
+def test_any_text_is_refused(text) -> None:
     with pytest.raises(Invalid):
         parse(text)

@@ -37,14 +37,14 @@ CONFIGURATION = Configuration(
 )
 
 
-def test_the_default_lists_are_the_opc_ua_connectors():
+def test_the_default_lists_are_the_opc_ua_connectors() -> None:
     assert [(x.name, x.role, x.namespace, x.object, x.delivery) for x in DEFAULT_LISTS] == [
         ("trust", "trust", "azure-iot-operations", "aio-opc-ua-broker-trust-list", "secret"),
         ("issuer", "issuer", "azure-iot-operations", "aio-opc-ua-broker-issuer-list", "secret"),
     ]
 
 
-def test_a_list_is_read_with_all_its_fields():
+def test_a_list_is_read_with_all_its_fields() -> None:
     policy = {"accept": ["expired"], "reject": ["ca-in-trust-list"]}
     given = {**LIST, "namespace": "plant", "delivery": "secret", "policy": policy}
     assert parse_lists(json.dumps([given])) == (
@@ -59,7 +59,7 @@ def test_a_list_is_read_with_all_its_fields():
     )
 
 
-def test_a_vault_is_read_with_all_its_fields():
+def test_a_vault_is_read_with_all_its_fields() -> None:
     given = {
         "url": "https://KV1.vault.azure.net/",
         "lists": ["trust"],
@@ -73,13 +73,13 @@ def test_a_vault_is_read_with_all_its_fields():
     assert not vault.allows("issuer")
 
 
-def test_a_vault_without_a_ceiling_may_reach_every_list_and_cluster_and_has_no_default():
+def test_a_vault_without_a_ceiling_may_reach_every_list_and_cluster_and_has_no_default() -> None:
     (vault,) = parse_vaults(json.dumps([VAULT]), DEFAULT_LISTS)
     assert (vault.lists, vault.clusters, vault.default) == (None, "*", None)
     assert vault.allows("anything")
 
 
-def test_the_examples_are_accepted():
+def test_the_examples_are_accepted() -> None:
     assert parse_vaults(VAULTS_EXAMPLE, parse_lists(LISTS_EXAMPLE))
 
 
@@ -106,18 +106,18 @@ def test_the_examples_are_accepted():
         ({"policy": {"reject": ["nonsense"]}}, "`$[0].policy.reject[0]`"),
     ],
 )
-def test_a_faulty_list_is_refused_in_clear_words(change, complaint):
+def test_a_faulty_list_is_refused_in_clear_words(change, complaint) -> None:
     with pytest.raises(Invalid, match=re.escape(complaint)):
         parse_lists(json.dumps([LIST | change]))
 
 
 @pytest.mark.parametrize("text", ["", "[", "{}", "[1]", "null", "[[", "\ud800", "[" * 100_000, "[]"])
-def test_what_is_no_array_of_lists_is_refused(text):
+def test_what_is_no_array_of_lists_is_refused(text) -> None:
     with pytest.raises(Invalid, match=r"\(example: "):
         parse_lists(text)
 
 
-def test_every_problem_of_the_lists_is_told_at_once():
+def test_every_problem_of_the_lists_is_told_at_once() -> None:
     other = {**LIST, "object": "camera-trust"}
     with pytest.raises(Invalid) as refusal:
         parse_lists(json.dumps([LIST, other, {**LIST, "name": "X"}]))
@@ -150,24 +150,24 @@ def test_every_problem_of_the_lists_is_told_at_once():
         ({"url": "https://kv1|x.vault.azure.net"}, "is no https URL"),
     ],
 )
-def test_law_13_a_faulty_vault_is_refused_in_clear_words(change, complaint):
+def test_law_13_a_faulty_vault_is_refused_in_clear_words(change, complaint) -> None:
     with pytest.raises(Invalid, match=re.escape(complaint)):
         parse_vaults(json.dumps([VAULT | change]), DEFAULT_LISTS)
 
 
-def test_a_password_in_a_vaults_url_is_not_shown():
+def test_a_password_in_a_vaults_url_is_not_shown() -> None:
     with pytest.raises(Invalid) as refusal:
         vault_url("https://me:hunter2@kv1.vault.azure.net")
     assert "hunter2" not in str(refusal.value)
 
 
-def test_a_vault_named_twice_in_two_spellings_is_refused():
+def test_a_vault_named_twice_in_two_spellings_is_refused() -> None:
     given = [VAULT, {"url": "https://KV1.vault.azure.net:443/"}]
     with pytest.raises(Invalid, match=r"the vault kv1\.vault\.azure\.net is named twice"):
         parse_vaults(json.dumps(given), DEFAULT_LISTS)
 
 
-def test_no_vault_at_all_is_refused():
+def test_no_vault_at_all_is_refused() -> None:
     with pytest.raises(Invalid, match="no vault is named"):
         parse_vaults("[]", DEFAULT_LISTS)
 
@@ -181,22 +181,22 @@ def test_no_vault_at_all_is_refused():
         ("https://[::1]:8443/", "[::1]:8443"),
     ],
 )
-def test_a_vaults_host_has_one_spelling(url, host):
+def test_a_vaults_host_has_one_spelling(url, host) -> None:
     assert vault_host(url) == host
 
 
-def test_a_configuration_survives_being_stored():
+def test_a_configuration_survives_being_stored() -> None:
     stored = msgspec.json.encode(CONFIGURATION)
     assert msgspec.json.decode(stored, type=Configuration) == CONFIGURATION
 
 
-def test_the_digest_is_the_same_for_equal_configurations_and_another_for_others():
+def test_the_digest_is_the_same_for_equal_configurations_and_another_for_others() -> None:
     again = msgspec.json.decode(msgspec.json.encode(CONFIGURATION), type=Configuration)
     assert again.digest == CONFIGURATION.digest
     assert Configuration(CONFIGURATION.vaults, DEFAULT_LISTS).digest != CONFIGURATION.digest
 
 
-def test_the_digest_is_the_same_in_every_process():
+def test_the_digest_is_the_same_in_every_process() -> None:
     """Sets are ordered by randomized hashes, and a digest that moved with them would move the head."""
     program = "from tests.fleet.test_lists import CONFIGURATION; print(CONFIGURATION.digest)"
     printed = {
@@ -212,13 +212,13 @@ def test_the_digest_is_the_same_in_every_process():
     assert printed == {f"{CONFIGURATION.digest}\n".encode()}
 
 
-def test_lists_and_vaults_are_found_by_name_and_host_in_any_case():
+def test_lists_and_vaults_are_found_by_name_and_host_in_any_case() -> None:
     assert CONFIGURATION.definition("issuer") is DEFAULT_LISTS[1]
     assert CONFIGURATION.definition("Issuer") is None
     assert CONFIGURATION.vault("KV1.vault.azure.net") is CONFIGURATION.vaults[0]
     assert CONFIGURATION.vault("kv3.vault.azure.net") is None
 
 
-def test_direct_deliveries_convert_and_the_extensions_map_one_secret_to_one_file():
+def test_direct_deliveries_convert_and_the_extensions_map_one_secret_to_one_file() -> None:
     assert [each for each in Delivery if each.converts] == [Delivery.SECRET, Delivery.CONFIGMAP]
     assert [each for each in Delivery if each.one_file_per_secret] == [Delivery.SECRETSYNC, Delivery.ARM]

@@ -31,7 +31,7 @@ def joined():
     return made
 
 
-def uploaded(fleet, *uploads):
+def uploaded(fleet, *uploads) -> None:
     """Each upload a minute after the one before: name, certificate, tags."""
     for name, built, tags in uploads:
         fleet.clock.move(MINUTE)
@@ -39,7 +39,7 @@ def uploaded(fleet, *uploads):
         fleet.work_off()
 
 
-def lose_catalogue(fleet, *, statuses=False):
+def lose_catalogue(fleet, *, statuses: bool = False) -> None:
     """The table of decisions is emptied; the operator registers the clusters anew."""
     if statuses:
         fleet.statuses.forget_cluster("plant")
@@ -51,7 +51,7 @@ def requests(fleet):
     return fleet.clusters["plant"].state.requests
 
 
-def tag(fleet, name, **tags):
+def tag(fleet, name, **tags) -> None:
     newest = fleet.vault.secrets.get(name)
     fleet.vault.update(name, newest.id, tags={f"trustcast-{key}": value for key, value in tags.items()})
 
@@ -59,12 +59,12 @@ def tag(fleet, name, **tags):
 # --- What the vault says happens -------------------------------------------------------------------------
 
 
-def test_law1_a_version_that_is_set_is_on_the_list(fleet):
+def test_law1_a_version_that_is_set_is_on_the_list(fleet) -> None:
     uploaded(fleet, ("a", A, TAGS), ("a", B, TAGS))
     assert fleet.files("plant") == {"a.der": B.der}
 
 
-def test_law1_tags_that_are_edited_move_the_file(fleet):
+def test_law1_tags_that_are_edited_move_the_file(fleet) -> None:
     uploaded(fleet, ("a", A, TAGS))
     tag(fleet, "a", lists="trust", clusters="site=lyon")
     fleet.sweep(MINUTE)
@@ -74,14 +74,14 @@ def test_law1_tags_that_are_edited_move_the_file(fleet):
     assert fleet.files("plant") == {"renamed.crt": A.pem.encode()}
 
 
-def test_law1_the_newest_version_that_bears_the_tag_decides(fleet):
+def test_law1_the_newest_version_that_bears_the_tag_decides(fleet) -> None:
     uploaded(fleet, ("a", A, TAGS), ("a", B, None))
     assert fleet.files("plant") == {"a.der": B.der}
     uploaded(fleet, ("a", C, {"trustcast-lists": "none"}))
     assert fleet.files("plant") == {}
 
 
-def test_law1_deleting_disabling_enabling_and_recovering_are_followed(fleet):
+def test_law1_deleting_disabling_enabling_and_recovering_are_followed(fleet) -> None:
     uploaded(fleet, ("a", A, TAGS))
     version = fleet.vault.secrets.get("a").id
     steps = [
@@ -96,7 +96,7 @@ def test_law1_deleting_disabling_enabling_and_recovering_are_followed(fleet):
         assert fleet.files("plant") == expected
 
 
-def test_law1_disabling_the_version_in_force_brings_no_older_one_back(fleet):
+def test_law1_disabling_the_version_in_force_brings_no_older_one_back(fleet) -> None:
     uploaded(fleet, ("a", A, TAGS), ("a", B, TAGS))
     fleet.vault.set_enabled("a", fleet.vault.secrets.get("a").id, enabled=False)
     fleet.sweep(MINUTE)
@@ -118,7 +118,7 @@ HISTORIES = {
 
 @pytest.mark.parametrize("statuses", [False, True], ids=["statuses kept", "statuses lost"])
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
-def test_law1_a_rebuild_gives_the_same_lists_and_writes_nothing(fleet, history, statuses):
+def test_law1_a_rebuild_gives_the_same_lists_and_writes_nothing(fleet, history, statuses) -> None:
     uploaded(fleet, *history)
     before, requests_before = fleet.files("plant"), dict(requests(fleet))
     lose_catalogue(fleet, statuses=statuses)
@@ -131,7 +131,7 @@ def test_law1_a_rebuild_gives_the_same_lists_and_writes_nothing(fleet, history, 
     assert fleet.statuses.get("plant", TRUST.name).value.state is State.IN_SYNC
 
 
-def test_law1_a_rebuild_adds_and_removes_nothing_at_a_disabled_version(fleet):
+def test_law1_a_rebuild_adds_and_removes_nothing_at_a_disabled_version(fleet) -> None:
     """v2 was in force and disabled while nobody looked: whether v1 ever was replaced, the catalogue cannot know."""
     uploaded(fleet, ("a", A, TAGS), ("a", B, TAGS))
     fleet.vault.set_enabled("a", fleet.vault.secrets.get("a").id, enabled=False)
@@ -140,7 +140,7 @@ def test_law1_a_rebuild_adds_and_removes_nothing_at_a_disabled_version(fleet):
     assert fleet.files("plant") == {"a.der": B.der}
 
 
-def test_law1_a_rebuild_adds_and_removes_nothing_at_a_version_that_expired(fleet):
+def test_law1_a_rebuild_adds_and_removes_nothing_at_a_version_that_expired(fleet) -> None:
     uploaded(fleet, ("a", A, TAGS), ("a", SHORT, TAGS))
     fleet.clock.move(2 * DAY)
     lose_catalogue(fleet)
@@ -148,7 +148,7 @@ def test_law1_a_rebuild_adds_and_removes_nothing_at_a_version_that_expired(fleet
     assert fleet.files("plant") == {"a.der": SHORT.der}
 
 
-def test_law1_a_stopped_rebuild_goes_on_once_the_version_is_enabled_or_a_newer_one_is_set(fleet):
+def test_law1_a_stopped_rebuild_goes_on_once_the_version_is_enabled_or_a_newer_one_is_set(fleet) -> None:
     uploaded(fleet, ("a", A, TAGS), ("a", B, TAGS))
     version = fleet.vault.secrets.get("a").id
     fleet.vault.set_enabled("a", version, enabled=False)
@@ -158,7 +158,7 @@ def test_law1_a_stopped_rebuild_goes_on_once_the_version_is_enabled_or_a_newer_o
     assert fleet.files("plant") == {"a.der": C.der}
 
 
-def test_laws_1_and_4_what_was_deleted_while_the_catalogue_was_lost_stays_and_is_reported(fleet):
+def test_laws_1_and_4_what_was_deleted_while_the_catalogue_was_lost_stays_and_is_reported(fleet) -> None:
     uploaded(fleet, ("a", A, TAGS), ("b", B, TAGS))
     fleet.vault.delete("a")
     lose_catalogue(fleet)
@@ -175,7 +175,7 @@ UPLOADS = st.lists(
 
 
 @given(UPLOADS, st.integers(0, 5))
-def test_law1_whenever_the_catalogue_is_lost_the_lists_come_out_as_if_it_never_was(uploads, moment):
+def test_law1_whenever_the_catalogue_is_lost_the_lists_come_out_as_if_it_never_was(uploads, moment) -> None:
     """However uploads and the loss mix, as long as every version is enabled: the vault alone decides."""
     kept, lost = joined(), joined()
     uploaded(kept, *uploads)

@@ -30,14 +30,14 @@ def fleet():
     return joined()
 
 
-def uploaded(fleet, *values):
+def uploaded(fleet, *values) -> None:
     """Versions of one secret, a minute apart; their events wait."""
     for built in values:
         fleet.clock.move(MINUTE)
         fleet.upload("plc7", built.pem, TAGS)
 
 
-def test_law2_an_event_that_comes_three_times_does_no_more_than_one(fleet):
+def test_law2_an_event_that_comes_three_times_does_no_more_than_one(fleet) -> None:
     uploaded(fleet, A)
     fleet.events *= 3
     fleet.work_off()
@@ -49,14 +49,14 @@ def test_law2_an_event_that_comes_three_times_does_no_more_than_one(fleet):
     assert fleet.decisions.head() == head
 
 
-def test_law2_events_the_wrong_way_round_leave_the_newest_version(fleet):
+def test_law2_events_the_wrong_way_round_leave_the_newest_version(fleet) -> None:
     uploaded(fleet, A, B, C)
     fleet.events.reverse()
     fleet.work_off()
     assert fleet.files("plant") == {"plc7.der": C.der}
 
 
-def test_law2_an_event_an_hour_late_brings_nothing_old_back(fleet):
+def test_law2_an_event_an_hour_late_brings_nothing_old_back(fleet) -> None:
     uploaded(fleet, A)
     late = fleet.events.pop()
     uploaded(fleet, B)
@@ -67,14 +67,14 @@ def test_law2_an_event_an_hour_late_brings_nothing_old_back(fleet):
     assert fleet.files("plant") == {"plc7.der": B.der}
 
 
-def test_law2_every_event_is_a_new_look_without_any_sweep(fleet):
+def test_law2_every_event_is_a_new_look_without_any_sweep(fleet) -> None:
     for built in (A, B, C):
         uploaded(fleet, built)
         fleet.work_off()
         assert fleet.files("plant") == {"plc7.der": built.der}
 
 
-def test_law2_a_look_that_finds_nothing_new_moves_nothing(fleet):
+def test_law2_a_look_that_finds_nothing_new_moves_nothing(fleet) -> None:
     uploaded(fleet, A)
     fleet.work_off()
     fleet.sweep(MINUTE)
@@ -85,21 +85,21 @@ def test_law2_a_look_that_finds_nothing_new_moves_nothing(fleet):
     assert fleet.decisions.head() == head
 
 
-def test_law2_without_any_event_the_sweep_finds_it(fleet):
+def test_law2_without_any_event_the_sweep_finds_it(fleet) -> None:
     uploaded(fleet, A)
     fleet.events.clear()
     fleet.sweep(MINUTE)
     assert fleet.files("plant") == {"plc7.der": A.der}
 
 
-def test_law2_an_event_that_names_a_version_that_is_not_there_says_look_all_the_same(fleet):
+def test_law2_an_event_that_names_a_version_that_is_not_there_says_look_all_the_same(fleet) -> None:
     uploaded(fleet, A)
     fleet.events = [event("plc7", "f" * 32)]
     fleet.work_off()
     assert fleet.files("plant") == {"plc7.der": A.der}
 
 
-def test_law2_an_event_of_a_secret_that_never_was_leaves_no_trace(fleet):
+def test_law2_an_event_of_a_secret_that_never_was_leaves_no_trace(fleet) -> None:
     head = fleet.decisions.head()
     fleet.events = [event("never-was", "f" * 32)]
     fleet.work_off()
@@ -116,29 +116,29 @@ def catalogued(fleet):
             if isinstance(entry, Entry) else entry for entry in entries]  # fmt: skip
 
 
-def by_event(fleet):
+def by_event(fleet) -> None:
     fleet.work_off()
 
 
-def by_sweep(fleet):
+def by_sweep(fleet) -> None:
     fleet.events.clear()
     fleet.sweep(MINUTE)
 
 
-def by_command(fleet):
+def by_command(fleet) -> None:
     fleet.events.clear()
     assign_secret(fleet.runtime, key("plc7"), Tags("trust", "*"))
     fleet.work_off()
 
 
-def by_asking_for_it(fleet):
+def by_asking_for_it(fleet) -> None:
     fleet.events.clear()
     admit(fleet.runtime, key("plc7"))
     fleet.work_off()
 
 
 @pytest.mark.parametrize("way", [by_sweep, by_command, by_asking_for_it])
-def test_law2_event_sweep_and_command_come_to_the_same(way):
+def test_law2_event_sweep_and_command_come_to_the_same(way) -> None:
     first, second = joined(), joined()
     for fleet in (first, second):
         uploaded(fleet, certs.server(key="rsa-1024"), A, certs.server(key="rsa-1024", serial=2))
@@ -152,7 +152,7 @@ CHANGES = st.lists(st.tuples(st.sampled_from(["one", "two"]), st.sampled_from([A
 
 
 @given(CHANGES, st.data())
-def test_law2_whatever_becomes_of_the_events_the_lists_end_as_the_vault_says(changes, data):
+def test_law2_whatever_becomes_of_the_events_the_lists_end_as_the_vault_says(changes, data) -> None:
     fleet = joined()
     expected, raised = {}, []
     for name, built in changes:

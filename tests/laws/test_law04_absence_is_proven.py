@@ -17,7 +17,7 @@ TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 NAMES = ("plc1", "plc2", "plc3", "plc4")
 
 
-def test_law4_two_workers_together_remove_no_more_than_one_may():
+def test_law4_two_workers_together_remove_no_more_than_one_may() -> None:
     fleet = Fleet()
     fleet.enrol(registration("plant"))
     for name in NAMES:
@@ -32,7 +32,7 @@ def test_law4_two_workers_together_remove_no_more_than_one_may():
         fleet.vault.delete(name)
     others = [SecretKey.of(HOST, "plc4")]
 
-    def meanwhile(label):
+    def meanwhile(label) -> None:
         if label.startswith("transact") and others:
             admit(fleet.runtime, others.pop())
 
@@ -48,7 +48,7 @@ def test_law4_two_workers_together_remove_no_more_than_one_may():
     assert entries[SecretKey.of(HOST, "plc4")].deleted
 
 
-def test_law4_a_ca_and_its_crl_that_come_together_are_held_as_if_they_came_one_by_one():
+def test_law4_a_ca_and_its_crl_that_come_together_are_held_as_if_they_came_one_by_one() -> None:
     """Each alone takes nothing: the CA finds no CRL, and the CRL no CA."""
     fleet = Fleet()
     fleet.enrol(registration("plant"))
@@ -61,7 +61,7 @@ def test_law4_a_ca_and_its_crl_that_come_together_are_held_as_if_they_came_one_b
     fleet.vault.set("crl", certs.crl(root, revoked=leaves).pem, tags=TAGS)
     others = [SecretKey.of(HOST, "crl")]
 
-    def meanwhile(label):
+    def meanwhile(label) -> None:
         if label.startswith("transact") and others:
             admit(fleet.runtime, others.pop())
 
@@ -77,7 +77,7 @@ def held(fleet, name):
     return fleet.decisions.snapshot(fresh=True).entries[SecretKey.of(HOST, name)].held
 
 
-def test_law4_a_secret_of_many_clusters_may_be_deleted_and_not_be_steered_away_from_them():
+def test_law4_a_secret_of_many_clusters_may_be_deleted_and_not_be_steered_away_from_them() -> None:
     fleet = Fleet()
     fleet.enrol(*(registration(f"plant-{n}", row=str(n // 6)) for n in range(12)))
     for name in NAMES[:2]:
@@ -104,7 +104,7 @@ LINE = tuple(certs.server(name=f"press-{n}") for n in range(5))
 
 
 @pytest.mark.parametrize(("cause", "act"), CAUSES.items(), ids=CAUSES)
-def test_law4_what_is_held_says_what_would_take_the_files(cause, act):
+def test_law4_what_is_held_says_what_would_take_the_files(cause, act) -> None:
     fleet = Fleet()
     fleet.enrol(registration("plant"))
     version = fleet.upload("line", "".join(each.pem for each in LINE), TAGS)
@@ -118,7 +118,7 @@ def test_law4_what_is_held_says_what_would_take_the_files(cause, act):
     assert len(before) == len(LINE)
 
 
-def test_law4_an_approval_that_was_not_used_ends_within_the_hour():
+def test_law4_an_approval_that_was_not_used_ends_within_the_hour() -> None:
     """What it was for ended by itself; the same change half a year later is asked for anew."""
     fleet = Fleet()
     fleet.enrol(registration("plant"))
@@ -138,7 +138,7 @@ def test_law4_an_approval_that_was_not_used_ends_within_the_hour():
     assert (held(fleet, "line") is not None, len(fleet.files("plant"))) == (True, len(LINE))
 
 
-def test_law4_an_approval_counts_while_the_vault_is_away_for_some_minutes():
+def test_law4_an_approval_counts_while_the_vault_is_away_for_some_minutes() -> None:
     fleet = Fleet()
     fleet.enrol(registration("plant"))
     fleet.upload("line", "".join(each.pem for each in LINE), TAGS)

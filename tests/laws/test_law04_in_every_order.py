@@ -119,11 +119,11 @@ class Owners(RuleBasedStateMachine):
         vaults = dict.fromkeys(runtime.vaults, self.watched)
         self.fleet.runtime = replace(runtime, vaults=vaults, limits=Limits(share=SHARE, files=FILES))
 
-    def _looked(self, name):
+    def _looked(self, name) -> None:
         self.model.look(name, self.vault.get(name, ()), self.fleet.clock.now)
 
     @initialize(names=st.sets(names, min_size=6), north=st.sets(names))
-    def begin(self, names, north):
+    def begin(self, names, north) -> None:
         self.fleet.sweep()
         self.fleet.enrol(*(registration(name, site=site) for name, site in CLUSTERS.items()))
         for name in sorted(names):
@@ -133,18 +133,18 @@ class Owners(RuleBasedStateMachine):
     # Owners.
 
     @rule(changes=st.lists(CHANGES, min_size=1, max_size=4), events_are_lost=st.booleans())
-    def change(self, changes, events_are_lost):
+    def change(self, changes, events_are_lost) -> None:
         self._do(changes)
         if events_are_lost:
             self.fleet.events.clear()
         self.sweep(1)
 
     @rule(names=many, change=st.sampled_from([("delete",), ("recover",), ("enable", 0, False), ("enable", 0, True)]))
-    def change_many(self, names, change):
+    def change_many(self, names, change) -> None:
         self._all(names, *change)
 
     @rule(names=many, tags=tags)
-    def tag_many(self, names, tags):
+    def tag_many(self, names, tags) -> None:
         self._all(names, "tag", tags)
 
     @rule(
@@ -157,7 +157,7 @@ class Owners(RuleBasedStateMachine):
             ]
         ),
     )
-    def there_and_back(self, names, change):
+    def there_and_back(self, names, change) -> None:
         """What was approved once is not approved for ever."""
         there, back = (each if isinstance(each, tuple) else (each,) for each in change)
         self._all(names, *there)
@@ -167,53 +167,53 @@ class Owners(RuleBasedStateMachine):
         self._all(names, *back)
         self._all(names, *there)
 
-    def _all(self, names, how, *what):
+    def _all(self, names, how, *what) -> None:
         self._do((how, name, *what) for name in sorted(names))
         self.sweep(1)
 
-    def _do(self, changes):
+    def _do(self, changes) -> None:
         for how, *what in changes:
             getattr(self, how)(*what)
 
-    def upload(self, name, letter, tags):
+    def upload(self, name, letter, tags) -> None:
         if name not in self.bin:
             version = Version(self.fleet.upload(name, value(name, letter), TAGS[tags]), letter, tags)
             self.vault[name] = (version, *self.vault.get(name, ()))
             self._time_passes()
 
-    def enable(self, name, which, enabled):
+    def enable(self, name, which, enabled) -> None:
         if which < len(self.vault.get(name, ())):
             self.fleet.vault.set_enabled(name, self.vault[name][which].id, enabled)
             self._edit(name, which, enabled=enabled)
 
-    def tag(self, name, tags):
+    def tag(self, name, tags) -> None:
         if self.vault.get(name):
             self.fleet.vault.update(name, self.vault[name][0].id, tags=TAGS[tags])
             self._edit(name, 0, tags=tags)
 
-    def _edit(self, name, which, **what):
+    def _edit(self, name, which, **what) -> None:
         versions = list(self.vault[name])
         versions[which] = replace(versions[which], **what)
         self.vault[name] = tuple(versions)
         self._time_passes()
 
-    def delete(self, name):
+    def delete(self, name) -> None:
         if self.vault.get(name):
             self.fleet.vault.delete(name)
             self.bin[name], self.vault[name] = self.vault[name], ()
 
-    def recover(self, name):
+    def recover(self, name) -> None:
         if name in self.bin:
             self.fleet.vault.recover(name)
             self.vault[name] = self.bin.pop(name)
 
-    def _time_passes(self):
+    def _time_passes(self) -> None:
         self.fleet.clock.move(timedelta(seconds=5))
 
     # Failures.
 
     @rule(fails=st.booleans())
-    def listing(self, fails):
+    def listing(self, fails) -> None:
         self.watched.listing_fails = fails
         self.sweep(1)
 
@@ -223,13 +223,13 @@ class Owners(RuleBasedStateMachine):
         error=st.sampled_from([Unauthorized, Temporary]),
         newer=st.booleans(),
     )
-    def deny(self, names, what, error, newer):
+    def deny(self, names, what, error, newer) -> None:
         self.watched.denied = dict.fromkeys(names, (what, error))
         self._do(("upload", name, "B", UNTAGGED) for name in sorted(names) if newer)
         self.sweep(1)
 
     @rule(changes=st.lists(CHANGES, max_size=4), disabled=names)
-    def lose_the_catalogue(self, changes, disabled):
+    def lose_the_catalogue(self, changes, disabled) -> None:
         decisions = self.fleet.decisions
         rows = [Write(RowName.secret(key), None, "*") for key in decisions.snapshot(fresh=True).entries]
         if rows:
@@ -246,7 +246,7 @@ class Owners(RuleBasedStateMachine):
         names=st.sets(names),
         rejected=st.booleans(),
     )
-    def relabel(self, cluster, site, names, rejected):
+    def relabel(self, cluster, site, names, rejected) -> None:
         """The more files go to where the cluster was, the more it loses."""
         self._all(names, "tag", self.model.sites[cluster])
         submit(self.fleet.runtime, lambda _: registration(cluster, site=site))
@@ -258,14 +258,14 @@ class Owners(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.waiting)
     @rule(data=st.data(), undone=st.booleans())
-    def consent(self, data, undone):
+    def consent(self, data, undone) -> None:
         """What was shown is approved, and may have changed since."""
         row, digest = self._pick(data)
         if undone and row in NAMES:
             self._do([("recover", row), ("enable", row, 0, True), ("tag", row, EVERYWHERE)])
         self._consent(row, digest)
 
-    def _consent(self, row, digest):
+    def _consent(self, row, digest) -> None:
         self.model.approve(row)
         proposed = self.model.proposed.get(row)
         try:
@@ -278,11 +278,11 @@ class Owners(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.waiting)
     @rule(data=st.data())
-    def refuse(self, data):
+    def refuse(self, data) -> None:
         self._refuse(*self._pick(data))
         self.sweep(1)
 
-    def _refuse(self, row, digest):
+    def _refuse(self, row, digest) -> None:
         reject(self.fleet.runtime, digest)
         self.model.refuse(row)
 
@@ -290,12 +290,12 @@ class Owners(RuleBasedStateMachine):
         return data.draw(st.sampled_from([(_row(each), each.held.digest) for each in self._waiting()]))
 
     @rule(digest=st.sampled_from(["0" * 64, ""]))
-    def approve_what_nobody_was_shown(self, digest):
+    def approve_what_nobody_was_shown(self, digest) -> None:
         with pytest.raises(Invalid):
             approve(self.fleet.runtime, digest)
 
     @rule(minutes=st.sampled_from([1, 5 * 60, 25 * 60]))
-    def sweep(self, minutes):
+    def sweep(self, minutes) -> None:
         self.fleet.sweep(timedelta(minutes=minutes))
         self.watched.finish()
         self.model.push()
@@ -306,7 +306,7 @@ class Owners(RuleBasedStateMachine):
     def _waiting(self):
         return held_removals(self.fleet.decisions.snapshot(fresh=True))
 
-    def _look(self):
+    def _look(self) -> None:
         assert {_row(each): _shown(each.held) for each in self._waiting()} == self.model.waiting
         clusters = self.fleet.decisions.snapshot(fresh=True).clusters
         assert {name: each.labels["site"] for name, each in clusters.items()} == self.model.sites
@@ -374,7 +374,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_laws_3_and_4_broken_are_noticed(how, monkeypatch):
+def test_laws_3_and_4_broken_are_noticed(how, monkeypatch) -> None:
     monkeypatch.setattr(*BROKEN[how])
     quick = settings(Owners.TestCase.settings, phases=[Phase.generate], database=None)
     with pytest.raises(AssertionError):

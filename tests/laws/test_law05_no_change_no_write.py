@@ -36,14 +36,14 @@ def asked(fleet):
     return {name: plant.requests for name, plant in fleet.plants.items()}
 
 
-def test_law5_a_verification_costs_one_read_a_list_and_no_write(fleet):
+def test_law5_a_verification_costs_one_read_a_list_and_no_write(fleet) -> None:
     for name in fleet.plants:
         assert {status.state for status in push_cluster(fleet.runtime, name)} == {State.IN_SYNC}
     assert asked(fleet) == {"hamburg": IN_SYNC, "lyon": IN_SYNC}
     assert fleet.credentials.faults.counts() == {}
 
 
-def test_law5_three_hours_without_changes_are_reads_alone(fleet):
+def test_law5_three_hours_without_changes_are_reads_alone(fleet) -> None:
     for _ in range(3 * 60):
         fleet.sweep(MINUTE)
     assert all(set(requests) == {"get"} for requests in asked(fleet).values())
@@ -63,7 +63,7 @@ NO_CHANGES = {
 
 
 @pytest.mark.parametrize("change", NO_CHANGES.values(), ids=NO_CHANGES)
-def test_law5_a_change_that_leaves_a_list_as_it_is_writes_nothing(fleet, change):
+def test_law5_a_change_that_leaves_a_list_as_it_is_writes_nothing(fleet, change) -> None:
     change(fleet)
     fleet.work_off()
     fleet.clock.move(MINUTE)
@@ -74,14 +74,14 @@ def test_law5_a_change_that_leaves_a_list_as_it_is_writes_nothing(fleet, change)
     assert fleet.files("hamburg") == {"plc7.der": GOOD.der}
 
 
-def test_law5_a_change_of_one_list_writes_to_that_list_alone_and_once(fleet):
+def test_law5_a_change_of_one_list_writes_to_that_list_alone_and_once(fleet) -> None:
     fleet.upload("plc8", certs.server(name="plc8").pem, TAGS)
     fleet.work_off()
     assert {name: requests["apply"] for name, requests in asked(fleet).items()} == {"hamburg": 1, "lyon": 1}
     assert not any(requests["create"] or requests["merge"] for requests in asked(fleet).values())
 
 
-def test_law5_what_somebody_else_wrote_first_is_adopted_once_and_left_alone_then(fleet):
+def test_law5_what_somebody_else_wrote_first_is_adopted_once_and_left_alone_then(fleet) -> None:
     new = certs.server(name="plc8")
     fleet.plants["lyon"].edit(TRUST.namespace, TRUST.object, {"plc8.der": new.der})
     fleet.upload("plc8", new.pem, TAGS)
@@ -93,7 +93,7 @@ def test_law5_what_somebody_else_wrote_first_is_adopted_once_and_left_alone_then
     assert set(fleet.plants["lyon"].requests) == {"get"}
 
 
-def test_law5_an_empty_list_is_not_even_created(servers):
+def test_law5_an_empty_list_is_not_even_created(servers) -> None:
     with http_fleet(servers) as fleet:
         fleet.join("hamburg")
         fleet.sweep(MINUTE)
@@ -101,7 +101,7 @@ def test_law5_an_empty_list_is_not_even_created(servers):
         assert set(fleet.plants["hamburg"].requests) == {"get"}
 
 
-def test_law5_a_verification_of_a_hundred_clusters_is_one_get_a_list_and_no_write(servers):
+def test_law5_a_verification_of_a_hundred_clusters_is_one_get_a_list_and_no_write(servers) -> None:
     with http_fleet(servers) as fleet:
         names = [f"plant-{n:03}" for n in range(100)]
         fleet.join(*names)

@@ -37,18 +37,18 @@ def filled(fleet):
     return fleet
 
 
-def upload(fleet, name, built):
+def upload(fleet, name, built) -> None:
     fleet.clock.move(MINUTE)
     fleet.upload(name, built.pem, TAGS)
     fleet.work_off()
 
 
-def delete(fleet, name):
+def delete(fleet, name) -> None:
     fleet.vault.secrets.delete(name)
     fleet.sweep(MINUTE)
 
 
-def verify(fleet):
+def verify(fleet) -> None:
     push_cluster(fleet.runtime, "plant")
 
 
@@ -66,7 +66,7 @@ def managers(plant, file):
 
 
 @pytest.mark.usefixtures("filled")
-def test_law6_what_is_written_is_owned_key_by_key_by_our_apply_alone(plant):
+def test_law6_what_is_written_is_owned_key_by_key_by_our_apply_alone(plant) -> None:
     assert managers(plant, "a.der") == managers(plant, "b.der") == {("trustcast", "Apply")}
 
 
@@ -79,7 +79,7 @@ HAND_EDITS = {
 
 
 @pytest.mark.parametrize("edit", HAND_EDITS.values(), ids=HAND_EDITS)
-def test_law6_a_hand_edit_of_ours_is_forced_back(filled, plant, edit):
+def test_law6_a_hand_edit_of_ours_is_forced_back(filled, plant, edit) -> None:
     plant.edit(*WHERE, edit)
     verify(filled)
     assert filled.files("plant") == {"a.der": A.der, "b.der": B.der}
@@ -87,20 +87,20 @@ def test_law6_a_hand_edit_of_ours_is_forced_back(filled, plant, edit):
     assert filled.status("plant").state is State.IN_SYNC
 
 
-def test_law6_an_object_deleted_by_hand_is_made_anew(filled, plant):
+def test_law6_an_object_deleted_by_hand_is_made_anew(filled, plant) -> None:
     plant.delete(*WHERE)
     verify(filled)
     assert filled.files("plant") == {"a.der": A.der, "b.der": B.der}
 
 
-def test_law6_what_is_ours_is_known_from_managed_fields_where_the_status_is_lost(filled):
+def test_law6_what_is_ours_is_known_from_managed_fields_where_the_status_is_lost(filled) -> None:
     filled.statuses.forget_cluster("plant")
     filled.vault.secrets.delete("b")
     delete(filled, "a")
     assert filled.files("plant") == {}
 
 
-def test_law6_what_is_ours_is_known_from_the_status_where_an_editor_took_it(filled, plant):
+def test_law6_what_is_ours_is_known_from_the_status_where_an_editor_took_it(filled, plant) -> None:
     plant.edit(*WHERE, {"a.der": b"edited"})
     delete(filled, "a")
     assert filled.files("plant") == {"b.der": B.der}
@@ -109,7 +109,7 @@ def test_law6_what_is_ours_is_known_from_the_status_where_an_editor_took_it(fill
 # --- Others' ---------------------------------------------------------------------------------------------
 
 
-def test_law6_keys_of_others_are_listed_with_their_sha256_and_never_touched(filled, plant):
+def test_law6_keys_of_others_are_listed_with_their_sha256_and_never_touched(filled, plant) -> None:
     plant.edit(*WHERE, {"notes.txt": b"mine", "theirs.der": b"theirs"}, manager="somebody")
     upload(filled, "c", certs.server(name="c"))
     delete(filled, "a")
@@ -120,7 +120,7 @@ def test_law6_keys_of_others_are_listed_with_their_sha256_and_never_touched(fill
     assert filled.status("plant").state is State.IN_SYNC
 
 
-def test_law6_labels_and_annotations_of_others_stay(filled, plant):
+def test_law6_labels_and_annotations_of_others_stay(filled, plant) -> None:
     metadata = {"labels": {"team": "ot"}, "annotations": {"note": "hands off"}}
     plant.merge(*WHERE, {"metadata": metadata}, "kubectl-edit")
     upload(filled, "c", certs.server(name="c"))
@@ -128,7 +128,7 @@ def test_law6_labels_and_annotations_of_others_stay(filled, plant):
     assert (body["metadata"]["labels"], body["metadata"]["annotations"]) == tuple(metadata.values())
 
 
-def test_law6_anothers_file_of_our_name_with_other_bytes_is_a_conflict_and_stays(fleet, plant):
+def test_law6_anothers_file_of_our_name_with_other_bytes_is_a_conflict_and_stays(fleet, plant) -> None:
     plant.edit(*WHERE, {"a.der": b"theirs"}, manager="somebody")
     upload(fleet, "a", A)
     assert fleet.files("plant") == {"a.der": b"theirs"}
@@ -137,7 +137,7 @@ def test_law6_anothers_file_of_our_name_with_other_bytes_is_a_conflict_and_stays
     assert fleet.files("plant") == {"a.der": b"theirs"}
 
 
-def test_law6_a_conflict_ends_once_the_other_removes_its_key(fleet, plant):
+def test_law6_a_conflict_ends_once_the_other_removes_its_key(fleet, plant) -> None:
     plant.edit(*WHERE, {"a.der": b"theirs"}, manager="somebody")
     upload(fleet, "a", A)
     plant.edit(*WHERE, {"a.der": None}, manager="somebody")
@@ -145,7 +145,7 @@ def test_law6_a_conflict_ends_once_the_other_removes_its_key(fleet, plant):
     assert fleet.files("plant") == {"a.der": A.der}
 
 
-def test_law6_anothers_file_is_not_removed_because_a_secret_of_that_name_went(fleet, plant):
+def test_law6_anothers_file_is_not_removed_because_a_secret_of_that_name_went(fleet, plant) -> None:
     upload(fleet, "b", B)
     plant.edit(*WHERE, {"a.der": A.der}, manager="somebody")
     fleet.upload("a", "no certificate", TAGS)
@@ -157,7 +157,7 @@ def test_law6_anothers_file_is_not_removed_because_a_secret_of_that_name_went(fl
 # --- Ours and another's ----------------------------------------------------------------------------------
 
 
-def test_law6_a_key_that_is_ours_and_anothers_leaves_with_its_secret(fleet, plant):
+def test_law6_a_key_that_is_ours_and_anothers_leaves_with_its_secret(fleet, plant) -> None:
     """A revoked certificate does not stay trusted because kubectl once wrote it too."""
     plant.edit(*WHERE, {"a.der": A.der}, manager="somebody")
     upload(fleet, "a", A)
@@ -168,7 +168,7 @@ def test_law6_a_key_that_is_ours_and_anothers_leaves_with_its_secret(fleet, plan
     assert plant.requests["merge"] == 1
 
 
-def test_law6_a_revoked_certificate_that_kubectl_wrote_too_leaves(fleet, plant):
+def test_law6_a_revoked_certificate_that_kubectl_wrote_too_leaves(fleet, plant) -> None:
     root = certs.ca()
     leaf = certs.server(name="leaf", issuer=root)
     plant.edit(*WHERE, {"leaf.der": leaf.der}, manager="somebody")
@@ -182,7 +182,7 @@ def test_law6_a_revoked_certificate_that_kubectl_wrote_too_leaves(fleet, plant):
 # --- The Secret Store extension's --------------------------------------------------------------------------
 
 
-def test_law6_nothing_is_written_beside_the_secret_store_extension(fleet, plant):
+def test_law6_nothing_is_written_beside_the_secret_store_extension(fleet, plant) -> None:
     plant.edit(*WHERE, {"old.der": b"x"}, manager="secrets-store-sync-controller")
     plant.make_sse_owned(*WHERE)
     before = plant.get(*WHERE).body()
@@ -194,7 +194,7 @@ def test_law6_nothing_is_written_beside_the_secret_store_extension(fleet, plant)
     assert fleet.status("plant").state is State.SSE_MANAGED
 
 
-def test_law6_a_list_that_the_extension_takes_over_is_left_to_it(filled, plant):
+def test_law6_a_list_that_the_extension_takes_over_is_left_to_it(filled, plant) -> None:
     plant.make_sse_owned(*WHERE)
     plant.requests.clear()
     delete(filled, "a")
@@ -202,7 +202,7 @@ def test_law6_a_list_that_the_extension_takes_over_is_left_to_it(filled, plant):
     assert set(filled.files("plant")) == {"a.der", "b.der"}
 
 
-def test_law6_a_cluster_that_is_only_reported_on_is_never_written_to(servers):
+def test_law6_a_cluster_that_is_only_reported_on_is_never_written_to(servers) -> None:
     with http_fleet(servers) as fleet:
         fleet.join("plant", mode="report")
         plant = fleet.plants["plant"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_law_7_holds_in_every_interleaving(name):
+def test_law_7_holds_in_every_interleaving(name) -> None:
     report = explore(SMALL[name]())
     assert not report.wrong, "\n".join(("", *next(iter(report.wrong.items()))[1]))
     assert not report.truncated
@@ -62,7 +62,7 @@ def row_without_etag(_) -> Callable[[Runtime], Runtime]:
     def wrap(runtime: Runtime) -> Runtime:
         inner = runtime.decisions
 
-        def commit(writes, **heads):
+        def commit(writes, **heads) -> None:
             inner.commit([replace(write, etag="*") for write in writes], **heads)
 
         return replace(runtime, decisions=Around(inner, commit=commit))
@@ -74,7 +74,7 @@ def planned_first(monkeypatch) -> Callable[[Runtime], Runtime]:
     """The head counts as planned before the pushes are asked for, and a redelivered plan believes it."""
     real = planning.plan_fleet
 
-    def plan_fleet(runtime, **_):
+    def plan_fleet(runtime, **_) -> None:
         inner = runtime.work
 
         def planned() -> str:
@@ -92,7 +92,7 @@ def plan_mark_cleared_last(monkeypatch) -> Callable[[Runtime], Runtime]:
     """The plan's mark is cleared once the plan is done."""
     clear, plan = planning._clear_mark, planning.plan_fleet
 
-    def plan_fleet(runtime, **options):
+    def plan_fleet(runtime, **options) -> None:
         plan(runtime, **options)
         clear(runtime)
 
@@ -106,7 +106,7 @@ def plan_mark_cleared_after_the_reading(monkeypatch) -> Callable[[Runtime], Runt
     clear, real = planning._clear_mark, planning.plan_fleet
     monkeypatch.setattr(planning, "_clear_mark", lambda _: None)
 
-    def plan_fleet(runtime, **options):
+    def plan_fleet(runtime, **options) -> None:
         inner = runtime.decisions
 
         def snapshot():
@@ -124,13 +124,13 @@ def push_mark_cleared_last(monkeypatch) -> Callable[[Runtime], Runtime]:
     """The cluster's mark is cleared once the push is done, and the head is compared no more."""
     clear = push._clear_mark
 
-    def end(runtime, name):
+    def end(runtime, name) -> str:
         clear(runtime, name)
         return "none"
 
     real = push.push_cluster
 
-    def push_cluster(runtime, name, **options):
+    def push_cluster(runtime, name, **options) -> None:
         real(runtime, name, **options)
         end(runtime, name)
 
@@ -167,7 +167,7 @@ def head_compared_before_the_status(monkeypatch) -> Callable[[Runtime], Runtime]
 def redelivery_obeys_marks(monkeypatch) -> Callable[[Runtime], Runtime]:
     """A redelivered message is satisfied with a mark, whose message may never have been sent."""
 
-    def obedient(real, *arguments, force=False):  # noqa: ARG001
+    def obedient(real, *arguments, force: bool = False) -> None:  # noqa: ARG001
         real(*arguments)
 
     for module, name in ((admission, "request_plan"), (planning, "request_push"), (push, "request_push")):
@@ -197,7 +197,7 @@ def row_and_head_apart(_) -> Callable[[Runtime], Runtime]:
     def wrap(runtime: Runtime) -> Runtime:
         inner = runtime.decisions
 
-        def commit(writes, *, head, on_head=None):
+        def commit(writes, *, head, on_head=None) -> None:
             if head is not None:
                 inner.commit([], head=head, on_head=on_head)
             inner.commit(writes, head=None)
@@ -224,7 +224,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("wrong", "case"), WRONG, ids=lambda each: getattr(each, "__name__", ""))
-def test_law_7_is_broken_by_another_order(wrong, case, monkeypatch):
+def test_law_7_is_broken_by_another_order(wrong, case, monkeypatch) -> None:
     wrap = wrong(monkeypatch)
     chosen: Case = case()
     wrong_ends = explore(replace(chosen, wrap=wrap)).wrong
@@ -232,7 +232,7 @@ def test_law_7_is_broken_by_another_order(wrong, case, monkeypatch):
     assert not any("fails" in complaint for complaint in wrong_ends)
 
 
-def test_law_4_a_rebuild_would_take_files_if_absence_were_proof(monkeypatch):
+def test_law_4_a_rebuild_would_take_files_if_absence_were_proof(monkeypatch) -> None:
     real = desired.DesiredState._to_remove
 
     def gone(desires, files, *arguments):

@@ -40,7 +40,7 @@ BAD_VALUES = ["", "\x00", "%PDF-1.7", "-----BEGIN CERTIFICATE-----\n!!\n-----END
 
 
 @pytest.mark.parametrize("value", BAD_VALUES, ids=["empty", "control", "a document", "broken PEM", "25 kB of base64"])
-def test_law8_a_bad_secret_keeps_no_other_from_its_lists(fleet, value):
+def test_law8_a_bad_secret_keeps_no_other_from_its_lists(fleet, value) -> None:
     fleet.upload("a-bad", value, TAGS)
     fleet.upload("good", GOOD.pem, TAGS)
     fleet.upload("z-bad", value, TAGS)
@@ -53,7 +53,7 @@ UNFORESEEN = RecursionError("planted: of a kind that no adapter should let pass"
 
 
 @pytest.mark.parametrize("error", [Temporary("500"), Permanent("400"), Unauthorized("403"), UNFORESEEN], ids=repr)
-def test_law8_a_secret_that_cannot_be_looked_at_stops_no_sweep(fleet, error):
+def test_law8_a_secret_that_cannot_be_looked_at_stops_no_sweep(fleet, error) -> None:
     for name in ("a-bad", "good", "z-good"):
         fleet.upload(name, GOOD.pem, TAGS)
     fleet.events.clear()
@@ -66,7 +66,7 @@ def test_law8_a_secret_that_cannot_be_looked_at_stops_no_sweep(fleet, error):
     assert set(fleet.files("good")) == {"a-bad.der", "good.der", "z-good.der"}
 
 
-def test_laws_8_and_9_of_an_error_that_nobody_foresaw_only_its_kind_is_told(fleet, caplog):
+def test_laws_8_and_9_of_an_error_that_nobody_foresaw_only_its_kind_is_told(fleet, caplog) -> None:
     fleet.vault.set("bad", GOOD.pem, tags=TAGS)
     fleet.runtime = replace(
         fleet.runtime,
@@ -77,7 +77,7 @@ def test_laws_8_and_9_of_an_error_that_nobody_foresaw_only_its_kind_is_told(flee
     assert "PLANTED" not in caplog.text
 
 
-def test_law8_one_bad_event_of_a_delivery_keeps_the_others(fleet):
+def test_law8_one_bad_event_of_a_delivery_keeps_the_others(fleet) -> None:
     version = fleet.upload("good", GOOD.pem, TAGS)
     good = json.loads(fleet.events.pop())
     foreign = json.loads(event("x", "1" * 32).replace(HOST, "other.vault.azure.net"))
@@ -90,7 +90,7 @@ def test_law8_one_bad_event_of_a_delivery_keeps_the_others(fleet):
 
 
 @pytest.mark.parametrize("error", [Unreachable("time-out"), UNFORESEEN], ids=repr)
-def test_law8_a_vault_that_fails_keeps_no_other_from_being_listed(error):
+def test_law8_a_vault_that_fails_keeps_no_other_from_being_listed(error) -> None:
     hosts = ["a-bad.vault.azure.net", HOST, "z-good.vault.azure.net"]
     vaults = tuple(replace(CONFIGURATION.vaults[0], url=f"https://{host}") for host in hosts)
     fleet = Fleet(configured=replace(CONFIGURATION, vaults=vaults))
@@ -107,16 +107,16 @@ def test_law8_a_vault_that_fails_keeps_no_other_from_being_listed(error):
 # --- Lists -----------------------------------------------------------------------------------------------
 
 
-def spoil_immutable(state):
+def spoil_immutable(state) -> None:
     state.create(TRUST.namespace, {"metadata": {"name": TRUST.object}, "immutable": True}, "kubectl-create")
 
 
-def spoil_sse(state):
+def spoil_sse(state) -> None:
     state.edit(TRUST.namespace, TRUST.object, {"x": b"x"})
     state.make_sse_owned(TRUST.namespace, TRUST.object)
 
 
-def spoil_conflict(state):
+def spoil_conflict(state) -> None:
     state.edit(TRUST.namespace, TRUST.object, {"root.der": b"somebody else's"})
 
 
@@ -125,7 +125,7 @@ def spoil_conflict(state):
     [(spoil_immutable, State.BLOCKED), (spoil_sse, State.SSE_MANAGED), (spoil_conflict, State.CONFLICT)],
     ids=["immutable", "the extension's", "conflict"],
 )
-def test_law8_a_list_that_cannot_be_written_keeps_neither_the_next_list_nor_another_cluster(fleet, spoil, told):
+def test_law8_a_list_that_cannot_be_written_keeps_neither_the_next_list_nor_another_cluster(fleet, spoil, told) -> None:
     spoil(fleet.clusters["bad"].state)
     fleet.upload("root", ROOT.pem, BOTH)
     fleet.work_off()
@@ -133,7 +133,7 @@ def test_law8_a_list_that_cannot_be_written_keeps_neither_the_next_list_nor_anot
     assert fleet.files("bad", ISSUER) == fleet.files("good") == {"root.der": ROOT.der}
 
 
-def test_law8_a_conflict_over_one_file_keeps_no_other_file_of_the_list(fleet):
+def test_law8_a_conflict_over_one_file_keeps_no_other_file_of_the_list(fleet) -> None:
     spoil_conflict(fleet.clusters["bad"].state)
     fleet.upload("root", ROOT.pem, TAGS)
     fleet.upload("good", GOOD.pem, TAGS)
@@ -141,7 +141,7 @@ def test_law8_a_conflict_over_one_file_keeps_no_other_file_of_the_list(fleet):
     assert fleet.files("bad") == {"root.der": b"somebody else's", "good.der": GOOD.der}
 
 
-def test_law8_a_full_list_keeps_its_newest_addition_waiting_and_removes_all_the_same(fleet):
+def test_law8_a_full_list_keeps_its_newest_addition_waiting_and_removes_all_the_same(fleet) -> None:
     others = {"notes": b"n" * (1024 * 1024 - len(ROOT.der) - len(GOOD.der) - 10)}
     fleet.clusters["bad"].state.edit(TRUST.namespace, TRUST.object, others)
     for name, built in {"root": ROOT, "good": GOOD, "newest": certs.server(name="newest")}.items():
@@ -169,7 +169,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("method", ["observe", "create_empty", "apply"])
 @pytest.mark.parametrize(("error", "told"), FAULTS.values(), ids=FAULTS)
-def test_law8_a_cluster_that_fails_keeps_no_other_waiting(fleet, error, told, method):
+def test_law8_a_cluster_that_fails_keeps_no_other_waiting(fleet, error, told, method) -> None:
     fleet.clusters["bad"] = Failing(fleet.clusters["bad"], error, lambda called, *_: called == method)
     fleet.upload("root", ROOT.pem, TAGS)
     fleet.work_off()
@@ -178,11 +178,11 @@ def test_law8_a_cluster_that_fails_keeps_no_other_waiting(fleet, error, told, me
 
 
 @pytest.mark.parametrize("error", [Permanent("no credential"), Temporary("the credentials vault is busy")], ids=repr)
-def test_law8_a_cluster_without_a_usable_credential_keeps_no_other_waiting(fleet, error):
+def test_law8_a_cluster_without_a_usable_credential_keeps_no_other_waiting(fleet, error) -> None:
     real = fleet.runtime.clusters
 
     class Access:
-        def connect(self, registration, deadline, *, renew=False):
+        def connect(self, registration, deadline, *, renew: bool = False):
             if registration.name == "bad":
                 raise error
             return real.connect(registration, deadline, renew=renew)
@@ -194,8 +194,8 @@ def test_law8_a_cluster_without_a_usable_credential_keeps_no_other_waiting(fleet
     assert fleet.files("good") == {"root.der": ROOT.der}
 
 
-def test_law8_a_list_that_fails_keeps_not_the_next_list_of_its_cluster(fleet):
-    def fails(_, *where):
+def test_law8_a_list_that_fails_keeps_not_the_next_list_of_its_cluster(fleet) -> None:
+    def fails(_, *where) -> bool:
         return TRUST.object in where
 
     fleet.clusters["bad"] = Failing(fleet.clusters["bad"], Unreachable("time-out"), fails)
@@ -217,7 +217,7 @@ def crowded(monkeypatch, cluster, *, ours):
     return keys
 
 
-def test_law8_others_keys_without_end_are_counted_and_keep_not_the_next_list_of_the_cluster(fleet, monkeypatch):
+def test_law8_others_keys_without_end_are_counted_and_keep_not_the_next_list_of_the_cluster(fleet, monkeypatch) -> None:
     keys = crowded(monkeypatch, fleet.clusters["bad"], ours=False)
     fleet.upload("root", ROOT.pem, {**TAGS, "trustcast-lists": "issuer"})
     fleet.work_off()
@@ -228,7 +228,9 @@ def test_law8_others_keys_without_end_are_counted_and_keep_not_the_next_list_of_
     assert 500 < len(told.unmanaged) == len(keys) - told.unlisted
 
 
-def test_law8_a_status_that_the_storage_refuses_is_told_and_keeps_not_the_next_list_of_the_cluster(fleet, monkeypatch):
+def test_law8_a_status_that_the_storage_refuses_is_told_and_keeps_not_the_next_list_of_the_cluster(
+    fleet, monkeypatch
+) -> None:
     fleet.upload("good", GOOD.pem, TAGS)
     fleet.work_off()
     before = fleet.statuses.get("bad", TRUST.name).value
@@ -247,7 +249,7 @@ def test_law8_a_status_that_the_storage_refuses_is_told_and_keeps_not_the_next_l
 
 
 @pytest.mark.parametrize("kind", [RowKind.SECRET, RowKind.CLUSTER])
-def test_law8_a_damaged_row_keeps_no_other_from_being_served(fleet, kind):
+def test_law8_a_damaged_row_keeps_no_other_from_being_served(fleet, kind) -> None:
     fleet.upload("a-bad", GOOD.pem, TAGS)
     fleet.work_off()
     rows = fleet.decisions.table.partitions["decisions"]
@@ -260,7 +262,7 @@ def test_law8_a_damaged_row_keeps_no_other_from_being_served(fleet, kind):
     assert "a-bad.der" in fleet.files("good")
 
 
-def test_law8_a_list_that_changes_under_every_try_is_said_to_be_pending_and_is_asked_for_again(fleet):
+def test_law8_a_list_that_changes_under_every_try_is_said_to_be_pending_and_is_asked_for_again(fleet) -> None:
     fleet.upload("good", GOOD.pem, TAGS)
     of_bad = Failing(
         fleet.runtime.clusters, Changed("409"), lambda _, *of: any(getattr(o, "name", "") == "bad" for o in of)

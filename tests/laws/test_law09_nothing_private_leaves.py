@@ -223,7 +223,7 @@ def _codes(runtime) -> dict[str, set[Code]]:
     }
 
 
-def test_law9_what_was_planted_is_found_in_no_output(ran):
+def test_law9_what_was_planted_is_found_in_no_output(ran) -> None:
     hits = {
         (secret, name)
         for name, output in ran.outputs.items()
@@ -233,7 +233,7 @@ def test_law9_what_was_planted_is_found_in_no_output(ran):
     assert not hits
 
 
-def test_law9_the_search_finds_what_is_there(ran):
+def test_law9_the_search_finds_what_is_there(ran) -> None:
     """Each form of each plant would be found; and the outputs are those of a run in which much happened."""
     assert all(len(form) >= 16 for forms in ran.needles.values() for form in forms)
     for text in ASSIGNED.values():
@@ -248,30 +248,30 @@ def test_law9_the_search_finds_what_is_there(ran):
 
 
 @pytest.mark.parametrize("name", [name for name in ASSIGNED if name.startswith("key-")])
-def test_law9_a_private_key_in_any_dress_is_refused_and_nothing_of_it_is_kept(ran, name):
+def test_law9_a_private_key_in_any_dress_is_refused_and_nothing_of_it_is_kept(ran, name) -> None:
     assert Code.PRIVATE_KEY in ran.entries[name]
 
 
-def test_law9_the_value_of_a_secret_that_is_not_assigned_is_never_read(ran):
+def test_law9_the_value_of_a_secret_that_is_not_assigned_is_never_read(ran) -> None:
     assert ran.stack.vault.faults.count("value", "unassigned") == 0
     assert ran.stack.vault.faults.count("versions", "unassigned") > 0
 
 
-def test_law9_the_value_behind_a_key_vault_certificate_is_never_read(ran):
+def test_law9_the_value_behind_a_key_vault_certificate_is_never_read(ran) -> None:
     assert ran.stack.vault.faults.count("value", "managed") == 0
     assert ran.entries["managed"] == {Code.KEY_VAULT_CERTIFICATE}
 
 
-def test_law9_a_value_read_is_one_that_is_assigned(ran):
+def test_law9_a_value_read_is_one_that_is_assigned(ran) -> None:
     reads = ran.stack.vault.faults
     assert reads.count("value") == sum(reads.count("value", name) for name in ASSIGNED) > 0
 
 
-def test_law9_what_another_writer_holds_is_known_by_name_and_digest_only(ran):
+def test_law9_what_another_writer_holds_is_known_by_name_and_digest_only(ran) -> None:
     assert b"hand.key" in ran.outputs["status --json"]
 
 
-def test_law9_foreign_text_is_escaped_and_short_wherever_it_is_shown(ran):
+def test_law9_foreign_text_is_escaped_and_short_wherever_it_is_shown(ran) -> None:
     for name, output in ran.outputs.items():
         if name.startswith(("table", "error of", "status, as a process")):
             continue
@@ -281,13 +281,13 @@ def test_law9_foreign_text_is_escaped_and_short_wherever_it_is_shown(ran):
     assert b"[/x] [red]" in b" ".join(ran.outputs["secrets"].split())
 
 
-def test_law9_a_message_carries_a_name_and_a_reason_and_nothing_else(ran):
+def test_law9_a_message_carries_a_name_and_a_reason_and_nothing_else(ran) -> None:
     messages = [output for name, output in ran.outputs.items() if name.startswith("queue")]
     assert messages
     assert all(len(message) < 1000 for message in messages)
 
 
-def test_law9_values_tokens_and_kubeconfigs_are_in_no_repr():
+def test_law9_values_tokens_and_kubeconfigs_are_in_no_repr() -> None:
     text = Echo("e401", "https://127.0.0.1:1/x", certs.ca(**FRESH).pem.encode()).kubeconfig()
     assert TOKENS["e401"] not in repr(parse(text))
     assert canary("value") not in repr(SecretValue(None, canary("value")))

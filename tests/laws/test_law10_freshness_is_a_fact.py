@@ -33,7 +33,7 @@ def status(fleet, name=PLANTS[0]):
     return fleet.statuses.get(name, TRUST.name).value
 
 
-def test_law10_a_verification_moves_verified_and_not_changed():
+def test_law10_a_verification_moves_verified_and_not_changed() -> None:
     fleet = joined()
     changed = status(fleet).changed
     for _ in range(40):
@@ -42,7 +42,7 @@ def test_law10_a_verification_moves_verified_and_not_changed():
     assert status(fleet).verified > changed
 
 
-def test_law10_a_write_moves_both():
+def test_law10_a_write_moves_both() -> None:
     fleet = joined()
     fleet.clock.move(MINUTE)
     fleet.upload("plc7", NEXT.pem, TAGS)
@@ -50,7 +50,7 @@ def test_law10_a_write_moves_both():
     assert status(fleet).changed == status(fleet).verified >= NOW + MINUTE
 
 
-def test_law10_a_repair_moves_both():
+def test_law10_a_repair_moves_both() -> None:
     fleet = joined()
     before = status(fleet).changed
     fleet.clusters[PLANTS[0]].state.edit(TRUST.namespace, TRUST.object, {"plc7.der": b"edited"})
@@ -72,7 +72,7 @@ def largest_gaps(fleet, minutes, each_minute=lambda _: None):
 
 
 @pytest.mark.parametrize("interval", [timedelta(minutes=30), timedelta(minutes=5)])
-def test_law10_every_list_is_verified_within_the_stated_bound(interval):
+def test_law10_every_list_is_verified_within_the_stated_bound(interval) -> None:
     fleet = Fleet(intervals=Intervals(verify_interval=interval))
     fleet.enrol(*(registration(name) for name in PLANTS))
     fleet.upload("plc7", GOOD.pem, TAGS)
@@ -82,17 +82,17 @@ def test_law10_every_list_is_verified_within_the_stated_bound(interval):
     assert min(gaps.values()) > MINUTE, "nothing was ever due: the test measures nothing"
 
 
-def test_law10_a_lost_message_is_made_good_within_the_bound():
+def test_law10_a_lost_message_is_made_good_within_the_bound() -> None:
     fleet = joined()
     lost = []
 
-    def lose_one(_):
+    def lose_one(_) -> None:
         if not lost and fleet.queues.waiting["push"]:
             lost.append(fleet.queues.waiting["push"].pop())
 
     send = fleet.queues.send_push
 
-    def losing(message, delay=0.0):
+    def losing(message, delay: float = 0.0) -> None:
         send(message, delay)
         lose_one(0)
 
@@ -102,7 +102,7 @@ def test_law10_a_lost_message_is_made_good_within_the_bound():
     assert max(gaps.values()) <= fleet.intervals.bound
 
 
-def test_law10_a_list_that_is_not_reached_is_not_called_verified_and_becomes_overdue():
+def test_law10_a_list_that_is_not_reached_is_not_called_verified_and_becomes_overdue() -> None:
     fleet = joined()
     verified = status(fleet).verified
     fleet.clusters[PLANTS[0]] = Failing(fleet.clusters[PLANTS[0]], Unreachable("time-out"))
@@ -114,11 +114,11 @@ def test_law10_a_list_that_is_not_reached_is_not_called_verified_and_becomes_ove
     assert not status(fleet, PLANTS[1]).overdue(fleet.clock(), fleet.intervals.bound)
 
 
-def test_law10_a_list_that_differs_and_is_only_reported_is_not_called_verified():
+def test_law10_a_list_that_differs_and_is_only_reported_is_not_called_verified() -> None:
     fleet = joined(mode=Mode.REPORT)
     assert (status(fleet).state, status(fleet).verified, status(fleet).changed) == (State.DRIFTED, None, None)
 
 
-def test_law10_applied_means_the_bytes_of_the_object():
+def test_law10_applied_means_the_bytes_of_the_object() -> None:
     fleet = joined()
     assert status(fleet).applied == {"plc7.der": sha256(fleet.files(PLANTS[0])["plc7.der"])}

@@ -32,14 +32,14 @@ def reads(fleet):
     return len(fleet.vault.reads)
 
 
-def test_law11_a_new_version_is_read_once_for_twenty_clusters(fleet):
+def test_law11_a_new_version_is_read_once_for_twenty_clusters(fleet) -> None:
     fleet.upload("plc7", GOOD.pem, TAGS)
     fleet.work_off()
     assert all(fleet.files(name) == {"plc7.der": GOOD.der} for name in fleet.clusters)
     assert reads(fleet) == 1
 
 
-def test_law11_events_sweeps_and_verifications_of_it_read_nothing_more(fleet):
+def test_law11_events_sweeps_and_verifications_of_it_read_nothing_more(fleet) -> None:
     fleet.upload("plc7", GOOD.pem, TAGS)
     fleet.events *= 3
     fleet.work_off()
@@ -48,7 +48,7 @@ def test_law11_events_sweeps_and_verifications_of_it_read_nothing_more(fleet):
     assert reads(fleet) == 1
 
 
-def test_law11_every_changed_version_is_read_once(fleet):
+def test_law11_every_changed_version_is_read_once(fleet) -> None:
     for built in (GOOD, NEXT, GOOD):
         fleet.clock.move(MINUTE)
         fleet.upload("plc7", built.pem, TAGS)
@@ -56,7 +56,7 @@ def test_law11_every_changed_version_is_read_once(fleet):
     assert [version for _, version in fleet.vault.reads] == [v.id for v in fleet.vault.secrets.versions("plc7")]
 
 
-def test_law11_an_event_of_a_known_version_costs_no_call_to_the_vault(fleet):
+def test_law11_an_event_of_a_known_version_costs_no_call_to_the_vault(fleet) -> None:
     version = fleet.upload("plc7", GOOD.pem, TAGS)
     fleet.work_off()
     fleet.calls.clear()
@@ -65,14 +65,14 @@ def test_law11_an_event_of_a_known_version_costs_no_call_to_the_vault(fleet):
     assert fleet.calls == []
 
 
-def test_law11_an_event_of_a_vault_that_is_not_watched_costs_no_call(fleet):
+def test_law11_an_event_of_a_vault_that_is_not_watched_costs_no_call(fleet) -> None:
     fleet.events.append(event("plc7", "1" * 32).replace(HOST, "other.vault.azure.net"))
     assert isinstance(parse_event(fleet.events[0])[0], SecretChanged)
     fleet.work_off()
     assert fleet.calls == []
 
 
-def test_law11_a_retried_write_reads_no_value_again(fleet, monkeypatch):
+def test_law11_a_retried_write_reads_no_value_again(fleet, monkeypatch) -> None:
     """Another worker changes the row between our look and our write, three times."""
     commit, collisions = fleet.decisions.commit, [Changed("meanwhile")] * 3
 
@@ -99,7 +99,7 @@ REJECTED = {
 
 
 @pytest.mark.parametrize("values", REJECTED.values(), ids=REJECTED)
-def test_law11_rejected_versions_are_read_once_too(fleet, values):
+def test_law11_rejected_versions_are_read_once_too(fleet, values) -> None:
     for value in values:
         fleet.clock.move(MINUTE)
         fleet.upload("plc7", value, TAGS)
@@ -110,7 +110,7 @@ def test_law11_rejected_versions_are_read_once_too(fleet, values):
     assert len(versions) == len(set(versions)) <= len(values)
 
 
-def test_law11_versions_that_only_one_of_two_lists_takes_are_read_once(fleet):
+def test_law11_versions_that_only_one_of_two_lists_takes_are_read_once(fleet) -> None:
     """The walk for the issuer list goes down through servers' certificates, none of which it takes."""
     tags = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*"}
     for built in (certs.server(serial=n) for n in range(1, 6)):
@@ -122,7 +122,7 @@ def test_law11_versions_that_only_one_of_two_lists_takes_are_read_once(fleet):
     assert len(versions) == len(set(versions))
 
 
-def test_law11_one_read_a_day_proves_the_catalogue(fleet):
+def test_law11_one_read_a_day_proves_the_catalogue(fleet) -> None:
     fleet.upload("plc7", GOOD.pem, TAGS)
     fleet.work_off()
     for day in range(1, 4):
@@ -132,7 +132,7 @@ def test_law11_one_read_a_day_proves_the_catalogue(fleet):
     assert {version for _, version in fleet.vault.reads} == {v.id for v in fleet.vault.secrets.versions("plc7")}
 
 
-def test_law11_an_unassigned_secret_is_never_read(fleet):
+def test_law11_an_unassigned_secret_is_never_read(fleet) -> None:
     fleet.upload("password", "hunter2")
     fleet.upload("plc7", GOOD.pem, {"trustcast-lists": "none"})
     fleet.work_off()
@@ -144,7 +144,7 @@ def test_law11_an_unassigned_secret_is_never_read(fleet):
 # --- One value read per version, however long it takes -----------------------------------------------------
 
 
-def test_law11_a_version_that_waits_for_approval_is_read_once():
+def test_law11_a_version_that_waits_for_approval_is_read_once() -> None:
     fleet = Fleet()
     fleet.enrol(registration("plant"))
     lines = ["".join(certs.server(name=f"{line}-{n}").pem for n in range(5)) for line in ("old", "new")]
@@ -164,7 +164,7 @@ def test_law11_a_version_that_waits_for_approval_is_read_once():
 
 
 @pytest.mark.parametrize("versions", [70, 120])
-def test_law11_a_secret_that_one_of_its_lists_always_refuses_is_read_to_an_end(versions):
+def test_law11_a_secret_that_one_of_its_lists_always_refuses_is_read_to_an_end(versions) -> None:
     fleet = Fleet(configured=CONFIGURATION)
     fleet.enrol(registration("plant"))
     for _ in range(versions):

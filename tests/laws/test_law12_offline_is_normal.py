@@ -37,7 +37,7 @@ def status(fleet, name=FAR):
     return fleet.statuses.get(name, TRUST.name).value
 
 
-def upload(fleet, name):
+def upload(fleet, name) -> None:
     fleet.clock.move(MINUTE)
     fleet.upload(name, certs.server(name=name).pem, TAGS)
     fleet.work_off()
@@ -47,17 +47,17 @@ def waiting(fleet):
     return sum(map(len, fleet.queues.waiting.values())) + len(fleet.queues.taken)
 
 
-def test_law12_it_is_called_offline_with_its_next_attempt_in_its_row(fleet):
+def test_law12_it_is_called_offline_with_its_next_attempt_in_its_row(fleet) -> None:
     upload(fleet, "second")
     assert (status(fleet).state, status(fleet).failures) == (State.OFFLINE, 1)
     assert status(fleet).due == fleet.work.cluster(FAR).value.due == fleet.clock() + timedelta(seconds=30)
     assert status(fleet, "near").state is State.IN_SYNC
 
 
-def test_law12_the_earlier_due_time_holds_where_another_push_ended_meanwhile(fleet):
+def test_law12_the_earlier_due_time_holds_where_another_push_ended_meanwhile(fleet) -> None:
     begun = []
 
-    def drops(*_):
+    def drops(*_) -> bool:
         if not begun:
             begun.append("the push that loses its link while another runs and ends well")
             fleet.clusters[FAR] = fleet.real
@@ -71,10 +71,10 @@ def test_law12_the_earlier_due_time_holds_where_another_push_ended_meanwhile(fle
     assert fleet.work.cluster(FAR).value.due == status(fleet).due
 
 
-def test_law12_a_push_that_ends_well_leaves_the_due_time_of_one_that_met_the_dead_link(fleet):
+def test_law12_a_push_that_ends_well_leaves_the_due_time_of_one_that_met_the_dead_link(fleet) -> None:
     begun = []
 
-    def well(*_):
+    def well(*_) -> bool:
         if not begun:
             begun.append("the push during which another one finds the link dead")
             fleet.clusters[FAR] = Failing(fleet.real, Unreachable("no connection"))
@@ -87,7 +87,7 @@ def test_law12_a_push_that_ends_well_leaves_the_due_time_of_one_that_met_the_dea
     assert fleet.work.cluster(FAR).value.due == fleet.clock() + timedelta(seconds=30)
 
 
-def test_law12_a_cluster_is_due_when_the_first_of_its_lists_is(fleet):
+def test_law12_a_cluster_is_due_when_the_first_of_its_lists_is(fleet) -> None:
     fleet.runtime = replace(fleet.runtime, configured=replace(CONFIGURATION, lists=(TRUST, ISSUER)))
     fleet.clusters[FAR] = Failing(
         fleet.real, Unreachable("no connection"), lambda _, *where: where[1:2] == (ISSUER.object,)
@@ -97,7 +97,7 @@ def test_law12_a_cluster_is_due_when_the_first_of_its_lists_is(fleet):
     assert fleet.work.cluster(FAR).value.due == dues[1] < dues[0]
 
 
-def test_law12_attempts_back_off_to_an_hour_and_never_end(fleet):
+def test_law12_attempts_back_off_to_an_hour_and_never_end(fleet) -> None:
     upload(fleet, "second")
     for _ in range(24 * 60):
         fleet.sweep(MINUTE)
@@ -107,7 +107,7 @@ def test_law12_attempts_back_off_to_an_hour_and_never_end(fleet):
     assert len(fleet.attempts) < 24 + 12
 
 
-def test_law12_changes_meanwhile_ask_nothing_of_it_before_its_time(fleet):
+def test_law12_changes_meanwhile_ask_nothing_of_it_before_its_time(fleet) -> None:
     upload(fleet, "second")
     for _ in range(240):
         fleet.sweep(MINUTE)
@@ -120,7 +120,7 @@ def test_law12_changes_meanwhile_ask_nothing_of_it_before_its_time(fleet):
     assert "more-8.der" in fleet.files("near")
 
 
-def test_law12_it_never_fills_a_queue_and_no_message_of_it_fails(fleet):
+def test_law12_it_never_fills_a_queue_and_no_message_of_it_fails(fleet) -> None:
     dequeued = []
     take = fleet.queues.take
 
@@ -138,7 +138,7 @@ def test_law12_it_never_fills_a_queue_and_no_message_of_it_fails(fleet):
     assert set(dequeued) == {1}
 
 
-def test_law12_it_catches_up_by_itself_with_all_that_happened_meanwhile(fleet):
+def test_law12_it_catches_up_by_itself_with_all_that_happened_meanwhile(fleet) -> None:
     for name in ("second", "third"):
         upload(fleet, name)
     fleet.vault.delete("first")
@@ -152,7 +152,7 @@ def test_law12_it_catches_up_by_itself_with_all_that_happened_meanwhile(fleet):
     assert (status(fleet).state, status(fleet).failures) == (State.IN_SYNC, 0)
 
 
-def test_law12_a_link_that_is_back_and_goes_again_begins_anew(fleet):
+def test_law12_a_link_that_is_back_and_goes_again_begins_anew(fleet) -> None:
     for _ in range(120):
         fleet.sweep(MINUTE)
     failing = fleet.clusters[FAR]
@@ -166,7 +166,7 @@ def test_law12_a_link_that_is_back_and_goes_again_begins_anew(fleet):
     assert status(fleet).failures in range(1, 7)
 
 
-def test_law12_many_that_are_offline_at_once_are_tried_apart_from_the_others():
+def test_law12_many_that_are_offline_at_once_are_tried_apart_from_the_others() -> None:
     fleet = Fleet()
     names = [f"far-{n}" for n in range(40)]
     fleet.enrol(registration("near"), *(registration(name) for name in names))

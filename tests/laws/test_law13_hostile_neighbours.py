@@ -32,7 +32,7 @@ class Trap:
 
     asked: list[str] = field(default_factory=list)
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope, receive, send) -> None:
         if scope["type"] == "http":
             self.asked.append(scope["path"])
             await PlainTextResponse("got you")(scope, receive, send)
@@ -61,7 +61,7 @@ def fleet(servers):
         yield made
 
 
-def upload(fleet, name="plc7", built=GOOD):
+def upload(fleet, name: str = "plc7", built=GOOD) -> None:
     fleet.clock.move(MINUTE)
     fleet.upload(name, built.pem, TAGS)
     fleet.work_off()
@@ -87,7 +87,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("methods", [frozenset(), frozenset({"POST", "PATCH"})], ids=["reading", "writing"])
 @pytest.mark.parametrize(("fault", "told"), ANSWERS.values(), ids=ANSWERS)
-def test_law13_a_hostile_answer_is_a_state_and_the_next_cluster_is_served(fleet, trap, fault, told, methods):
+def test_law13_a_hostile_answer_is_a_state_and_the_next_cluster_is_served(fleet, trap, fault, told, methods) -> None:
     fault = replace(fault, location=f"{trap.url}/stolen", methods=methods)
     fleet.plants["hostile"].set_fault(fault)
     upload(fleet)
@@ -103,14 +103,14 @@ WORDS = {Kind.HUGE: "more than 4 MiB", Kind.COMPRESSED: "compressed", Kind.REDIR
 
 
 @pytest.mark.parametrize("kind", WORDS)
-def test_law13_the_limit_that_an_answer_breaks_is_named(fleet, kind):
+def test_law13_the_limit_that_an_answer_breaks_is_named(fleet, kind) -> None:
     """Refused for what it is, before anything looks into it."""
     fleet.plants["hostile"].set_fault(Fault(kind))
     upload(fleet)
     assert WORDS[kind] in fleet.status("hostile").detail
 
 
-def test_law13_a_404_that_speaks_of_something_else_is_no_empty_list(fleet):
+def test_law13_a_404_that_speaks_of_something_else_is_no_empty_list(fleet) -> None:
     """As from a wrong path: nothing is created for it."""
     upload(fleet)
     plant = fleet.plants["hostile"]
@@ -121,7 +121,7 @@ def test_law13_a_404_that_speaks_of_something_else_is_no_empty_list(fleet):
     assert fleet.status("hostile").state is State.BLOCKED
 
 
-def test_law13_a_cluster_that_asks_for_time_gets_it(fleet):
+def test_law13_a_cluster_that_asks_for_time_gets_it(fleet) -> None:
     fleet.plants["hostile"].set_fault(Fault(Kind.STATUS, status=429, retry_after="120"))
     upload(fleet)
     assert fleet.status("hostile").due - fleet.status("hostile").attempted == timedelta(seconds=120)
@@ -130,7 +130,7 @@ def test_law13_a_cluster_that_asks_for_time_gets_it(fleet):
 @pytest.mark.parametrize(
     "fault", [Fault(Kind.DRIP, seconds=0.05), Fault(Kind.SLOW, seconds=60.0)], ids=["drips", "sleeps"]
 )
-def test_law13_a_whole_push_ends_in_its_time(servers, fault):
+def test_law13_a_whole_push_ends_in_its_time(servers, fault) -> None:
     """A body of a byte every 50 ms would take minutes; both lists of the cluster share one limit."""
     with http_fleet(servers, call_timeout=60, push_timeout=0.5) as fleet:
         fleet.join("hostile")
@@ -150,7 +150,7 @@ LIES = {
 
 
 @pytest.mark.parametrize("body", LIES.values(), ids=LIES)
-def test_law13_an_answer_that_is_no_secret_proves_nothing_and_is_blocked(fleet, authority_server, body):
+def test_law13_an_answer_that_is_no_secret_proves_nothing_and_is_blocked(fleet, authority_server, body) -> None:
     authority_server.body = body
     text = json.loads(kubeconfig(fleet.plants["hostile"]))
     text["clusters"][0]["cluster"]["server"] = authority_server.url
@@ -165,7 +165,7 @@ def test_law13_an_answer_that_is_no_secret_proves_nothing_and_is_blocked(fleet, 
 def authority_server(servers):
     """An API server, properly certified, that answers everything with 200 and the same bytes."""
 
-    async def answer(scope, receive, send):
+    async def answer(scope, receive, send) -> None:
         if scope["type"] == "http":
             await PlainTextResponse(server.body, 200)(scope, receive, send)
 
@@ -183,16 +183,16 @@ def moved(fleet, **cluster):
     return json.dumps(text)
 
 
-def reads(fleet, name="hostile"):
+def reads(fleet, name: str = "hostile"):
     return fleet.credentials.faults.count("value", name)
 
 
-def expire(fleet):
+def expire(fleet) -> None:
     """The token is refused from now on, so that the credential is read again."""
     fleet.plants["hostile"].rotate()
 
 
-def test_law13_on_a_401_the_credential_is_read_again_once_and_a_new_token_heals(fleet):
+def test_law13_on_a_401_the_credential_is_read_again_once_and_a_new_token_heals(fleet) -> None:
     upload(fleet)
     expire(fleet)
     fleet.store_credential("hostile")
@@ -203,7 +203,7 @@ def test_law13_on_a_401_the_credential_is_read_again_once_and_a_new_token_heals(
     assert set(fleet.files("hostile")) == {"plc7.der", "second.der"}
 
 
-def test_law13_a_token_that_stays_refused_is_read_again_once_a_list_and_attempt(fleet):
+def test_law13_a_token_that_stays_refused_is_read_again_once_a_list_and_attempt(fleet) -> None:
     expire(fleet)
     before = reads(fleet)
     push_cluster(fleet.runtime, "hostile")
@@ -219,7 +219,7 @@ PINS = {
 
 
 @pytest.mark.parametrize("change", PINS.values(), ids=PINS)
-def test_law13_a_credential_that_points_elsewhere_is_blocked_until_confirmed(fleet, change):
+def test_law13_a_credential_that_points_elsewhere_is_blocked_until_confirmed(fleet, change) -> None:
     upload(fleet)
     fleet.store_credential("hostile", moved(fleet, **change))
     expire(fleet)
@@ -233,7 +233,7 @@ def test_law13_a_credential_that_points_elsewhere_is_blocked_until_confirmed(fle
     assert fleet.decisions.snapshot(fresh=True).clusters["hostile"] == registration
 
 
-def test_law13_a_confirmed_move_is_followed(fleet):
+def test_law13_a_confirmed_move_is_followed(fleet) -> None:
     upload(fleet)
     other = fleet.plants["quiet"]
     fleet.store_credential("hostile", kubeconfig(other), tagged="hostile")
@@ -243,7 +243,7 @@ def test_law13_a_confirmed_move_is_followed(fleet):
 
 
 @pytest.mark.parametrize("tag", ["quiet", "Hostile", "hostile ", "*", ""])
-def test_law13_a_credential_is_read_only_if_its_tag_names_the_cluster(fleet, tag):
+def test_law13_a_credential_is_read_only_if_its_tag_names_the_cluster(fleet, tag) -> None:
     fleet.credentials.set("hostile", kubeconfig(fleet.plants["hostile"]), tags={"trustcast-credential": tag})
     expire(fleet)
     before = reads(fleet)
@@ -263,7 +263,7 @@ KUBECONFIGS = {
 
 
 @pytest.mark.parametrize(("section", "entry", "field_"), KUBECONFIGS.values(), ids=KUBECONFIGS)
-def test_law13_a_kubeconfig_that_is_more_than_data_is_refused(fleet, section, entry, field_):
+def test_law13_a_kubeconfig_that_is_more_than_data_is_refused(fleet, section, entry, field_) -> None:
     text = json.loads(kubeconfig(fleet.plants["hostile"]))
     text[section][0][entry] |= field_
     fleet.store_credential("hostile", json.dumps(text))
@@ -275,7 +275,7 @@ def test_law13_a_kubeconfig_that_is_more_than_data_is_refused(fleet, section, en
         register(fleet.runtime, RegistrationRequest("hostile", "hostile", confirm=True))
 
 
-def test_law13_credentials_are_in_a_vault_that_is_never_watched(fleet):
+def test_law13_credentials_are_in_a_vault_that_is_never_watched(fleet) -> None:
     fleet.credentials.set("plc7", GOOD.pem, tags=TAGS)
     fleet.sweep(MINUTE)
     assert fleet.files("quiet") == {}
@@ -285,7 +285,7 @@ def test_law13_credentials_are_in_a_vault_that_is_never_watched(fleet):
 # --- Events and vaults -----------------------------------------------------------------------------------
 
 
-def test_law13_an_events_url_is_never_followed(fleet, trap):
+def test_law13_an_events_url_is_never_followed(fleet, trap) -> None:
     upload(fleet)
     version = fleet.vault.secrets.get("plc7").id
     host = trap.url.removeprefix("http://")
@@ -316,7 +316,7 @@ VAULT_ANSWERS = {
 
 @pytest.mark.parametrize("kind", ["listing", "versions"])
 @pytest.mark.parametrize("answer", VAULT_ANSWERS.values(), ids=VAULT_ANSWERS)
-def test_law13_a_vaults_odd_answer_takes_nothing_off_any_list(fleet, answer, kind):
+def test_law13_a_vaults_odd_answer_takes_nothing_off_any_list(fleet, answer, kind) -> None:
     upload(fleet)
     before = fleet.files("quiet")
     fleet.vault.faults.add(VaultFault(kind=kind, **answer))

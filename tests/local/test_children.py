@@ -25,20 +25,20 @@ for child in children:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_children_end_with_their_owner_however_it_ends(how):
+def test_children_end_with_their_owner_however_it_ends(how) -> None:
     assert left_behind(TWO, how=how, at_least=4) == []
 
 
-def test_a_child_that_was_stopped_ends_with_its_owner_too():
+def test_a_child_that_was_stopped_ends_with_its_owner_too() -> None:
     assert left_behind(f"{TWO}children[0].send(signal.SIGSTOP)", at_least=4) == []
 
 
-def test_host_and_storage_of_a_stack_end_with_a_stack_that_is_killed(monkeypatch, tmp_path):
+def test_host_and_storage_of_a_stack_end_with_a_stack_that_is_killed(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # it cannot clear up after itself
     assert left_behind("from local.stack import Stack; a = Stack(()).__enter__()", at_least=4) == []
 
 
-def test_the_child_of_an_owner_that_goes_on_is_told_gently_and_leaves_nothing():
+def test_the_child_of_an_owner_that_goes_on_is_told_gently_and_leaves_nothing() -> None:
     child = Child([sys.executable, "-c", GENTLE], output=subprocess.PIPE)
     with child.output as lines:
         assert lines.readline() == "ready\n"
@@ -48,7 +48,7 @@ def test_the_child_of_an_owner_that_goes_on_is_told_gently_and_leaves_nothing():
     assert not child.running
 
 
-def test_a_child_that_ignores_the_signal_is_killed(monkeypatch):
+def test_a_child_that_ignores_the_signal_is_killed(monkeypatch) -> None:
     monkeypatch.setattr(children, "_PATIENCE", 0.01)
     child = Child([sys.executable, "-c", STUBBORN], output=subprocess.PIPE)
     with child.output as lines:
@@ -57,7 +57,7 @@ def test_a_child_that_ignores_the_signal_is_killed(monkeypatch):
     assert not child.running
 
 
-def test_a_child_that_ended_by_itself_is_known_and_can_be_ended():
+def test_a_child_that_ended_by_itself_is_known_and_can_be_ended() -> None:
     child = Child([sys.executable, "-c", "print('done')"], output=subprocess.PIPE)
     with child.output as lines:
         assert lines.read() == "done\n"
@@ -65,7 +65,7 @@ def test_a_child_that_ended_by_itself_is_known_and_can_be_ended():
     assert not child.running
 
 
-def test_a_child_starts_in_its_folder_with_its_variables_alone(tmp_path: Path):
+def test_a_child_starts_in_its_folder_with_its_variables_alone(tmp_path: Path) -> None:
     code = "import os; print(os.getcwd(), os.environ['ONLY'], 'HOME' in os.environ)"
     child = Child([sys.executable, "-c", code], output=subprocess.PIPE, environment={"ONLY": "1"}, folder=tmp_path)
     with child.output as lines:

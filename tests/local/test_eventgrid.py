@@ -22,11 +22,11 @@ from local.support.tls import Authority
 class Endpoint:
     """A webhook that shakes hands, keeps what it is sent, and answers as it is told."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.reset()
         self.app = Starlette(routes=[Route("/", self.answer, methods=["POST", "OPTIONS"])])
 
-    def reset(self):
+    def reset(self) -> None:
         self.handshake = 200
         self.answers = []  # statuses of the next deliveries; then 200
         self.code = None  # given back in the handshake in place of the right one
@@ -72,7 +72,7 @@ def grid():
         yield running
 
 
-def event(name="plc7-der", **fields):
+def event(name: str = "plc7-der", **fields):
     return SecretEvent("SecretNewVersionCreated", "kv1", "https://kv1.vault.azure.net", name, "e" * 32, **fields)
 
 
@@ -80,7 +80,7 @@ def results(grid):
     return [(line.attempt, line.status, line.result) for line in grid.log()]
 
 
-def test_an_event_in_the_event_grid_schema_is_read_by_the_sdk(grid, server, endpoint):
+def test_an_event_in_the_event_grid_schema_is_read_by_the_sdk(grid, server, endpoint) -> None:
     grid.subscribe(Subscription("s", server.url))
     grid.publish(event(not_before=1559081980, expires=1559082102))
     assert grid.settled()
@@ -103,7 +103,7 @@ def test_an_event_in_the_event_grid_schema_is_read_by_the_sdk(grid, server, endp
     }
 
 
-def test_a_cloud_event_is_read_by_the_sdk(grid, server, endpoint):
+def test_a_cloud_event_is_read_by_the_sdk(grid, server, endpoint) -> None:
     grid.subscribe(Subscription("s", server.url, "CloudEventSchemaV1_0"))
     grid.publish(event())
     assert grid.settled()
@@ -115,7 +115,7 @@ def test_a_cloud_event_is_read_by_the_sdk(grid, server, endpoint):
     assert read.data["NBF"] is None
 
 
-def test_an_endpoint_without_the_validation_code_gets_nothing(grid, server, endpoint):
+def test_an_endpoint_without_the_validation_code_gets_nothing(grid, server, endpoint) -> None:
     endpoint.code = "wrong"
     with pytest.raises(HandshakeFailed):
         grid.subscribe(Subscription("s", server.url))
@@ -125,20 +125,20 @@ def test_an_endpoint_without_the_validation_code_gets_nothing(grid, server, endp
 
 
 @pytest.mark.parametrize("status", [202, 401, 500])
-def test_only_200_shakes_hands(grid, server, endpoint, status):
+def test_only_200_shakes_hands(grid, server, endpoint, status) -> None:
     endpoint.handshake = status
     with pytest.raises(HandshakeFailed):
         grid.subscribe(Subscription("s", server.url))
 
 
 @pytest.mark.parametrize(("allowed", "status"), [("evil.example", 200), ("*", 405)])
-def test_an_origin_that_is_not_allowed_makes_no_subscription(grid, server, endpoint, allowed, status):
+def test_an_origin_that_is_not_allowed_makes_no_subscription(grid, server, endpoint, allowed, status) -> None:
     endpoint.allowed, endpoint.handshake = allowed, status
     with pytest.raises(HandshakeFailed):
         grid.subscribe(Subscription("s", server.url, "CloudEventSchemaV1_0"))
 
 
-def test_an_endpoint_that_is_not_there_makes_no_subscription(grid, endpoint):
+def test_an_endpoint_that_is_not_there_makes_no_subscription(grid, endpoint) -> None:
     with Server(endpoint.app) as gone:
         url = gone.url
     with pytest.raises(HandshakeFailed):
@@ -146,7 +146,7 @@ def test_an_endpoint_that_is_not_there_makes_no_subscription(grid, endpoint):
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 203, 204])
-def test_what_is_taken_is_delivered_once(grid, server, endpoint, status):
+def test_what_is_taken_is_delivered_once(grid, server, endpoint, status) -> None:
     endpoint.answers = [status]
     grid.subscribe(Subscription("s", server.url))
     grid.publish(event())
@@ -155,7 +155,7 @@ def test_what_is_taken_is_delivered_once(grid, server, endpoint, status):
 
 
 @pytest.mark.parametrize("status", [205, 302, 404, 408, 429, 500, 503])
-def test_what_fails_is_delivered_again(grid, server, endpoint, status):
+def test_what_fails_is_delivered_again(grid, server, endpoint, status) -> None:
     endpoint.answers = [status, status]
     grid.subscribe(Subscription("s", server.url))
     grid.publish(event())
@@ -167,7 +167,7 @@ def test_what_fails_is_delivered_again(grid, server, endpoint, status):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 413])
-def test_what_is_refused_is_not_delivered_again(grid, server, endpoint, status):
+def test_what_is_refused_is_not_delivered_again(grid, server, endpoint, status) -> None:
     endpoint.answers = [status]
     grid.subscribe(Subscription("s", server.url))
     grid.publish(event())
@@ -175,7 +175,7 @@ def test_what_is_refused_is_not_delivered_again(grid, server, endpoint, status):
     assert results(grid) == [(1, status, "refused")]
 
 
-def test_what_never_succeeds_is_given_up(grid, server, endpoint):
+def test_what_never_succeeds_is_given_up(grid, server, endpoint) -> None:
     endpoint.answers = [500] * 10
     grid.subscribe(Subscription("s", server.url))
     grid.publish(event())
@@ -183,7 +183,7 @@ def test_what_never_succeeds_is_given_up(grid, server, endpoint):
     assert [line.result for line in grid.log()] == ["retrying"] * 3 + ["expired"]
 
 
-def test_an_endpoint_that_went_away_is_tried_again(endpoint):
+def test_an_endpoint_that_went_away_is_tried_again(endpoint) -> None:
     with EventGrid(retry_seconds=(0.0,)) as grid:
         with Server(endpoint.app) as gone:
             grid.subscribe(Subscription("s", gone.url))
@@ -192,7 +192,7 @@ def test_an_endpoint_that_went_away_is_tried_again(endpoint):
         assert results(grid) == [(1, None, "retrying"), (2, None, "expired")]
 
 
-def test_an_endpoint_that_is_too_slow_is_tried_again():
+def test_an_endpoint_that_is_too_slow_is_tried_again() -> None:
     released = threading.Event()
 
     async def slow(request):
@@ -211,7 +211,7 @@ def test_an_endpoint_that_is_too_slow_is_tried_again():
         assert results(grid) == [(1, None, "expired")]
 
 
-def test_every_subscription_gets_every_event(grid, server, endpoint):
+def test_every_subscription_gets_every_event(grid, server, endpoint) -> None:
     grid.subscribe(Subscription("one", server.url))
     grid.subscribe(Subscription("two", server.url, "CloudEventSchemaV1_0"))
     grid.publish(event())
@@ -219,7 +219,7 @@ def test_every_subscription_gets_every_event(grid, server, endpoint):
     assert len(endpoint.received) == 2
 
 
-def test_a_subscription_that_is_gone_gets_nothing(grid, server, endpoint):
+def test_a_subscription_that_is_gone_gets_nothing(grid, server, endpoint) -> None:
     grid.subscribe(Subscription("s", server.url))
     grid.unsubscribe("s")
     grid.publish(event())
@@ -227,7 +227,7 @@ def test_a_subscription_that_is_gone_gets_nothing(grid, server, endpoint):
     assert endpoint.received == []
 
 
-def test_on_demand_events_come_twice(grid, server, endpoint):
+def test_on_demand_events_come_twice(grid, server, endpoint) -> None:
     grid.subscribe(Subscription("s", server.url))
     grid.treat(Treatment(copies=2))
     grid.publish(event())
@@ -236,7 +236,7 @@ def test_on_demand_events_come_twice(grid, server, endpoint):
     assert first == second
 
 
-def test_on_demand_events_are_dropped_and_logged(grid, server, endpoint):
+def test_on_demand_events_are_dropped_and_logged(grid, server, endpoint) -> None:
     grid.subscribe(Subscription("s", server.url))
     grid.treat(Treatment(copies=0))
     grid.publish(event())
@@ -246,7 +246,9 @@ def test_on_demand_events_are_dropped_and_logged(grid, server, endpoint):
 
 
 @pytest.mark.parametrize(("turned_around", "expected"), [(False, ["a", "b", "c"]), (True, ["c", "b", "a"])])
-def test_on_demand_events_are_held_and_come_late_in_either_order(grid, server, endpoint, turned_around, expected):
+def test_on_demand_events_are_held_and_come_late_in_either_order(
+    grid, server, endpoint, turned_around, expected
+) -> None:
     grid.subscribe(Subscription("s", server.url))
     grid.treat(Treatment(hold=True))
     for name in "abc":
@@ -261,7 +263,7 @@ def test_on_demand_events_are_held_and_come_late_in_either_order(grid, server, e
     assert endpoint.names()[-1] == "d"
 
 
-def test_on_demand_events_are_late_and_those_still_under_way_end_with_the_grid(server, endpoint):
+def test_on_demand_events_are_late_and_those_still_under_way_end_with_the_grid(server, endpoint) -> None:
     with EventGrid() as grid:
         grid.subscribe(Subscription("s", server.url))
         grid.treat(Treatment(delay=3600))
@@ -271,7 +273,7 @@ def test_on_demand_events_are_late_and_those_still_under_way_end_with_the_grid(s
     assert endpoint.received == []
 
 
-def test_the_log_is_told_as_it_is_written(server, endpoint):
+def test_the_log_is_told_as_it_is_written(server, endpoint) -> None:
     seen = []
     with EventGrid(watch=seen.append) as grid:
         grid.subscribe(Subscription("s", server.url))
@@ -288,7 +290,7 @@ def vault_on(grid, tmp_path):
         yield vault
 
 
-def test_a_vault_raises_events_for_new_versions_and_for_nothing_else(grid, server, endpoint, tmp_path):
+def test_a_vault_raises_events_for_new_versions_and_for_nothing_else(grid, server, endpoint, tmp_path) -> None:
     """Law 2: tag edits, disabling, deletion and recovery are silent; only looking finds them."""
     grid.subscribe(Subscription("s", server.url))
     with vault_on(grid, tmp_path) as vault:
@@ -310,7 +312,7 @@ def test_a_vault_raises_events_for_new_versions_and_for_nothing_else(grid, serve
         ("SecretExpired", SystemEventNames.KeyVaultSecretExpiredEventName),
     ],
 )
-def test_a_vault_raises_expiry_on_demand(grid, server, endpoint, tmp_path, kind, name):
+def test_a_vault_raises_expiry_on_demand(grid, server, endpoint, tmp_path, kind, name) -> None:
     grid.subscribe(Subscription("s", server.url))
     with vault_on(grid, tmp_path) as vault:
         vault.set("a", "x")

@@ -44,18 +44,18 @@ def _quiet(stack):
     assert stack.events.settled(PATIENCE)
 
 
-def certificate(name, number=0):
+def certificate(name, number: int = 0):
     return certs.server(name=name, key_name=str(number), **FRESH)
 
 
-def upload(stack, name, number=0, **more):
+def upload(stack, name, number: int = 0, **more):
     """A new version of a secret; gives the certificate."""
     built = certificate(name, number)
     stack.vault.set(name, built.pem, tags=TAGS, **more)
     return built
 
 
-def until(holds, what, *, meanwhile=lambda: None, pause=0.02):
+def until(holds, what, *, meanwhile=lambda: None, pause: float = 0.02) -> None:
     """Wait until it holds."""
     end = time.monotonic() + PATIENCE
     while not holds():
@@ -64,7 +64,7 @@ def until(holds, what, *, meanwhile=lambda: None, pause=0.02):
         Event().wait(pause)
 
 
-def arrives(stack, name, built, **waiting):
+def arrives(stack, name, built, **waiting) -> None:
     """Wait until the list holds the certificate, or nothing, under the secret's name."""
 
     def there():
@@ -73,7 +73,7 @@ def arrives(stack, name, built, **waiting):
     until(there, f"{name} did not become what it should on the cluster", **waiting)
 
 
-def sweep_brings(stack, name, built):
+def sweep_brings(stack, name, built) -> None:
     """The same with the timer running; the vault is listed again and again."""
     arrives(stack, name, built, meanwhile=lambda: stack.run_function("check_drift"), pause=0.3)
 
@@ -118,12 +118,12 @@ def unannounced(stack, name):
 # --- What becomes of events on their way -------------------------------------------------------------------
 
 
-def test_an_event_brings_its_secret_to_the_cluster(stack):
+def test_an_event_brings_its_secret_to_the_cluster(stack) -> None:
     arrives(stack, "plain", upload(stack, "plain"))
     assert attempts(stack, "plain") == [202]
 
 
-def test_duplicated_events_are_taken_each_and_read_the_value_once_or_twice_at_most(stack):
+def test_duplicated_events_are_taken_each_and_read_the_value_once_or_twice_at_most(stack) -> None:
     """Copies that run at the same moment may each read; none is refused or tried again."""
     stack.events.treat(Treatment(copies=5))
     arrives(stack, "duplicated", upload(stack, "duplicated"))
@@ -133,7 +133,7 @@ def test_duplicated_events_are_taken_each_and_read_the_value_once_or_twice_at_mo
     assert value_reads(stack, "duplicated") == reads
 
 
-def test_reordered_events_leave_the_newest_version(stack):
+def test_reordered_events_leave_the_newest_version(stack) -> None:
     stack.events.treat(Treatment(hold=True))
     newest = [upload(stack, "reordered", number) for number in range(4)][-1]
     stack.events.release(turned_around=True)
@@ -142,7 +142,7 @@ def test_reordered_events_leave_the_newest_version(stack):
     arrives(stack, "reordered", newest)
 
 
-def test_an_event_delayed_until_all_has_moved_on_brings_nothing_old_back(stack):
+def test_an_event_delayed_until_all_has_moved_on_brings_nothing_old_back(stack) -> None:
     """Held while its version is replaced, the newest disabled and the list emptied: then it comes, late."""
     stack.events.treat(Treatment(hold=True))
     upload(stack, "delayed", 1)
@@ -157,25 +157,25 @@ def test_an_event_delayed_until_all_has_moved_on_brings_nothing_old_back(stack):
     assert "delayed.der" not in stack.plants["plant"].files(TRUST)
 
 
-def test_an_event_an_hour_old_by_its_own_time_still_says_look(stack):
+def test_an_event_an_hour_old_by_its_own_time_still_says_look(stack) -> None:
     built = unannounced(stack, "hour-old")
     assert post(stack, [claims(stack, "hour-old", eventTime="2020-01-01T00:00:00Z")]) == 202
     arrives(stack, "hour-old", built)
 
 
-def test_a_dropped_event_is_made_good_by_the_sweep(stack):
+def test_a_dropped_event_is_made_good_by_the_sweep(stack) -> None:
     built = unannounced(stack, "dropped")
     assert attempts(stack, "dropped") == []
     sweep_brings(stack, "dropped", built)
 
 
-def test_while_the_vault_fails_event_grid_tries_again_and_then_it_arrives(stack):
+def test_while_the_vault_fails_event_grid_tries_again_and_then_it_arrives(stack) -> None:
     stack.vault.faults.add(Fault(kind="versions", name="retried", status=503, times=2))
     arrives(stack, "retried", upload(stack, "retried"))
     assert attempts(stack, "retried") == [500, 500, 202]
 
 
-def test_a_vault_that_refuses_for_good_is_no_reason_to_deliver_again(stack):
+def test_a_vault_that_refuses_for_good_is_no_reason_to_deliver_again(stack) -> None:
     stack.vault.faults.add(Fault(kind="versions", name="refused", status=403, code="Forbidden"))
     built = upload(stack, "refused")
     assert attempts(stack, "refused") == [202]
@@ -187,7 +187,7 @@ def test_a_vault_that_refuses_for_good_is_no_reason_to_deliver_again(stack):
 
 
 @pytest.mark.parametrize("kind", ["SecretNewVersionCreated", "SecretNearExpiry", "SecretExpired"])
-def test_an_event_of_an_unknown_vault_is_taken_and_asks_nobody(stack, kind):
+def test_an_event_of_an_unknown_vault_is_taken_and_asks_nobody(stack, kind) -> None:
     stack.vault.faults.reset_counts()
     name = f"foreign-{kind}"
     stack.events.publish(SecretEvent(kind, "other", "https://other.vault.azure.net", name, "1" * 32))
@@ -197,13 +197,13 @@ def test_an_event_of_an_unknown_vault_is_taken_and_asks_nobody(stack, kind):
     assert asked == {}
 
 
-def test_a_secret_that_is_no_certificate_is_never_read_and_its_event_is_taken(stack):
+def test_a_secret_that_is_no_certificate_is_never_read_and_its_event_is_taken(stack) -> None:
     stack.vault.set("password", "hunter2")
     assert attempts(stack, "password") == [202]
     assert value_reads(stack, "password") == 0
 
 
-def test_an_assigned_secret_that_is_no_certificate_is_taken_once_and_never_again(stack):
+def test_an_assigned_secret_that_is_no_certificate_is_taken_once_and_never_again(stack) -> None:
     stack.vault.set("nonsense", "hunter2", tags=TAGS)
     assert attempts(stack, "nonsense") == [202]
     reads = value_reads(stack, "nonsense")
@@ -212,7 +212,7 @@ def test_an_assigned_secret_that_is_no_certificate_is_taken_once_and_never_again
 
 
 @pytest.mark.parametrize("kind", ["SecretNearExpiry", "SecretExpired"])
-def test_near_expiry_and_expiry_only_say_look(stack, kind):
+def test_near_expiry_and_expiry_only_say_look(stack, kind) -> None:
     name = f"expiring-{kind.lower()}"
     built = unannounced(stack, name)
     stack.vault.raise_event(kind, name)
@@ -242,17 +242,17 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_event_is_taken_so_that_it_never_comes_again(stack, body):
+def test_a_malformed_event_is_taken_so_that_it_never_comes_again(stack, body) -> None:
     assert post(stack, body) == 202
 
 
-def test_malformed_events_in_one_delivery_keep_no_good_one_from_being_taken(stack):
+def test_malformed_events_in_one_delivery_keep_no_good_one_from_being_taken(stack) -> None:
     built = unannounced(stack, "among-bad")
     assert post(stack, [17, {}, claims(stack, "among-bad"), None, "x"]) == 202
     arrives(stack, "among-bad", built)
 
 
-def test_an_event_of_25_kilobytes_is_taken(stack):
+def test_an_event_of_25_kilobytes_is_taken(stack) -> None:
     built = unannounced(stack, "large-event")
     large = claims(stack, "large-event")
     large["data"]["padding"] = "x" * (25 * 1024)
@@ -260,7 +260,7 @@ def test_an_event_of_25_kilobytes_is_taken(stack):
     arrives(stack, "large-event", built)
 
 
-def test_a_secret_of_25_kilobytes_arrives(stack):
+def test_a_secret_of_25_kilobytes_arrives(stack) -> None:
     several = [certificate(f"part-{number}") for number in range(60)]
     text = ""
     while len(text) + len(several[0].pem) + 10 < 25 * 1024:
@@ -323,13 +323,13 @@ def spelt(stack):
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_an_odd_spelling_is_understood(stack, spelt, spelling):
+def test_an_odd_spelling_is_understood(stack, spelt, spelling) -> None:
     name, built, status = spelt[spelling]
     assert status == 202
     arrives(stack, name, built)
 
 
-def test_cloud_events_are_delivered_as_well(stack):
+def test_cloud_events_are_delivered_as_well(stack) -> None:
     webhook = f"{stack.host_url}/runtime/webhooks/EventGrid?functionName=on_secret_event&code={EVENT_KEY}"
     stack.events.unsubscribe("trustcast")
     stack.events.subscribe(Subscription("cloud", webhook, "CloudEventSchemaV1_0"))
@@ -344,7 +344,7 @@ def test_cloud_events_are_delivered_as_well(stack):
 # --- At the end ------------------------------------------------------------------------------------------
 
 
-def test_nothing_was_lost_and_nothing_is_being_tried_again(stack):
+def test_nothing_was_lost_and_nothing_is_being_tried_again(stack) -> None:
     """Last on purpose: every event of every test has been taken, but where the vault failed on purpose."""
     assert stack.events.settled(PATIENCE)
     log = stack.events.log()

@@ -109,7 +109,7 @@ def next_seen(sample, name):
     return seen
 
 
-def post_events(client, events, *, function="on_event", code="the-system", kind="Notification"):
+def post_events(client, events, *, function: str = "on_event", code: str = "the-system", kind: str = "Notification"):
     return client.post(
         "/runtime/webhooks/EventGrid",
         params={"functionName": function, "code": code},
@@ -121,30 +121,30 @@ def post_events(client, events, *, function="on_event", code="the-system", kind=
 # --- Event Grid ------------------------------------------------------------------------------------------
 
 
-def test_a_delivery_runs_the_function_once_for_each_event(client, sample):
+def test_a_delivery_runs_the_function_once_for_each_event(client, sample) -> None:
     events = [{"id": "1", "subject": "a"}, {"id": "2", "subject": "b"}]
     assert post_events(client, events).status_code == 202
     texts = [next_seen(sample, "on_event")["event"] for _ in events]
     assert sorted(map(json.loads, texts), key=lambda event: event["id"]) == events
 
 
-def test_a_cloud_event_comes_alone(client, sample):
+def test_a_cloud_event_comes_alone(client, sample) -> None:
     assert post_events(client, {"specversion": "1.0", "subject": "a"}).status_code == 202
     assert json.loads(next_seen(sample, "on_event")["event"])["specversion"] == "1.0"
 
 
-def test_one_failed_event_fails_the_whole_delivery_and_the_others_have_run(client, sample):
+def test_one_failed_event_fails_the_whole_delivery_and_the_others_have_run(client, sample) -> None:
     assert post_events(client, [{"subject": "bad"}, {"subject": "good"}]).status_code == 500
     assert {json.loads(next_seen(sample, "on_event")["event"])["subject"] for _ in "12"} == {"bad", "good"}
 
 
 @pytest.mark.parametrize("code", ["", "wrong", "the-function"])
-def test_without_the_system_key_nothing_is_delivered(client, code):
+def test_without_the_system_key_nothing_is_delivered(client, code) -> None:
     assert post_events(client, [{"subject": "a"}], code=code).status_code == 401
     assert post_events(client, [{}], code=code, kind="SubscriptionValidation").status_code == 401
 
 
-def test_the_handshake_of_the_event_grid_schema(client):
+def test_the_handshake_of_the_event_grid_schema(client) -> None:
     event = {
         "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
         "data": {"validationCode": "the-code"},
@@ -153,7 +153,7 @@ def test_the_handshake_of_the_event_grid_schema(client):
     assert (answer.status_code, answer.json()) == (200, {"validationResponse": "the-code"})
 
 
-def test_the_handshake_of_cloud_events(client):
+def test_the_handshake_of_cloud_events(client) -> None:
     answer = client.options(
         "/runtime/webhooks/EventGrid",
         params={"functionName": "on_event", "code": "the-system"},
@@ -163,29 +163,29 @@ def test_the_handshake_of_cloud_events(client):
 
 
 @pytest.mark.parametrize("function", ["work", "nobody", ""])
-def test_only_functions_with_that_trigger_take_events(client, function):
+def test_only_functions_with_that_trigger_take_events(client, function) -> None:
     assert post_events(client, [{}], function=function).status_code == 404
 
 
 @pytest.mark.parametrize(
     ("body", "kind"), [(b"{no json", "Notification"), (b"[]", None), (b"[{}]", "SubscriptionValidation")]
 )
-def test_what_event_grid_would_never_send_is_a_bad_request(client, body, kind):
+def test_what_event_grid_would_never_send_is_a_bad_request(client, body, kind) -> None:
     assert post_events(client, body, kind=kind).status_code == 400
 
 
-def test_the_end_of_a_subscription_is_taken_note_of(client):
+def test_the_end_of_a_subscription_is_taken_note_of(client) -> None:
     assert post_events(client, [], kind="Unsubscribe").status_code == 202
 
 
 # --- administration and HTTP functions -------------------------------------------------------------------
 
 
-def run_now(client, name, body, key="the-master"):
+def run_now(client, name, body, key: str = "the-master"):
     return client.post(f"/admin/functions/{name}", headers={"x-functions-key": key}, json=body)
 
 
-def test_a_function_is_run_by_hand(client, sample):
+def test_a_function_is_run_by_hand(client, sample) -> None:
     assert run_now(client, "tick", {}).status_code == 202
     assert next_seen(sample, "tick") == {"past_due": False}
     assert run_now(client, "ON_EVENT", {"input": '{"subject": "by hand"}'}).status_code == 202
@@ -195,22 +195,22 @@ def test_a_function_is_run_by_hand(client, sample):
 
 
 @pytest.mark.parametrize("key", ["", "the-system", "the-function"])
-def test_administration_wants_the_master_key(client, key):
+def test_administration_wants_the_master_key(client, key) -> None:
     assert run_now(client, "tick", {}, key).status_code == 401
     assert client.get("/admin/host/status", headers={"x-functions-key": key}).status_code == 401
 
 
-def test_what_cannot_be_run_by_hand_is_refused(client):
+def test_what_cannot_be_run_by_hand_is_refused(client) -> None:
     assert run_now(client, "nobody", {}).status_code == 404
     assert [run_now(client, "on_event", body).status_code for body in ({}, {"input": 1}, [])] == [400] * 3
 
 
-def test_the_status_of_the_host(client):
+def test_the_status_of_the_host(client) -> None:
     answer = client.get("/admin/host/status", headers={"x-functions-key": "the-master"})
     assert (answer.status_code, answer.json()["state"]) == (200, "Running")
 
 
-def test_an_http_function_answers_at_its_route(client):
+def test_an_http_function_answers_at_its_route(client) -> None:
     answer = client.post("/api/echo/x?q=1&code=the-function", headers={"x-sample": "s"}, content=b"a body")
     assert (answer.status_code, answer.headers["x-answer"]) == (201, "yes")
     assert answer.json() == {
@@ -223,7 +223,7 @@ def test_an_http_function_answers_at_its_route(client):
     assert client.put("/api/echo/x?code=the-function").status_code == 405
 
 
-def test_each_http_function_asks_for_the_key_of_its_level(client):
+def test_each_http_function_asks_for_the_key_of_its_level(client) -> None:
     statuses = {
         (path, key): client.get(f"/api/{path}", headers={"x-functions-key": key}).status_code
         for path in ("hello", "echo/x", "fails")
@@ -242,14 +242,14 @@ def test_each_http_function_asks_for_the_key_of_its_level(client):
     }
 
 
-def test_law_9_a_failed_http_function_tells_its_caller_nothing(client):
+def test_law_9_a_failed_http_function_tells_its_caller_nothing(client) -> None:
     assert client.get("/api/fails?code=the-master").content == b""
 
 
 # --- timers ----------------------------------------------------------------------------------------------
 
 
-def test_a_timer_runs_at_the_moments_of_its_schedule(sample, settings):
+def test_a_timer_runs_at_the_moments_of_its_schedule(sample, settings) -> None:
     with Host(SAMPLE, settings | {"SAMPLE_TICK": "* * * * * *"}, keys=KEYS):
         assert [next_seen(sample, "tick") for _ in range(2)] == [{"past_due": False}] * 2
     while not sample.seen.empty():
@@ -259,7 +259,7 @@ def test_a_timer_runs_at_the_moments_of_its_schedule(sample, settings):
 # --- queues ----------------------------------------------------------------------------------------------
 
 
-def test_a_message_is_worked_with_its_metadata_and_removed(host, sample, queue):
+def test_a_message_is_worked_with_its_metadata_and_removed(host, sample, queue) -> None:
     sent = put(queue, "text")
     seen = next_seen(sample, "work")
     assert seen == {
@@ -274,8 +274,8 @@ def test_a_message_is_worked_with_its_metadata_and_removed(host, sample, queue):
     assert queue.get_queue_properties().approximate_message_count == 0
 
 
-def test_a_queue_that_is_missing_is_made_by_whoever_comes_first(settings):
-    async def look_and_put():
+def test_a_queue_that_is_missing_is_made_by_whoever_comes_first(settings) -> None:
+    async def look_and_put() -> None:
         assert await queue.receive(1, 30) == []
         await poison.put("text")
 
@@ -288,7 +288,7 @@ def test_a_queue_that_is_missing_is_made_by_whoever_comes_first(settings):
         assert made.peek_messages() == []
 
 
-def test_what_fails_as_often_as_allowed_is_poison_and_goes_to_its_recorder(host, sample, queue, poison):
+def test_what_fails_as_often_as_allowed_is_poison_and_goes_to_its_recorder(host, sample, queue, poison) -> None:
     put(queue, "fail")
     assert [next_seen(sample, "work")["dequeue_count"] for _ in range(3)] == [1, 2, 3]
     assert next_seen(sample, "record") == {"body": "fail", "dequeue_count": 1}
@@ -297,7 +297,7 @@ def test_what_fails_as_often_as_allowed_is_poison_and_goes_to_its_recorder(host,
     assert counts == [0, 0]
 
 
-def test_what_is_not_base64_is_poison_without_a_run(host, sample, queue, poison):
+def test_what_is_not_base64_is_poison_without_a_run(host, sample, queue, poison) -> None:
     queue.send_message("!YQ==")  # lenient decoders read an "a"
     put(queue, "text")
     assert next_seen(sample, "work")["body"] == "text"
@@ -306,14 +306,14 @@ def test_what_is_not_base64_is_poison_without_a_run(host, sample, queue, poison)
     assert poison.get_queue_properties().approximate_message_count == 1
 
 
-def test_a_failing_poison_handler_has_its_message_back_when_the_lease_ends(sample, settings, poison):
+def test_a_failing_poison_handler_has_its_message_back_when_the_lease_ends(sample, settings, poison) -> None:
     with Host(SAMPLE, settings, keys=KEYS, lease=timedelta(seconds=1)):
         put(poison, "fail the record")
         counts = [next_seen(sample, "record")["dequeue_count"] for _ in range(4)]
     assert counts == [1, 2, 3, 4]  # more often than maxDequeueCount: there is no poison of poison
 
 
-def test_what_is_worked_is_leased_anew_as_long_as_it_takes(sample, settings, queue):
+def test_what_is_worked_is_leased_anew_as_long_as_it_takes(sample, settings, queue) -> None:
     sample.released.clear()
     with Host(SAMPLE, settings, keys=KEYS, lease=timedelta(seconds=3)):
         put(queue, "wait")
@@ -326,7 +326,7 @@ def test_what_is_worked_is_leased_anew_as_long_as_it_takes(sample, settings, que
     assert queue.get_queue_properties().approximate_message_count == 0
 
 
-def test_a_stop_lets_what_runs_end(sample, settings, queue):
+def test_a_stop_lets_what_runs_end(sample, settings, queue) -> None:
     sample.released.clear()
     host = Host(SAMPLE, settings, keys=KEYS).start()
     put(queue, "wait")
@@ -337,7 +337,7 @@ def test_a_stop_lets_what_runs_end(sample, settings, queue):
     assert queue.get_queue_properties().approximate_message_count == 0
 
 
-def test_two_hosts_share_a_queue_and_no_message_is_worked_twice(sample, settings, queue):
+def test_two_hosts_share_a_queue_and_no_message_is_worked_twice(sample, settings, queue) -> None:
     with Host(SAMPLE, settings, keys=KEYS), Host(SAMPLE, settings, keys=KEYS):
         for number in range(40):
             put(queue, str(number))
@@ -346,7 +346,7 @@ def test_two_hosts_share_a_queue_and_no_message_is_worked_twice(sample, settings
     assert sample.seen.empty()
 
 
-def test_the_wait_for_messages_doubles_from_100_ms_to_the_longest():
+def test_the_wait_for_messages_doubles_from_100_ms_to_the_longest() -> None:
     waits = [0.0]
     while waits[-1] < 1:
         waits.append(next_wait(waits[-1], 1.0))
@@ -370,11 +370,11 @@ def test_the_wait_for_messages_doubles_from_100_ms_to_the_longest():
         ),
     ],
 )
-def test_a_setting_that_is_missing_or_wrong_is_named(settings, change, said):
+def test_a_setting_that_is_missing_or_wrong_is_named(settings, change, said) -> None:
     given = {name: value for name, value in (settings | change).items() if value is not None}
     with pytest.raises(AppError, match=said):
         Host(SAMPLE, given, keys=KEYS)
 
 
-def test_keys_do_not_show():
+def test_keys_do_not_show() -> None:
     assert "the-master" not in repr(KEYS)

@@ -35,7 +35,7 @@ def at(*parts):
         ("0 0 0 29 2 *", at(2028, 2, 29)),
     ],
 )
-def test_the_next_due_moment(text, due):
+def test_the_next_due_moment(text, due) -> None:
     assert Schedule.parse(text).next_after(NOW) == due
 
 
@@ -56,13 +56,13 @@ def test_the_next_due_moment(text, due):
         "",
     ],
 )
-def test_what_is_no_schedule_is_refused(text):
+def test_what_is_no_schedule_is_refused(text) -> None:
     with pytest.raises(ValueError):
         Schedule.parse(text)
 
 
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC)))  # noqa: DTZ001
-def test_no_due_second_is_missed_and_none_comes_twice(moment):
+def test_no_due_second_is_missed_and_none_comes_twice(moment) -> None:
     schedule = Schedule.parse("*/7 1-59/2 * * * *")
     due = schedule.next_after(moment)
     seconds = range(1, 240)
@@ -74,7 +74,7 @@ def test_no_due_second_is_missed_and_none_comes_twice(moment):
     assert due == expected
 
 
-def test_a_moment_that_was_run_a_little_early_is_not_due_again():
+def test_a_moment_that_was_run_a_little_early_is_not_due_again() -> None:
     schedule, due = Schedule.parse("0 * * * * *"), at(2026, 11, 23, 20, 5)
     assert next_due(schedule, due - timedelta(milliseconds=3), due) == at(2026, 11, 23, 20, 6)
     assert next_due(schedule, due + timedelta(minutes=5, seconds=1), due) == at(2026, 11, 23, 20, 11)

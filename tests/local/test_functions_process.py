@@ -48,7 +48,7 @@ def can_serve(python):
 class Running:
     """A host process, and what its functions tell on a pipe."""
 
-    def __init__(self, settings, python=sys.executable, lease=600):
+    def __init__(self, settings, python=sys.executable, lease: int = 600) -> None:
         reading, writing = os.pipe()
         self.process = Child(
             [python, "-m", "local.functions.host", "--app", SAMPLE, "--port", "0", "--lease", str(lease)],
@@ -69,7 +69,7 @@ class Running:
             reader.start()
         self.url = self.process.output.readline().strip()
 
-    def _read_told(self, reading):
+    def _read_told(self, reading) -> None:
         with open(reading) as lines:  # noqa: PTH123  a pipe has no path
             for line in lines:
                 self.told.put(json.loads(line))
@@ -121,12 +121,12 @@ def work(settings):
         yield found
 
 
-def put(work, text):
+def put(work, text) -> None:
     work.send_message(base64.b64encode(text.encode()).decode())
 
 
 @pytest.mark.parametrize(("version", "python"), pythons().items())
-def test_every_python_runs_the_same_app_to_the_same_end(version, python, settings, work):
+def test_every_python_runs_the_same_app_to_the_same_end(version, python, settings, work) -> None:
     put(work, "fail")
     with running(settings, python=python) as host, httpx.Client(base_url=host.url, timeout=WAIT) as client:
         tries = [host.next_told() for _ in range(4)]
@@ -151,7 +151,7 @@ def test_every_python_runs_the_same_app_to_the_same_end(version, python, setting
         assert host.end(signal.SIGTERM) == 0
 
 
-def test_sigterm_lets_what_runs_end_and_then_ends_the_process(settings, work):
+def test_sigterm_lets_what_runs_end_and_then_ends_the_process(settings, work) -> None:
     with running(settings) as host:
         put(work, "pause")
         assert host.next_told()["body"] == "pause"
@@ -160,7 +160,7 @@ def test_sigterm_lets_what_runs_end_and_then_ends_the_process(settings, work):
     assert work.get_queue_properties().approximate_message_count == 0
 
 
-def test_sigterm_lets_a_delivery_of_events_end_and_answers_it(settings):
+def test_sigterm_lets_a_delivery_of_events_end_and_answers_it(settings) -> None:
     def deliver(url):
         address = f"{url}/runtime/webhooks/EventGrid?functionName=on_event&code=planted-system"
         headers = {"aeg-event-type": "Notification"}
@@ -173,7 +173,7 @@ def test_sigterm_lets_a_delivery_of_events_end_and_answers_it(settings):
         assert answer.result(WAIT) == 202
 
 
-def test_a_killed_host_leaves_its_message_leased_and_another_works_it_after_the_lease(settings, work):
+def test_a_killed_host_leaves_its_message_leased_and_another_works_it_after_the_lease(settings, work) -> None:
     put(work, "wait")
     with running(settings, lease=3) as host:
         assert host.next_told()["dequeue_count"] == 1
@@ -185,7 +185,7 @@ def test_a_killed_host_leaves_its_message_leased_and_another_works_it_after_the_
         assert (told["body"], told["dequeue_count"]) == ("wait", 2)
 
 
-def test_a_host_outlives_an_outage_of_its_storage(settings, work, azurite):
+def test_a_host_outlives_an_outage_of_its_storage(settings, work, azurite) -> None:
     with running(settings) as host:
         put(work, "before")
         assert host.next_told()["body"] == "before"
@@ -195,7 +195,7 @@ def test_a_host_outlives_an_outage_of_its_storage(settings, work, azurite):
         assert host.next_told()["body"] == "after"
 
 
-def test_the_log_is_a_line_of_json_each_and_holds_no_key_and_no_value(settings, work):
+def test_the_log_is_a_line_of_json_each_and_holds_no_key_and_no_value(settings, work) -> None:
     put(work, "fail")
     with running(settings) as host:
         for _ in range(4):
@@ -209,7 +209,7 @@ def test_the_log_is_a_line_of_json_each_and_holds_no_key_and_no_value(settings, 
     assert settings["SAMPLE_STORAGE"].split("AccountKey=")[1][:20] not in "".join(host.log)
 
 
-def test_an_app_that_cannot_be_served_ends_with_a_sentence(settings):
+def test_an_app_that_cannot_be_served_ends_with_a_sentence(settings) -> None:
     del settings["SAMPLE_STORAGE"]
     host = Running(settings)
     assert host.end(signal.SIGCONT) == 1

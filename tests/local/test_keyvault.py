@@ -60,19 +60,19 @@ def token(identity, vault):
 
 
 @pytest.mark.parametrize("version", ApiVersion)
-def test_every_api_version_of_the_sdk_works(vault, authority, identity, version):
+def test_every_api_version_of_the_sdk_works(vault, authority, identity, version) -> None:
     with sdk(vault, authority, IssuedCredential(identity), api_version=version) as client:
         client.set_secret("versioned", "x")
         assert client.get_secret("versioned").value == "x"
 
 
-def test_times_are_whole_seconds_of_the_given_clock(client):
+def test_times_are_whole_seconds_of_the_given_clock(client) -> None:
     properties = client.set_secret("timed", "x").properties
     assert properties.created_on.timestamp() == 1_700_000_000
     assert properties.updated_on.timestamp() == 1_700_000_000
 
 
-def test_the_newest_version_is_updated_where_none_is_named(client):
+def test_the_newest_version_is_updated_where_none_is_named(client) -> None:
     client.set_secret("updated", "one")
     newest = client.set_secret("updated", "two").properties.version
     updated = client.update_secret_properties("updated", enabled=False, content_type="text/plain")
@@ -81,7 +81,7 @@ def test_the_newest_version_is_updated_where_none_is_named(client):
     assert updated.content_type == "text/plain"
 
 
-def test_a_disabled_version_is_refused_in_azures_words(client):
+def test_a_disabled_version_is_refused_in_azures_words(client) -> None:
     client.set_secret("disabled", "x", enabled=False)
     with pytest.raises(HttpResponseError) as raised:
         client.get_secret("disabled")
@@ -90,7 +90,7 @@ def test_a_disabled_version_is_refused_in_azures_words(client):
     assert raised.value.error.innererror == {"code": "SecretDisabled"}
 
 
-def test_an_absent_secret_is_answered_in_azures_words(client):
+def test_an_absent_secret_is_answered_in_azures_words(client) -> None:
     with pytest.raises(ResourceNotFoundError) as raised:
         client.get_secret("absent")
     assert raised.value.error.code == "SecretNotFound"
@@ -108,20 +108,20 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("over", LIMITS.values(), ids=LIMITS)
-def test_what_is_over_a_limit_is_refused(client, over):
+def test_what_is_over_a_limit_is_refused(client, over) -> None:
     with pytest.raises(HttpResponseError) as raised:
         client.set_secret(**{"name": "limited", "value": "x", **over})
     assert raised.value.status_code == 400
     assert raised.value.error.code == "BadParameter"
 
 
-def test_what_is_at_the_limits_is_taken(client):
+def test_what_is_at_the_limits_is_taken(client) -> None:
     tags = {f"{number:512}": "v" * 512 for number in range(15)}
     made = client.set_secret("n" * 127, "0" * 25_600, content_type="x" * 255, tags=tags)
     assert made.properties.tags == tags
 
 
-def test_a_deleted_secret_keeps_its_name_until_it_is_recovered_with_its_versions(client):
+def test_a_deleted_secret_keeps_its_name_until_it_is_recovered_with_its_versions(client) -> None:
     versions = {client.set_secret("deleted", value).properties.version for value in ("one", "two")}
     client.begin_delete_secret("deleted", _polling_interval=0).wait()
     with pytest.raises(ResourceExistsError):
@@ -133,7 +133,7 @@ def test_a_deleted_secret_keeps_its_name_until_it_is_recovered_with_its_versions
     assert {p.version for p in client.list_properties_of_secret_versions("deleted")} == versions
 
 
-def test_a_purged_secret_is_gone_and_its_name_is_free(client):
+def test_a_purged_secret_is_gone_and_its_name_is_free(client) -> None:
     client.set_secret("purged", "one")
     client.begin_delete_secret("purged", _polling_interval=0).wait()
     client.purge_deleted_secret("purged")
@@ -143,7 +143,7 @@ def test_a_purged_secret_is_gone_and_its_name_is_free(client):
     assert len(list(client.list_properties_of_secret_versions("purged"))) == 1
 
 
-def test_the_secret_behind_a_certificate_is_managed_and_has_a_key(vault, client):
+def test_the_secret_behind_a_certificate_is_managed_and_has_a_key(vault, client) -> None:
     vault.add_certificate("web", "x")
     assert client.get_secret("web").properties.key_id
     (listed,) = client.list_properties_of_secret_versions("web")
@@ -152,7 +152,7 @@ def test_the_secret_behind_a_certificate_is_managed_and_has_a_key(vault, client)
 
 
 @pytest.mark.parametrize("change", ["set", "delete"])
-def test_the_secret_behind_a_certificate_is_changed_by_key_vault_alone(vault, client, change):
+def test_the_secret_behind_a_certificate_is_changed_by_key_vault_alone(vault, client, change) -> None:
     """As recorded from Azure in the tests of its SDKs, for exactly these operations."""
     version = vault.add_certificate("owned", "x")
     with pytest.raises(HttpResponseError) as raised:
@@ -164,7 +164,7 @@ def test_the_secret_behind_a_certificate_is_changed_by_key_vault_alone(vault, cl
     assert client.get_secret("owned").value == "renewed"
 
 
-def test_a_page_has_at_most_25_and_some_are_empty(vault, client):
+def test_a_page_has_at_most_25_and_some_are_empty(vault, client) -> None:
     for number in range(130):
         vault.set("paged", str(number))
     sizes = [len(list(page)) for page in client.list_properties_of_secret_versions("paged").by_page()]
@@ -173,7 +173,7 @@ def test_a_page_has_at_most_25_and_some_are_empty(vault, client):
     assert 0 in sizes
 
 
-def test_the_same_seed_gives_the_same_versions_in_the_same_order(authority, identity):
+def test_the_same_seed_gives_the_same_versions_in_the_same_order(authority, identity) -> None:
     def listed(seed):
         with (
             Vault("kv1", authority=authority, identity=identity, seed=seed) as vault,
@@ -193,7 +193,7 @@ def test_the_same_seed_gives_the_same_versions_in_the_same_order(authority, iden
     seed=st.integers(),
     size=st.integers(1, 25),
 )
-def test_pages_hold_everything_once_also_when_more_is_added_between_them(items, added, seed, size):
+def test_pages_hold_everything_once_also_when_more_is_added_between_them(items, added, seed, size) -> None:
     given, cursor, pages = [], Cursor(), 0
     while cursor:
         present = items if pages == 0 else items | added
@@ -215,14 +215,14 @@ def test_pages_hold_everything_once_also_when_more_is_added_between_them(items, 
         ({"Authorization": "Bearer a.b.c"}, "AKV10032"),
     ],
 )
-def test_without_a_good_token_the_answer_is_a_challenge(http, vault, headers, reason):
+def test_without_a_good_token_the_answer_is_a_challenge(http, vault, headers, reason) -> None:
     answer = http.get("/secrets", headers=headers)
     assert answer.status_code == 401
     assert answer.json()["error"]["message"].startswith(reason)
     assert f'resource="https://{vault.url.partition(".")[2]}"' in answer.headers["WWW-Authenticate"]
 
 
-def test_a_token_of_another_identity_is_refused(vault, authority):
+def test_a_token_of_another_identity_is_refused(vault, authority) -> None:
     with (
         sdk(vault, authority, IssuedCredential(Identity())) as client,
         pytest.raises(ClientAuthenticationError),
@@ -230,7 +230,7 @@ def test_a_token_of_another_identity_is_refused(vault, authority):
         client.get_secret("x")
 
 
-def test_an_expired_token_is_refused(vault):
+def test_an_expired_token_is_refused(vault) -> None:
     """Issued by the same identity when its clock showed a time long ago."""
     identity = Identity(clock=lambda: 0.0)
     resource = f"https://{vault.url.partition('.')[2]}"
@@ -241,7 +241,7 @@ def test_an_expired_token_is_refused(vault):
 
 
 @pytest.mark.parametrize("params", [{}, {"api-version": ""}, {"api-version": "1999-01-01"}])
-def test_a_request_without_an_api_version_that_is_known_is_refused(vault, authority, identity, params):
+def test_a_request_without_an_api_version_that_is_known_is_refused(vault, authority, identity, params) -> None:
     trust = ssl.create_default_context(cafile=authority.ca_file)
     answer = httpx.get(f"{vault.url}/secrets", params=params, headers=token(identity, vault), verify=trust)
     assert answer.status_code == 400
@@ -249,13 +249,13 @@ def test_a_request_without_an_api_version_that_is_known_is_refused(vault, author
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"value": 1}', b'{"value": "x", "tags": []}'])
-def test_a_malformed_body_is_a_bad_request(http, vault, identity, body):
+def test_a_malformed_body_is_a_bad_request(http, vault, identity, body) -> None:
     answer = http.put("/secrets/malformed", content=body, headers=token(identity, vault))
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "BadParameter"
 
 
-def test_the_managed_identity_endpoint_serves_the_default_credential(vault, authority, identity, monkeypatch):
+def test_the_managed_identity_endpoint_serves_the_default_credential(vault, authority, identity, monkeypatch) -> None:
     with Server(identity.app()) as endpoint:
         for name, value in identity.environment(endpoint.url).items():
             monkeypatch.setenv(name, value)
@@ -274,13 +274,13 @@ def test_the_managed_identity_endpoint_serves_the_default_credential(vault, auth
         ({"X-IDENTITY-HEADER": "h"}, {"api-version": "2019-08-01", "resource": "https://r"}, 200),
     ],
 )
-def test_the_managed_identity_endpoint_wants_its_header_and_a_resource(headers, params, status):
+def test_the_managed_identity_endpoint_wants_its_header_and_a_resource(headers, params, status) -> None:
     with Server(Identity(header="h").app()) as endpoint:
         answer = httpx.get(f"{endpoint.url}/msi/token", headers=headers, params=params)
     assert answer.status_code == status
 
 
-def test_faults_and_counts_are_driven_from_another_process(http, client, vault):
+def test_faults_and_counts_are_driven_from_another_process(http, client, vault) -> None:
     vault.set("faulty", "x")
     fault = {"kind": "value", "name": "FAULTY", "status": 429, "times": 1, "headers": {"Retry-After": "3"}}
     assert http.post("/_local/faults", json=fault).status_code == 204
@@ -294,16 +294,16 @@ def test_faults_and_counts_are_driven_from_another_process(http, client, vault):
     assert client.get_secret("faulty").value == "x"
 
 
-def test_a_fault_that_cannot_be_read_is_refused(http):
+def test_a_fault_that_cannot_be_read_is_refused(http) -> None:
     assert http.post("/_local/faults", json={"kind": "nonsense"}).status_code == 400
 
 
-def test_a_certificate_is_made_from_another_process(http, client):
+def test_a_certificate_is_made_from_another_process(http, client) -> None:
     made = http.post("/_local/certificates", json={"name": "remote", "value": "x"}).json()
     assert client.get_secret("remote", made["version"]).properties.key_id
 
 
-def test_a_fault_strikes_only_what_it_names(vault, client):
+def test_a_fault_strikes_only_what_it_names(vault, client) -> None:
     vault.set("spared", "x")
     vault.set("struck", "x")
     vault.faults.add(Fault(kind="value", name="struck", status=403))
@@ -314,7 +314,7 @@ def test_a_fault_strikes_only_what_it_names(vault, client):
     assert vault.faults.count("value") == 2
 
 
-def test_two_vaults_in_one_process_share_nothing_but_their_identity(vault, client, authority, identity):
+def test_two_vaults_in_one_process_share_nothing_but_their_identity(vault, client, authority, identity) -> None:
     vault.set("mine", "x")
     with (
         Vault("kv2", authority=authority, identity=identity) as other,
@@ -325,7 +325,7 @@ def test_two_vaults_in_one_process_share_nothing_but_their_identity(vault, clien
     assert client.get_secret("mine").value == "x"
 
 
-def test_an_authority_is_made_once_and_its_files_are_private(tmp_path):
+def test_an_authority_is_made_once_and_its_files_are_private(tmp_path) -> None:
     first, second = Authority.in_folder(tmp_path), Authority.in_folder(tmp_path)
     assert first == second
     assert first.ca_pem == second.ca_pem
@@ -333,14 +333,14 @@ def test_an_authority_is_made_once_and_its_files_are_private(tmp_path):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_server_is_trusted_by_its_authority_alone(vault, authority, host):
+def test_a_server_is_trusted_by_its_authority_alone(vault, authority, host) -> None:
     url = f"https://{host}:{vault.url.rpartition(':')[2]}/secrets"
     assert httpx.get(url, verify=ssl.create_default_context(cafile=authority.ca_file)).status_code == 401
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
 
 
-def test_a_server_stops_with_connections_open_and_its_port_is_free(authority, identity):
+def test_a_server_stops_with_connections_open_and_its_port_is_free(authority, identity) -> None:
     trust = ssl.create_default_context(cafile=authority.ca_file)
     with httpx.Client(verify=trust) as http:
         with Vault("kv1", authority=authority, identity=identity) as first:

@@ -52,19 +52,19 @@ def reason(answer):
 
 
 @pytest.mark.parametrize("path", ["/version", "/readyz"])
-def test_version_and_readiness_need_a_token(http, cluster, call, path):
+def test_version_and_readiness_need_a_token(http, cluster, call, path) -> None:
     assert call("GET", path).status_code == 200
     assert http.get(cluster.server + path).status_code == 401
 
 
-def test_a_rotated_token_is_unknown_from_then_on(cluster, call):
+def test_a_rotated_token_is_unknown_from_then_on(cluster, call) -> None:
     old, new = cluster.token, cluster.rotate()
     assert reason(call("GET", f"{SECRETS}/x", token=old)) == (401, "Unauthorized", "Unauthorized")
     assert call("GET", f"{SECRETS}/x", token=new).status_code == 404
     assert call("GET", f"{SECRETS}/x", token=cluster.admin_token).status_code == 404
 
 
-def test_the_services_own_role_is_enough_for_every_verb(kubernetes):
+def test_the_services_own_role_is_enough_for_every_verb(kubernetes) -> None:
     cluster = kubernetes.add("least", grant=least_privilege())
     client = KubernetesSecrets(Endpoint(cluster.server, cluster.ca_pem, cluster.token), call_timeout=10)
     with closing(client):
@@ -91,7 +91,7 @@ def test_the_services_own_role_is_enough_for_every_verb(kubernetes):
         ("POST", "/api/v1/namespaces/default/secrets", {}),
     ],
 )
-def test_nothing_beyond_the_role_is_allowed(cluster, call, method, path, headers):
+def test_nothing_beyond_the_role_is_allowed(cluster, call, method, path, headers) -> None:
     token = cluster.issue(least_privilege())
     answer = call(method, path, {"metadata": {"name": "n"}}, token=token, headers=headers, fieldManager="m")
     status, why, message = reason(answer)
@@ -99,7 +99,7 @@ def test_nothing_beyond_the_role_is_allowed(cluster, call, method, path, headers
     assert 'User "system:serviceaccount:azure-iot-operations:trustcast" cannot' in message
 
 
-def test_an_apply_on_a_missing_secret_asks_for_create_too(cluster, call):
+def test_an_apply_on_a_missing_secret_asks_for_create_too(cluster, call) -> None:
     token = cluster.issue(replace(least_privilege(), creates=False))
     body = {"metadata": {"name": TRUST}, "data": {}}
     answer = call("PATCH", f"{SECRETS}/{TRUST}", body, token=token, headers=APPLY, fieldManager="m")
@@ -109,7 +109,7 @@ def test_an_apply_on_a_missing_secret_asks_for_create_too(cluster, call):
     assert answer.status_code == 200
 
 
-def test_an_apply_without_force_names_who_owns_what(cluster, call):
+def test_an_apply_without_force_names_who_owns_what(cluster, call) -> None:
     cluster.edit(AIO_NAMESPACE, TRUST, {"a": b"1", "b": b"1"})
     body = {"metadata": {"name": TRUST}, "data": {"a": "Mg==", "b": "Mg=="}}
     answer = call("PATCH", f"{SECRETS}/{TRUST}", body, headers=APPLY, fieldManager="m")
@@ -123,13 +123,13 @@ def test_an_apply_without_force_names_who_owns_what(cluster, call):
     assert cluster.files(AIO_NAMESPACE, TRUST) == {"a": b"1", "b": b"1"}
 
 
-def test_an_apply_with_only_a_resource_version_brings_a_deleted_secret_back(cluster, call):
+def test_an_apply_with_only_a_resource_version_brings_a_deleted_secret_back(cluster, call) -> None:
     body = {"metadata": {"name": TRUST, "resourceVersion": "1"}, "data": {"a": "Mg=="}}
     assert call("PATCH", f"{SECRETS}/{TRUST}", body, headers=APPLY, fieldManager="m").status_code == 201
     assert cluster.files(AIO_NAMESPACE, TRUST) == {"a": b"2"}
 
 
-def test_managed_fields_have_the_shape_of_a_real_server(call):
+def test_managed_fields_have_the_shape_of_a_real_server(call) -> None:
     body = {"metadata": {"name": TRUST, "labels": {"l": "1"}}, "data": {"a": "MQ=="}}
     made = call("POST", SECRETS, body, fieldManager="m").json()
     (entry,) = made["metadata"]["managedFields"]
@@ -158,25 +158,25 @@ def test_managed_fields_have_the_shape_of_a_real_server(call):
         ("GET", "/api/v1/namespaces/n/configmaps/c", None, {}, 404),
     ],
 )
-def test_refusals_are_status_objects(call, method, path, body, headers, expected):
+def test_refusals_are_status_objects(call, method, path, body, headers, expected) -> None:
     answer = call(method, path, body, headers=headers, fieldManager="m")
     assert (answer.status_code, answer.json()["kind"], answer.json()["code"]) == (expected, "Status", expected)
 
 
-def test_a_type_does_not_change(cluster, call):
+def test_a_type_does_not_change(cluster, call) -> None:
     cluster.edit(AIO_NAMESPACE, TRUST, {"a": b"1"})
     answer = call("PATCH", f"{SECRETS}/{TRUST}", {"type": "kubernetes.io/tls"}, headers=MERGE)
     assert answer.status_code == 422
 
 
-def test_a_delete_of_another_uid_deletes_nothing(cluster, call):
+def test_a_delete_of_another_uid_deletes_nothing(cluster, call) -> None:
     cluster.edit(AIO_NAMESPACE, TRUST, {"a": b"1"})
     assert call("DELETE", f"{SECRETS}/{TRUST}", {"preconditions": {"uid": "x"}}).status_code == 409
     assert call("DELETE", f"{SECRETS}/{TRUST}").status_code == 200
     assert call("GET", f"{SECRETS}/{TRUST}").status_code == 404
 
 
-def test_a_listing_shows_one_namespace(cluster, call):
+def test_a_listing_shows_one_namespace(cluster, call) -> None:
     cluster.add_namespace("other")
     cluster.edit("other", "x", {})
     cluster.edit(AIO_NAMESPACE, ISSUER, {})
@@ -185,7 +185,7 @@ def test_a_listing_shows_one_namespace(cluster, call):
     assert names == [ISSUER, TRUST]
 
 
-def test_a_fault_strikes_its_methods_and_as_often_as_it_should(cluster, call):
+def test_a_fault_strikes_its_methods_and_as_often_as_it_should(cluster, call) -> None:
     cluster.set_fault(Fault(Kind.STATUS, status=409, methods=frozenset({"PATCH"}), times=2))
     cluster.edit(AIO_NAMESPACE, TRUST, {"a": b"1"})
     seen = [call("GET", f"{SECRETS}/{TRUST}").status_code]
@@ -194,7 +194,7 @@ def test_a_fault_strikes_its_methods_and_as_often_as_it_should(cluster, call):
 
 
 @pytest.mark.parametrize(("kind", "done"), [(Kind.RESET, {"b": b"2"}), (Kind.DOWN, {})])
-def test_an_answer_may_be_lost_after_or_before_the_work(cluster, call, kind, done):
+def test_an_answer_may_be_lost_after_or_before_the_work(cluster, call, kind, done) -> None:
     cluster.edit(AIO_NAMESPACE, TRUST, {})
     cluster.set_fault(Fault(kind, times=1))
     with pytest.raises(httpx.RemoteProtocolError):
@@ -202,14 +202,14 @@ def test_an_answer_may_be_lost_after_or_before_the_work(cluster, call, kind, don
     assert cluster.files(AIO_NAMESPACE, TRUST) == done
 
 
-def test_clusters_do_not_share_anything(kubernetes, call):
+def test_clusters_do_not_share_anything(kubernetes, call) -> None:
     other = kubernetes.add("neighbour")
     other.edit(AIO_NAMESPACE, TRUST, {"a": b"1"})
     assert call("GET", f"{SECRETS}/{TRUST}").status_code == 404
     assert call("GET", f"{SECRETS}/{TRUST}", token=other.token).status_code == 401
 
 
-def test_a_kubeconfig_leads_to_its_cluster(cluster, authority):
+def test_a_kubeconfig_leads_to_its_cluster(cluster, authority) -> None:
     config = json.loads(kubeconfig(cluster))
     (entry,) = config["clusters"]
     assert entry["cluster"]["server"] == cluster.server
@@ -217,11 +217,11 @@ def test_a_kubeconfig_leads_to_its_cluster(cluster, authority):
     assert config["users"][0]["user"] == {"token": cluster.token}
 
 
-def test_threads_lose_no_write():
+def test_threads_lose_no_write() -> None:
     cluster = Cluster("edge")
     cluster.edit(AIO_NAMESPACE, TRUST, {})
 
-    def add(worker):
+    def add(worker) -> None:
         for number in range(50):
             cluster.edit(AIO_NAMESPACE, TRUST, {f"{worker}-{number}": b"1"})
 
@@ -234,7 +234,7 @@ def test_threads_lose_no_write():
     assert cluster.get(AIO_NAMESPACE, TRUST).version == 202
 
 
-def test_another_process_drives_a_cluster_through_the_admin_interface(kubernetes, http, call, cluster):
+def test_another_process_drives_a_cluster_through_the_admin_interface(kubernetes, http, call, cluster) -> None:
     one = f"{kubernetes.url}/_local/clusters/{cluster.name}"
     secret = f"{one}/secrets/{AIO_NAMESPACE}/{TRUST}"
     assert cluster.name in http.get(f"{kubernetes.url}/_local/clusters").json()

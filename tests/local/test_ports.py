@@ -5,7 +5,7 @@ import socket
 from local.support.ports import AFTER, FIRST, free_ports
 
 
-def test_ports_differ_are_free_and_are_never_given_to_outgoing_connections():
+def test_ports_differ_are_free_and_are_never_given_to_outgoing_connections() -> None:
     ports = free_ports(50)
     assert len(set(ports)) == 50
     assert all(FIRST <= port < AFTER for port in ports)
@@ -14,7 +14,7 @@ def test_ports_differ_are_free_and_are_never_given_to_outgoing_connections():
             pass
 
 
-def test_a_port_that_somebody_listens_on_is_passed_over(monkeypatch):
+def test_a_port_that_somebody_listens_on_is_passed_over(monkeypatch) -> None:
     taken, free = sorted(free_ports(2))
     offered = iter([taken - FIRST, free - FIRST])
     monkeypatch.setattr("local.support.ports.secrets.randbelow", lambda _: next(offered))

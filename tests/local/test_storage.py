@@ -9,11 +9,11 @@ from local.storage import Azurite
 from tests.support.owners import left_behind
 
 
-def queue_of(azurite, name="work"):
+def queue_of(azurite, name: str = "work"):
     return QueueClient.from_connection_string(azurite.connection_string, name, retry_total=0)
 
 
-def test_queues_and_tables_answer_at_the_connection_string():
+def test_queues_and_tables_answer_at_the_connection_string() -> None:
     with Azurite() as azurite:
         with queue_of(azurite) as queue:
             queue.create_queue()
@@ -26,7 +26,7 @@ def test_queues_and_tables_answer_at_the_connection_string():
                 table.create_entity({"PartitionKey": "p", "RowKey": "r"})
 
 
-def test_stopped_and_started_again_it_answers_at_the_same_place_and_has_lost_nothing(tmp_path):
+def test_stopped_and_started_again_it_answers_at_the_same_place_and_has_lost_nothing(tmp_path) -> None:
     with Azurite(tmp_path) as azurite, queue_of(azurite) as queue:
         queue.create_queue()
         queue.send_message("kept")
@@ -37,7 +37,7 @@ def test_stopped_and_started_again_it_answers_at_the_same_place_and_has_lost_not
         assert [message.content for message in queue.peek_messages()] == ["kept"]
 
 
-def test_after_a_kill_it_starts_again_on_the_same_ports(tmp_path):
+def test_after_a_kill_it_starts_again_on_the_same_ports(tmp_path) -> None:
     with Azurite(tmp_path) as azurite:
         before = azurite.connection_string
         azurite.kill()
@@ -45,7 +45,7 @@ def test_after_a_kill_it_starts_again_on_the_same_ports(tmp_path):
         assert azurite.connection_string == before
 
 
-def test_two_at_once_do_not_share_anything():
+def test_two_at_once_do_not_share_anything() -> None:
     with Azurite() as one, Azurite() as other, queue_of(one) as queue, queue_of(other) as same_name:
         queue.create_queue()
         same_name.create_queue()
@@ -53,12 +53,12 @@ def test_two_at_once_do_not_share_anything():
         assert same_name.peek_messages() == []
 
 
-def test_what_keeps_it_from_starting_is_told(tmp_path):
+def test_what_keeps_it_from_starting_is_told(tmp_path) -> None:
     taken = tmp_path / "a file, not a folder"
     taken.touch()
     with pytest.raises(RuntimeError, match="Azurite did not start"):
         Azurite(taken).start()
 
 
-def test_it_ends_with_the_process_that_started_it_even_one_that_is_killed():
+def test_it_ends_with_the_process_that_started_it_even_one_that_is_killed() -> None:
     assert left_behind("from local.storage import Azurite; a = Azurite().start()") == []

@@ -28,7 +28,7 @@ BEFORE = ListStatus(
 THERE = Observed("uid", "1", {"a.der": b"a"}, frozenset({"a.der"}))
 
 
-def facts(*changes, observed=THERE, wrote=False, held=False, writes=False):
+def facts(*changes, observed=THERE, wrote: bool = False, held: bool = False, writes: bool = False):
     plan = Plan(changes, False, ("x",) if writes else (), None, {"a.der": "3" * 64})
     return PushResult(observed, plan, wrote, "digest", "head", held, NOW)
 
@@ -56,11 +56,11 @@ STATES = {
 
 
 @pytest.mark.parametrize(("found", "state"), STATES.values(), ids=STATES)
-def test_the_first_that_holds_is_the_state(found, state):
+def test_the_first_that_holds_is_the_state(found, state) -> None:
     assert status_after(BEFORE, found, RHYTHM).state is state
 
 
-def test_details_name_what_a_person_looks_for():
+def test_details_name_what_a_person_looks_for() -> None:
     assert "1 to restore" in status_after(BEFORE, facts(DRIFT, writes=True), RHYTHM).detail
     assert "b.der" in status_after(BEFORE, facts(WAIT), RHYTHM).detail
     assert "list-too-large" in status_after(BEFORE, facts(WAIT), RHYTHM).detail
@@ -77,25 +77,25 @@ def test_details_name_what_a_person_looks_for():
         (facts(CONFLICT, wrote=True), OLD, NOW),
     ],
 )
-def test_law10_verified_and_changed_are_separate_facts(found, verified, changed):
+def test_law10_verified_and_changed_are_separate_facts(found, verified, changed) -> None:
     new = status_after(BEFORE, found, RHYTHM)
     assert (new.verified, new.changed, new.attempted) == (verified, changed, NOW)
 
 
-def test_what_is_ours_is_the_plans_where_nothing_is_left_to_write():
+def test_what_is_ours_is_the_plans_where_nothing_is_left_to_write() -> None:
     assert status_after(BEFORE, facts(), RHYTHM).applied == {"a.der": "3" * 64}
 
 
-def test_where_nothing_was_written_what_was_ours_and_is_still_there_stays_ours():
+def test_where_nothing_was_written_what_was_ours_and_is_still_there_stays_ours() -> None:
     assert status_after(BEFORE, facts(DRIFT, writes=True), RHYTHM).applied == {"a.der": "1" * 64}
 
 
-def test_law6_keys_of_others_are_listed_with_their_bytes_sha256():
+def test_law6_keys_of_others_are_listed_with_their_bytes_sha256() -> None:
     foreign = Change(Action.UNMANAGED, "notes.txt", "6" * 64, "6" * 64)
     assert status_after(BEFORE, facts(foreign), RHYTHM).unmanaged == {"notes.txt": "6" * 64}
 
 
-def test_thumbprints_tell_every_certificate_whoever_wrote_it():
+def test_thumbprints_tell_every_certificate_whoever_wrote_it() -> None:
     built = certs.server()
     observed = replace(THERE, data={"a.der": built.der, "theirs.crt": built.pem.encode(), "notes.txt": b"no"})
     found = status_after(BEFORE, facts(observed=observed), RHYTHM).thumbprints
@@ -111,7 +111,7 @@ def crowd(count, name):
 
 
 @pytest.fixture
-def a_certificate_in_each(monkeypatch):
+def a_certificate_in_each(monkeypatch) -> None:
     monkeypatch.setattr(outcome, "thumbprints", lambda data: tuple(noise(data, size) for size in (32, 20)))
 
 
@@ -121,7 +121,7 @@ def noise(seed, size):
 
 @pytest.mark.usefixtures("a_certificate_in_each")
 @pytest.mark.parametrize("name", [lambda n: f"{n:05}", lambda n: f"{n:05}" + "\x07" * 300], ids=["short", "hostile"])
-def test_the_first_of_others_keys_are_listed_with_their_thumbprints_and_the_rest_is_counted(name):
+def test_the_first_of_others_keys_are_listed_with_their_thumbprints_and_the_rest_is_counted(name) -> None:
     observed, changes = crowd(30_000, name)
     new = status_after(BEFORE, facts(*changes, observed=observed), RHYTHM)
     assert 0 < len(new.unmanaged) < 1000
@@ -131,7 +131,7 @@ def test_the_first_of_others_keys_are_listed_with_their_thumbprints_and_the_rest
 
 
 @pytest.mark.usefixtures("a_certificate_in_each")
-def test_a_status_of_a_full_list_fits_its_row_whatever_keys_others_add():
+def test_a_status_of_a_full_list_fits_its_row_whatever_keys_others_add() -> None:
     """A MiB of certificates of 300 bytes, under names without order."""
     ours = {noise(number, 32): noise(-number, 32) for number in range(OBJECT_LIMIT // 300)}
     observed, changes = crowd(30_000, lambda number: noise(f"theirs {number}", 100))
@@ -156,39 +156,39 @@ FAILURES = {
 
 
 @pytest.mark.parametrize(("error", "state"), FAILURES.values(), ids=FAILURES)
-def test_an_error_is_one_state_and_what_is_ours_is_remembered(error, state):
+def test_an_error_is_one_state_and_what_is_ours_is_remembered(error, state) -> None:
     new = failed(BEFORE, error, NOW, RHYTHM, "head")
     assert (new.state, new.applied, new.verified, new.changed) == (state, BEFORE.applied, OLD, OLD)
     assert (new.failures, new.attempted, new.digest, new.head) == (4, NOW, "", "head")
 
 
-def test_law9_an_errors_text_is_capped_and_escaped():
+def test_law9_an_errors_text_is_capped_and_escaped() -> None:
     new = failed(BEFORE, Invalid("\x1b[31m" + "x" * 400), NOW, RHYTHM, "head")
     assert len(new.detail) <= 256
     assert "\x1b" not in new.detail
 
 
 @given(st.integers(1, 10_000))
-def test_law12_the_wait_doubles_and_never_exceeds_an_hour(failures):
+def test_law12_the_wait_doubles_and_never_exceeds_an_hour(failures) -> None:
     assert RHYTHM.offline_first <= backoff(failures, RHYTHM) <= backoff(failures + 1, RHYTHM) <= timedelta(hours=1)
 
 
-def test_law12_the_waits_of_a_cluster_that_stays_away():
+def test_law12_the_waits_of_a_cluster_that_stays_away() -> None:
     seconds = [backoff(n, RHYTHM).total_seconds() for n in range(1, 10)]
     assert seconds == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(None, 30), (5.0, 30), (100.0, 100), (86_400.0, 3600)])
-def test_a_cluster_that_asks_for_time_gets_it_up_to_an_hour(asked, expected):
+def test_a_cluster_that_asks_for_time_gets_it_up_to_an_hour(asked, expected) -> None:
     new = failed(replace(BEFORE, failures=0), Temporary("x", retry_after=asked), NOW, RHYTHM, "head")
     assert new.due - NOW == timedelta(seconds=expected)
 
 
-def test_success_ends_the_counting_of_failures():
+def test_success_ends_the_counting_of_failures() -> None:
     assert status_after(BEFORE, facts(), RHYTHM).failures == 0
 
 
-def test_a_paused_list_asks_for_nothing_and_keeps_what_it_knows():
+def test_a_paused_list_asks_for_nothing_and_keeps_what_it_knows() -> None:
     new = paused(BEFORE, "head")
     assert (new.state, new.due, new.applied, new.verified) == (State.PAUSED, None, BEFORE.applied, OLD)
 
@@ -197,12 +197,12 @@ def test_a_paused_list_asks_for_nothing_and_keeps_what_it_knows():
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
-def test_law10_every_list_is_verified_within_the_interval(cluster, name):
+def test_law10_every_list_is_verified_within_the_interval(cluster, name) -> None:
     due = verify_in(ListStatus(cluster, name), RHYTHM)
     assert 0.8 * RHYTHM.verify_interval <= due <= RHYTHM.verify_interval
 
 
-def test_law10_verifications_of_a_fleet_are_spread_out():
+def test_law10_verifications_of_a_fleet_are_spread_out() -> None:
     dues = [verify_in(ListStatus(f"plant-{n}", "trust"), RHYTHM) for n in range(1000)]
     tenth = RHYTHM.verify_interval * 0.02
     for n in range(10):
@@ -210,14 +210,14 @@ def test_law10_verifications_of_a_fleet_are_spread_out():
         assert 50 < sum(low <= due < low + tenth for due in dues) < 200
 
 
-def test_law10_overdue_is_told_from_the_stated_bound():
+def test_law10_overdue_is_told_from_the_stated_bound() -> None:
     status = ListStatus("plant", "trust", verified=NOW)
     assert not status.overdue(NOW + RHYTHM.bound, RHYTHM.bound)
     assert status.overdue(NOW + RHYTHM.bound + timedelta(seconds=1), RHYTHM.bound)
     assert ListStatus("plant", "trust").overdue(NOW, RHYTHM.bound)
 
 
-def test_a_missing_object_of_an_empty_list_is_as_it_should_be():
+def test_a_missing_object_of_an_empty_list_is_as_it_should_be() -> None:
     plan = Plan((), False, (), None, {})
     new = status_after(BEFORE, PushResult(MISSING, plan, False, "digest", "head", False, NOW), RHYTHM)
     assert (new.state, new.applied) == (State.IN_SYNC, {})

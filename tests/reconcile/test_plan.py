@@ -89,50 +89,50 @@ WRITING = {Action.ADD, Action.REPLACE, Action.RESTORE, Action.ADOPT, Action.REMO
 
 
 @pytest.mark.parametrize(("observed", "remembered", "desired", "verb"), CASES.values(), ids=CASES)
-def test_one_file(observed, remembered, desired, verb):
+def test_one_file(observed, remembered, desired, verb) -> None:
     plan = make_plan(observed, remembered, desired)
     assert verbs(plan) == {"a.der": verb}
     assert plan.writes is (verb in WRITING)
 
 
-def test_a_name_that_the_catalogue_knows_is_kept_without_being_unaccounted():
+def test_a_name_that_the_catalogue_knows_is_kept_without_being_unaccounted() -> None:
     plan = make_plan(seen(ours={"a.der": b"a"}), {}, want(), accounted=["a.der"])
     assert verbs(plan) == {"a.der": Action.KEEP}
 
 
-def test_law5_nothing_to_do_is_no_write_at_all():
+def test_law5_nothing_to_do_is_no_write_at_all() -> None:
     plan = make_plan(seen(ours={"a.der": b"a"}, theirs={"notes.txt": b"n"}), {}, want(a__der=b"a"))
     assert (plan.writes, plan.create, plan.remove_first, plan.files) == (False, False, (), None)
 
 
-def test_nothing_is_created_for_an_empty_list():
+def test_nothing_is_created_for_an_empty_list() -> None:
     plan = make_plan(MISSING, {}, want(to_remove=["a.der"]))
     assert (plan.create, plan.writes) == (False, False)
 
 
-def test_law6_a_co_owned_key_leaves_by_merge_patch_and_ours_alone_by_apply():
+def test_law6_a_co_owned_key_leaves_by_merge_patch_and_ours_alone_by_apply() -> None:
     plan = make_plan(seen(ours={"a.der": b"a"}, both={"b.der": b"b"}), {}, want(to_remove=["a.der", "b.der"]))
     assert (plan.remove_first, plan.files) == (("b.der",), {})
 
 
-def test_only_co_owned_keys_need_no_apply():
+def test_only_co_owned_keys_need_no_apply() -> None:
     plan = make_plan(seen(ours={"a.der": b"a"}, both={"b.der": b"b"}), {}, want(a__der=b"a", to_remove=["b.der"]))
     assert (plan.remove_first, plan.files) == (("b.der",), None)
 
 
-def test_law6_the_apply_names_what_is_ours_and_no_key_of_others():
+def test_law6_the_apply_names_what_is_ours_and_no_key_of_others() -> None:
     observed = seen(ours={"kept.der": b"k"}, theirs={"notes.txt": b"n", "foe.der": b"x"})
     plan = make_plan(observed, {}, want(a__der=b"a", foe__der=b"f"))
     assert plan.files == {"a.der": b"a", "kept.der": b"k"}
 
 
-def test_what_was_ours_and_an_editor_took_is_no_more_named_once_nothing_wants_it():
+def test_what_was_ours_and_an_editor_took_is_no_more_named_once_nothing_wants_it() -> None:
     """Its owner would be changed by naming it; it stays as it is."""
     plan = make_plan(seen(edited={"a.der": b"x"}), {"a.der": sha256(b"a")}, want(b__der=b"b"))
     assert plan.files == {"b.der": b"b"}
 
 
-def test_what_is_ours_afterwards_is_what_was_written_and_what_was_kept():
+def test_what_is_ours_afterwards_is_what_was_written_and_what_was_kept() -> None:
     plan = make_plan(seen(ours={"kept.der": b"k", "gone.der": b"g"}), {}, want(a__der=b"a", to_remove=["gone.der"]))
     assert plan.owned_after == {"a.der": sha256(b"a"), "kept.der": sha256(b"k")}
 
@@ -150,42 +150,42 @@ def waiting(observed, desired):
     return make_plan(observed, {}, desired).named(Action.WAIT)
 
 
-def test_law8_the_newest_additions_wait_where_the_object_is_full():
+def test_law8_the_newest_additions_wait_where_the_object_is_full() -> None:
     desired = want(**big("old.der", HALF, 3), **big("new.der", HALF, 1), **big("mid.der", HALF, 2))
     assert waiting(seen(), desired) == ("new.der",)
 
 
-def test_law8_what_is_there_is_renewed_before_the_oldest_addition():
+def test_law8_what_is_there_is_renewed_before_the_oldest_addition() -> None:
     full = seen(ours={"there.der": b"x" * 10})
     assert waiting(full, want(**big("there.der", HALF + 1, 1), **big("old.der", HALF, 3))) == ("old.der",)
 
 
-def test_law8_one_that_was_not_looked_at_since_it_may_come_waits_first():
+def test_law8_one_that_was_not_looked_at_since_it_may_come_waits_first() -> None:
     unknown = wanted("any.der", b"a" * HALF, since=None)
     assert waiting(seen(), want(any__der=unknown, **big("old.der", HALF, 1), **big("mid.der", HALF, 2))) == ("any.der",)
 
 
-def test_a_smaller_newer_one_may_still_fit():
+def test_a_smaller_newer_one_may_still_fit() -> None:
     desired = want(**big("old.der", HALF, 3), **big("mid.der", HALF + 1, 2), **big("new.der", 10, 1))
     assert waiting(seen(), desired) == ("mid.der",)
 
 
-def test_exactly_one_mebibyte_fits_and_one_byte_more_does_not():
+def test_exactly_one_mebibyte_fits_and_one_byte_more_does_not() -> None:
     assert waiting(seen(), want(**big("a.der", HALF, 2), **big("b.der", HALF, 1))) == ()
     assert waiting(seen(), want(**big("a.der", HALF, 2), **big("b.der", HALF + 1, 1))) == ("b.der",)
 
 
-def test_the_bytes_of_others_count():
+def test_the_bytes_of_others_count() -> None:
     assert waiting(seen(theirs={"f": b"f" * HALF}), want(**big("a.der", HALF + 1, 1))) == ("a.der",)
 
 
-def test_law8_removals_proceed_and_make_room():
+def test_law8_removals_proceed_and_make_room() -> None:
     full = seen(ours={"gone.der": b"g" * OBJECT_LIMIT})
     plan = make_plan(full, {}, want(**big("a.der", HALF, 1), to_remove=["gone.der"]))
     assert (plan.named(Action.WAIT), plan.named(Action.REMOVE)) == ((), ("gone.der",))
 
 
-def test_law8_a_removal_is_written_while_an_addition_waits():
+def test_law8_a_removal_is_written_while_an_addition_waits() -> None:
     full = seen(ours={"gone.der": b"g", "kept.der": b"k" * OBJECT_LIMIT})
     plan = make_plan(
         full, {}, want(**big("kept.der", OBJECT_LIMIT, 2), **big("a.der", HALF, 1), to_remove=["gone.der"])
@@ -194,12 +194,12 @@ def test_law8_a_removal_is_written_while_an_addition_waits():
     assert set(plan.files) == {"kept.der"}
 
 
-def test_a_replacement_that_shrinks_a_full_object_is_written():
+def test_a_replacement_that_shrinks_a_full_object_is_written() -> None:
     full = seen(ours={"a.der": b"a" * HALF}, theirs={"f": b"f" * (HALF + 10)})
     assert waiting(full, want(**big("a.der", HALF - 1, 1))) == ()
 
 
-def test_a_replacement_that_waits_leaves_the_bytes_that_are_there():
+def test_a_replacement_that_waits_leaves_the_bytes_that_are_there() -> None:
     full = seen(ours={"a.der": b"x" * 10}, theirs={"f": b"f" * (OBJECT_LIMIT - 10)})
     plan = make_plan(full, {}, want(**big("a.der", 11, 1)))
     assert (plan.named(Action.WAIT), plan.writes, dict(plan.owned_after)) == (
@@ -228,7 +228,7 @@ STEPS = st.lists(
 )
 
 
-def carry_out(target, observed, plan, *, steps=3):
+def carry_out(target, observed, plan, *, steps: int = 3):
     """The writes of a plan in the protocol's order, or the first few of them."""
     version = {}
     sequence = []
@@ -245,7 +245,7 @@ def carry_out(target, observed, plan, *, steps=3):
 
 
 @given(STEPS, WANTS, st.booleans())
-def test_laws_5_and_6_a_plan_carried_out_leaves_no_write_and_touches_nothing_of_others(history, desired, known):
+def test_laws_5_and_6_a_plan_carried_out_leaves_no_write_and_touches_nothing_of_others(history, desired, known) -> None:
     """Over real ownership: whatever hands, pushes and crashes between writes did to the object before."""
     target, remembered = MemoryCluster(Cluster("c", clock=lambda: "2026-06-01T00:00:00Z")), {}
     for what, argument in history:
@@ -278,7 +278,7 @@ SIZES = st.dictionaries(NAMES, st.integers(1, OBJECT_LIMIT), max_size=4)
 
 
 @given(SIZES, SIZES, st.sets(NAMES))
-def test_law8_no_plan_outgrows_what_an_object_holds_or_what_it_held(sizes, present, to_remove):
+def test_law8_no_plan_outgrows_what_an_object_holds_or_what_it_held(sizes, present, to_remove) -> None:
     files = {name.replace(".", "__"): wanted(name, b"n" * size) for name, size in sizes.items()}
     observed = seen(ours={name: b"o" * size for name, size in present.items()})
     plan = make_plan(

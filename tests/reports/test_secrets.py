@@ -220,12 +220,12 @@ STANDINGS = {
 """How the secret of a case stands, where it is neither rejected (a rejecting code) nor in force (a warning)."""
 
 
-def test_every_code_has_a_case_that_raises_it():
+def test_every_code_has_a_case_that_raises_it() -> None:
     assert set(CASES) == set(Code)
 
 
 @pytest.mark.parametrize("code", Code)
-def test_each_code_is_raised_by_what_happens_and_tells_how_the_secret_stands(code):
+def test_each_code_is_raised_by_what_happens_and_tells_how_the_secret_stands(code) -> None:
     scene = Scene(**NARROW.get(code, {}))
     CASES[code](scene)
     said = scene.verdict()
@@ -235,7 +235,7 @@ def test_each_code_is_raised_by_what_happens_and_tells_how_the_secret_stands(cod
 
 
 @pytest.mark.parametrize("code", [Code.NO_CLUSTER_MATCHES, *(c for c in Code if c.severity is Severity.REJECT)])
-def test_what_is_rejected_or_waits_is_on_no_cluster_law_3(code):
+def test_what_is_rejected_or_waits_is_on_no_cluster_law_3(code) -> None:
     scene = Scene(**NARROW.get(code, {}))
     CASES[code](scene)
     if scene.verdict().state is not SecretState.LAST_STAYS:
@@ -243,14 +243,14 @@ def test_what_is_rejected_or_waits_is_on_no_cluster_law_3(code):
         assert not {name for name in files if name.startswith("it")}
 
 
-def test_rejecting_findings_come_first_and_none_twice():
+def test_rejecting_findings_come_first_and_none_twice() -> None:
     scene = Scene()
     scene.put("it", certs.server(key="rsa-1024", application_uri=None, issuer=ROOT).pem, "trust,strict")
     said = scene.verdict()
     assert [finding.code for finding in said.findings] == [Code.WEAK_KEY, Code.NO_APPLICATION_URI]
 
 
-def test_the_last_good_version_stays_and_its_secret_says_so_law_3():
+def test_the_last_good_version_stays_and_its_secret_says_so_law_3() -> None:
     scene = Scene()
     scene.put("it", SERVER.pem)
     scene.then()
@@ -259,7 +259,7 @@ def test_the_last_good_version_stays_and_its_secret_says_so_law_3():
     assert scene.files("edge") == {"it.der": SERVER.der}
 
 
-def test_what_is_deleted_disabled_unassigned_or_held_is_called_so():
+def test_what_is_deleted_disabled_unassigned_or_held_is_called_so() -> None:
     scene = Scene()
     versions = {name: scene.put(name, certs.server(name=name).pem) for name in ("gone", "off", "none", "stays")}
     scene.then()
@@ -280,7 +280,7 @@ def test_what_is_deleted_disabled_unassigned_or_held_is_called_so():
     }
 
 
-def test_a_removal_that_waits_for_a_person_is_called_held_law_4():
+def test_a_removal_that_waits_for_a_person_is_called_held_law_4() -> None:
     scene = Scene()
     scene.put("it", "".join(certs.server(name=f"line{n}").pem for n in range(5)))
     scene.then()
@@ -288,7 +288,7 @@ def test_a_removal_that_waits_for_a_person_is_called_held_law_4():
     assert scene.verdict().state is SecretState.HELD
 
 
-def test_a_value_that_may_not_be_read_takes_nothing_away_and_is_read_once_it_may_law_4():
+def test_a_value_that_may_not_be_read_takes_nothing_away_and_is_read_once_it_may_law_4() -> None:
     scene = Scene()
     scene.put("it", SERVER.pem)
     scene.then()
@@ -302,7 +302,7 @@ def test_a_value_that_may_not_be_read_takes_nothing_away_and_is_read_once_it_may
     assert scene.files("edge") == {"it.der": renewed.der}
 
 
-def test_an_issuer_counts_only_on_a_list_of_the_same_cluster():
+def test_an_issuer_counts_only_on_a_list_of_the_same_cluster() -> None:
     scene = Scene()
     scene.enrol(registration("far", site="oz"))
     leaf = certs.server(issuer=ROOT)
@@ -313,7 +313,7 @@ def test_an_issuer_counts_only_on_a_list_of_the_same_cluster():
     assert scene.verdict().findings == ()
 
 
-def test_the_same_certificate_on_two_lists_of_other_clusters_is_no_duplicate():
+def test_the_same_certificate_on_two_lists_of_other_clusters_is_no_duplicate() -> None:
     scene = Scene()
     scene.enrol(registration("far", site="oz"))
     scene.set_to(SERVER.pem, tags("trust") | {"trustcast-clusters": "site=hamburg"})
@@ -321,7 +321,7 @@ def test_the_same_certificate_on_two_lists_of_other_clusters_is_no_duplicate():
     assert scene.verdict().findings == ()
 
 
-def test_a_delivery_that_cannot_convert_takes_the_encoding_that_the_file_name_says():
+def test_a_delivery_that_cannot_convert_takes_the_encoding_that_the_file_name_says() -> None:
     scene = Scene()
     scene.put("it", SERVER.der.hex(), "driven", file="it.der")
     scene.put("text", certs.server(name="text").pem, "driven", file="text.crt")

@@ -40,7 +40,7 @@ def asked(fleet: Fleet, what: str) -> list[str]:
     return calls
 
 
-def test_a_vault_is_listed_once_an_interval(fleet):
+def test_a_vault_is_listed_once_an_interval(fleet) -> None:
     listings = asked(fleet, "listing")
     for _ in range(30):
         fleet.sweep(MINUTE)
@@ -48,10 +48,10 @@ def test_a_vault_is_listed_once_an_interval(fleet):
     assert set(fleet.files("plant")) == {"plc1.der", "plc2.der"}
 
 
-def test_a_vault_that_is_being_listed_is_listed_by_nobody_else(fleet):
+def test_a_vault_that_is_being_listed_is_listed_by_nobody_else(fleet) -> None:
     listings = []
 
-    def meanwhile(label):
+    def meanwhile(label) -> None:
         if label == "listing":
             listings.append(label)
             fleet.clock.move(LEASE - SECOND)
@@ -62,13 +62,13 @@ def test_a_vault_that_is_being_listed_is_listed_by_nobody_else(fleet):
     assert len(listings) == 1
 
 
-def test_a_lease_is_renewed_for_as_long_as_there_is_something_to_admit(fleet):
+def test_a_lease_is_renewed_for_as_long_as_there_is_something_to_admit(fleet) -> None:
     for number in range(12):
         fleet.upload(f"more{number}", server(name=f"more{number}").pem, TAGS)
     fleet.events.clear()
     listings = []
 
-    def slowly(label):
+    def slowly(label) -> None:
         if label == "listing":
             listings.append(label)
         elif label.startswith("versions"):
@@ -81,7 +81,7 @@ def test_a_lease_is_renewed_for_as_long_as_there_is_something_to_admit(fleet):
     assert len(fleet.files("plant")) == 14
 
 
-def test_what_a_worker_that_died_was_listing_is_listed_when_its_lease_is_over(fleet):
+def test_what_a_worker_that_died_was_listing_is_listed_when_its_lease_is_over(fleet) -> None:
     def dies(label):
         if label == "listing":
             raise Died
@@ -97,7 +97,7 @@ def test_what_a_worker_that_died_was_listing_is_listed_when_its_lease_is_over(fl
     assert set(fleet.files("plant")) == {"plc1.der", "plc2.der"}
 
 
-def test_a_due_time_that_a_wrong_clock_wrote_is_not_waited_for(fleet):
+def test_a_due_time_that_a_wrong_clock_wrote_is_not_waited_for(fleet) -> None:
     fleet.sweep()
     fleet.clock.move(-timedelta(days=1))
     listings = asked(fleet, "listing")
@@ -105,7 +105,7 @@ def test_a_due_time_that_a_wrong_clock_wrote_is_not_waited_for(fleet):
     assert len(listings) == 1
 
 
-def test_losses_are_forgotten_after_a_day_and_the_head_stays(fleet):
+def test_losses_are_forgotten_after_a_day_and_the_head_stays(fleet) -> None:
     fleet.sweep()
     fleet.vault.delete("plc1")
     fleet.sweep(10 * MINUTE)
@@ -118,7 +118,7 @@ def test_losses_are_forgotten_after_a_day_and_the_head_stays(fleet):
     assert fleet.decisions.head().value == head
 
 
-def test_a_row_that_always_changes_makes_the_event_come_back(fleet):
+def test_a_row_that_always_changes_makes_the_event_come_back(fleet) -> None:
     fleet.upload("plc1", server(name="plc1", key_name="renewed").pem, TAGS)
     (event,) = fleet.events
 

@@ -52,38 +52,38 @@ def listed(fleet: Fleet) -> dict[bytes, str]:
     return {file: names[data] for file, data in fleet.files("plant").items()}
 
 
-def test_the_newest_is_in_force_and_so_is_the_next(fleet):
+def test_the_newest_is_in_force_and_so_is_the_next(fleet) -> None:
     assert listed(fleet) == {"plc.der": "new"}
     upload(fleet, NEXT.pem, TAGS)
     assert listed(fleet) == {"plc.der": "next"}
 
 
-def test_law3_a_next_one_that_is_rejected_leaves_the_last_in_force(fleet):
+def test_law3_a_next_one_that_is_rejected_leaves_the_last_in_force(fleet) -> None:
     upload(fleet, EXPIRED.pem, TAGS)
     assert listed(fleet) == {"plc.der": "new"}
 
 
-def test_law1_no_older_version_comes_for_one_that_is_disabled(fleet):
+def test_law1_no_older_version_comes_for_one_that_is_disabled(fleet) -> None:
     version = fleet.vault.secrets.newest()[0].id
     fleet.vault.set_enabled("plc", version, False)
     prune(fleet)
     assert listed(fleet) == {"plc.der": "new"}
 
 
-def test_law1_one_without_tags_changes_nothing_and_is_told(fleet, caplog):
+def test_law1_one_without_tags_changes_nothing_and_is_told(fleet, caplog) -> None:
     upload(fleet, NEXT.pem, None)
     assert listed(fleet) == {"plc.der": "new"}
     assert "plc has too many versions to look through" in caplog.text
 
 
-def test_its_event_is_taken_once(fleet):
+def test_its_event_is_taken_once(fleet) -> None:
     fleet.upload("plc", NEXT.pem, None)
     handle_event(fleet.runtime, fleet.events.pop())
     with pytest.raises(Permanent, match="use a secret with a new name"):
         newest_first(fleet.vault, KEY, None)
 
 
-def test_a_credential_with_too_many_versions_is_told_and_none_is_read():
+def test_a_credential_with_too_many_versions_is_told_and_none_is_read() -> None:
     vault = MemoryVault()
     for number in range(30):
         vault.set("kubeconfig", str(number), tags={CREDENTIAL_TAG: "plant"})

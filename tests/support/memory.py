@@ -268,7 +268,7 @@ class MemoryVault:
         self.secrets = Secrets(seed=seed, **seconds)
         self.reads: list[tuple[str, str]] = []
 
-    def set(self, name, value, *, content_type=None, tags=None, enabled=True) -> str:
+    def set(self, name, value, *, content_type=None, tags=None, enabled: bool = True) -> str:
         """A new version, as its owner uploads it; gives its identifier."""
         properties = Properties(content_type=content_type, tags=tags, enabled=enabled)
         return self.secrets.set(name, value, properties).id

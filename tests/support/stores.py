@@ -63,7 +63,7 @@ def in_azurite(request):
 
 
 @contextmanager
-def in_memory(_, *, strict=True):
+def in_memory(_, *, strict: bool = True):
     decisions = MemoryDecisions(strict=strict)
     elsewhere = MemoryDecisions(table=decisions.table)
     yield Stores(decisions, MemoryWork(strict=strict), MemoryStatuses(strict=strict), elsewhere)
@@ -78,11 +78,11 @@ def as_objects(request):
 OPENERS = {"azurite": in_azurite, "memory": in_memory, "memory-objects": as_objects}
 
 
-def head(token="token"):
+def head(token: str = "token"):
     return Head(token, NOW, NOW - timedelta(seconds=1))
 
 
-def entry(name="corp-root", **changes):
+def entry(name: str = "corp-root", **changes):
     key = SecretKey("kv1.vault.azure.net", name)
     newest = VersionProperties(name, "1" * 32, NOW, NOW, tags={"trustcast-lists": "trust"})
     return Entry(key, name, newest, Assignment(("trust",), "*"), NOW, **changes)
@@ -112,7 +112,7 @@ def large_entry():
     )
 
 
-def registration(name="plant-1"):
+def registration(name: str = "plant-1"):
     access = Access(AccessKind.KUBECONFIG, "plant-1-kubeconfig")
     return Registration(name=name, labels={"site": "ham"}, access=access, host="h:6443", ca_sha256="c" * 64)
 
@@ -135,17 +135,17 @@ ROWS = {
 }
 
 
-def insert(decisions, *names, token="token"):
+def insert(decisions, *names, token: str = "token") -> None:
     decisions.commit([Write(name, ROWS[name], None) for name in names], head=head(token))
 
 
-def put(decisions, value, etag, token="token"):
+def put(decisions, value, etag, token: str = "token") -> None:
     decisions.commit([Write(SECRET, value, etag)], head=head(token))
 
 
-def status(cluster="plant-1", list_name="trust", **changes):
+def status(cluster: str = "plant-1", list_name: str = "trust", **changes):
     return ListStatus(cluster, list_name, **changes)
 
 
-def damage(store, partition, key):
+def damage(store, partition, key) -> None:
     store._table.write(partition, Operation(key, {"schema": 1, "zlib": False, "body0": b"}{"}, "*"))

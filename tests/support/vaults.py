@@ -98,7 +98,7 @@ class SdkSeed:
         self._client = client
         self._made: set[str] = set()
 
-    def set(self, name, value, *, content_type=None, tags=None, enabled=True) -> str:
+    def set(self, name, value, *, content_type=None, tags=None, enabled: bool = True) -> str:
         made = self._client.set_secret(
             name, value, content_type=content_type, tags=dict(tags) if tags else None, enabled=enabled
         )

@@ -18,7 +18,7 @@ seen = SimpleQueue()
 released = Event()
 
 
-def tell(name, **facts):
+def tell(name, **facts) -> None:
     if output := os.environ.get("SAMPLE_OUTPUT"):
         os.write(int(output), json.dumps({"name": name, **facts}).encode() + b"\n")
     else:
@@ -35,7 +35,7 @@ def on_event(event: str):
 
 
 @app.event_grid_trigger(arg_name="event")
-def on_typed_event(event: func.EventGridEvent):
+def on_typed_event(event: func.EventGridEvent) -> None:
     tell("on_typed_event", subject=event.subject)
 
 
@@ -71,7 +71,7 @@ async def record(message: func.QueueMessage):
 
 
 @app.timer_trigger(arg_name="timer", schedule="%SAMPLE_TICK%")
-def tick(timer: func.TimerRequest):
+def tick(timer: func.TimerRequest) -> None:
     tell("tick", past_due=timer.past_due)
 
 
