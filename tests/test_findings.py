@@ -70,18 +70,18 @@ def test_a_warning_that_the_policy_insists_on_rejects() -> None:
         ("", ""),
     ],
 )
-def test_foreign_text_is_escaped_law_9(text, shown) -> None:
+def test_law9_foreign_text_is_escaped(text, shown) -> None:
     assert printable(text) == shown
 
 
-def test_foreign_text_is_cut_at_256_characters_law_9() -> None:
+def test_law9_foreign_text_is_cut_at_256_characters() -> None:
     assert printable("x" * 256) == "x" * 256
     assert printable("x" * 257) == "x" * 255 + "…"
     assert len(printable("\n" * 10_000)) == SHOWN_LENGTH
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=600))
-def test_whatever_the_text_it_is_shown_printable_and_short_law_9(text) -> None:
+def test_law9_whatever_the_text_it_is_shown_printable_and_short(text) -> None:
     shown = printable(text)
     assert shown.isprintable()
     assert len(shown) <= SHOWN_LENGTH

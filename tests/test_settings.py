@@ -127,7 +127,7 @@ def test_every_problem_is_told_at_once_one_a_line() -> None:
     assert all("(example: " in line for line in told)
 
 
-def test_law_13_the_credentials_vault_must_not_be_a_watched_one_in_any_spelling() -> None:
+def test_law13_the_credentials_vault_must_not_be_a_watched_one_in_any_spelling() -> None:
     (problem,) = problems(NEEDED | {"TRUSTCAST_CREDENTIALS_VAULT": "https://KV1.vault.azure.net:443/"})
     assert problem.startswith("TRUSTCAST_CREDENTIALS_VAULT: it is a watched vault")
 
@@ -141,7 +141,7 @@ def test_the_storage_is_given_by_connection_string_or_by_account_name() -> None:
     assert ACCOUNT.name in problem
 
 
-def test_law_9_the_connection_string_is_never_shown() -> None:
+def test_law9_the_connection_string_is_never_shown() -> None:
     assert "planted" not in repr(read())
     assert "planted" not in "".join(problems(NEEDED | {"TRUSTCAST_TICK": "x"}))
 

@@ -158,7 +158,7 @@ def test_what_is_foreign_or_malformed_is_ignored_with_a_reason_that_is_safe_to_s
         (cloud(source=SOURCE[:-1] + "2"), "source"),
     ],
 )
-def test_law_13_an_event_that_contradicts_itself_is_not_believed(event, field) -> None:
+def test_law13_an_event_that_contradicts_itself_is_not_believed(event, field) -> None:
     assert read(event) == (Ignored(f"its Id and its {field} contradict each other"),)
 
 

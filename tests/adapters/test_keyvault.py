@@ -104,7 +104,7 @@ def test_no_failed_look_reads_as_absence(stand_in, vault, status, code, expected
 
 
 @pytest.mark.parametrize("version", ["", "..", "1/../2", "1?x", "1\n", "a" * 65])
-def test_what_names_no_version_is_asked_of_nobody_law_13(stand_in, vault, version) -> None:
+def test_law13_what_names_no_version_is_asked_of_nobody(stand_in, vault, version) -> None:
     with pytest.raises(Invalid, match="not the identifier of a version"):
         vault.read("a", version)
     assert stand_in.faults.counts() == {}
@@ -342,7 +342,7 @@ def test_versions_that_never_end_are_left_in_time(stand_in, authority, identity)
     assert (found.items, found.complete) == ((), False)
 
 
-def test_a_listing_that_never_ends_is_given_up_in_time_law_4(stand_in, authority, identity) -> None:
+def test_law4_a_listing_that_never_ends_is_given_up_in_time(stand_in, authority, identity) -> None:
     endless(stand_in, "listing", "")
     with (
         connected(stand_in, authority, IssuedCredential(identity), listing=0.2) as vault,

@@ -91,7 +91,7 @@ def test_a_client_stays_open_until_others_take_its_place_and_its_credential_is_r
     assert vault.reads.count(("c0", vault.reads[0][1])) == 1
 
 
-def test_a_refused_token_has_its_credential_read_again_and_the_new_one_is_kept_law_13(access, vault) -> None:
+def test_law13_a_refused_token_has_its_credential_read_again_and_the_new_one_is_kept(access, vault) -> None:
     connect(access, 0)
     vault.set("c0", kubeconfig("c0", "token-2"), tags={CREDENTIAL_TAG: "c0"})
     assert connect(access, 0).token == "token-1"
@@ -144,7 +144,7 @@ def test_only_the_newest_version_of_a_credential_counts(access, vault, clock) ->
     assert connect(access, 0).token == "token-2"
 
 
-def test_of_two_versions_of_one_second_both_must_name_the_cluster_law_13(access, vault) -> None:
+def test_law13_of_two_versions_of_one_second_both_must_name_the_cluster(access, vault) -> None:
     vault.set("c0", kubeconfig("c0", "token-2"), tags={CREDENTIAL_TAG: "c1"})
     with pytest.raises(Invalid, match="tag it trustcast-credential=c0"):
         connect(access, 0)

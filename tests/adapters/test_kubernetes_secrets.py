@@ -81,7 +81,7 @@ def verb(request):
         (503, Temporary),
     ],
 )
-def test_law_13_every_status_is_translated_for_every_verb_and_asked_once(cluster, verb, status, error) -> None:
+def test_law13_every_status_is_translated_for_every_verb_and_asked_once(cluster, verb, status, error) -> None:
     cluster.set_fault(Fault(Kind.STATUS, status=status, retry_after="7"))
     with opened_cluster(cluster) as target, pytest.raises(error) as raised:
         verb(target)
@@ -92,14 +92,14 @@ def test_law_13_every_status_is_translated_for_every_verb_and_asked_once(cluster
 
 
 @pytest.mark.parametrize("kind", [Kind.DOWN, Kind.RESET])
-def test_law_12_a_connection_that_breaks_is_unreachable_and_not_tried_again(cluster, verb, kind) -> None:
+def test_law12_a_connection_that_breaks_is_unreachable_and_not_tried_again(cluster, verb, kind) -> None:
     cluster.set_fault(Fault(kind))
     with opened_cluster(cluster) as target, pytest.raises(Unreachable, match="connection broke"):
         verb(target)
     assert cluster.requests.total() == 1
 
 
-def test_law_12_a_closed_port_is_unreachable(authority, verb) -> None:
+def test_law12_a_closed_port_is_unreachable(authority, verb) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with (
@@ -110,7 +110,7 @@ def test_law_12_a_closed_port_is_unreachable(authority, verb) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault(Kind.SLOW, seconds=30), Fault(Kind.DRIP, seconds=HURRIED / 4)])
-def test_law_13_slow_and_dripping_answers_end_with_the_call(cluster, verb, fault) -> None:
+def test_law13_slow_and_dripping_answers_end_with_the_call(cluster, verb, fault) -> None:
     """A drip outlives every time-out per read: this answer would take half a minute and then succeed."""
     cluster.set_fault(fault)
     with opened_cluster(cluster, call_timeout=HURRIED) as target, pytest.raises(Unreachable, match="time-out"):
@@ -138,7 +138,7 @@ def raw_server(serve):
         thread.join()
 
 
-def test_law_13_a_handshake_that_never_comes_ends_with_the_call(authority) -> None:
+def test_law13_a_handshake_that_never_comes_ends_with_the_call(authority) -> None:
     with (
         raw_server(lambda _, stopped: stopped.wait()) as server,
         opened(server, authority.ca_pem, call_timeout=HURRIED) as target,
@@ -147,7 +147,7 @@ def test_law_13_a_handshake_that_never_comes_ends_with_the_call(authority) -> No
         VERBS["observe"](target)
 
 
-def test_law_13_headers_that_drip_end_with_the_call(authority) -> None:
+def test_law13_headers_that_drip_end_with_the_call(authority) -> None:
     def drip(connection, stopped) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*authority.server_files())
@@ -179,7 +179,7 @@ def test_a_push_has_one_deadline_for_all_its_calls(cluster) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_law_13_no_redirect_is_followed(authority, verb, status) -> None:
+def test_law13_no_redirect_is_followed(authority, verb, status) -> None:
     elsewhere = Answering()
     with Server(elsewhere) as other:
         redirecting = Answering(status=status, headers=[(b"location", other.url.encode())])
@@ -192,14 +192,14 @@ def test_law_13_no_redirect_is_followed(authority, verb, status) -> None:
     assert (len(redirecting.call), elsewhere.call) == (1, [])
 
 
-def test_law_13_a_body_without_end_is_cut_at_4_mib(cluster, verb) -> None:
+def test_law13_a_body_without_end_is_cut_at_4_mib(cluster, verb) -> None:
     cluster.set_fault(Fault(Kind.HUGE))
     with opened_cluster(cluster) as target, pytest.raises(Invalid, match="4 MiB"):
         verb(target)
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_law_13_the_body_of_an_error_is_bounded_too(authority, status) -> None:
+def test_law13_the_body_of_an_error_is_bounded_too(authority, status) -> None:
     answer = Answering(bytes(4 * 1024 * 1024 + 1), status)
     with (
         Server(answer, authority=authority) as server,
@@ -209,14 +209,14 @@ def test_law_13_the_body_of_an_error_is_bounded_too(authority, status) -> None:
         VERBS["observe"](target)
 
 
-def test_law_13_a_compressed_body_is_refused_unread(cluster, verb) -> None:
+def test_law13_a_compressed_body_is_refused_unread(cluster, verb) -> None:
     cluster.set_fault(Fault(Kind.COMPRESSED))
     with opened_cluster(cluster) as target, pytest.raises(Invalid, match="compressed"):
         verb(target)
 
 
 @pytest.mark.parametrize("encoding", [b"gzip", b"deflate", b"br", b"zstd", b"GZIP", b"x", b"identity, gzip"])
-def test_law_13_any_content_encoding_is_refused(authority, encoding) -> None:
+def test_law13_any_content_encoding_is_refused(authority, encoding) -> None:
     answer = Answering(b"{}", headers=[(b"content-encoding", encoding)])
     with (
         Server(answer, authority=authority) as server,
@@ -253,7 +253,7 @@ def test_one_connection_serves_many_calls(authority) -> None:
     assert len(seen) == 1
 
 
-def test_law_13_a_server_of_another_authority_is_not_trusted(tmp_path, authority, verb) -> None:
+def test_law13_a_server_of_another_authority_is_not_trusted(tmp_path, authority, verb) -> None:
     """The system's authorities do not count either: only the inline one does."""
     answer = Answering()
     other = Authority.in_folder(tmp_path)
@@ -266,7 +266,7 @@ def test_law_13_a_server_of_another_authority_is_not_trusted(tmp_path, authority
     assert answer.call == []
 
 
-def test_law_13_a_server_of_another_name_is_not_trusted(authority) -> None:
+def test_law13_a_server_of_another_name_is_not_trusted(authority) -> None:
     """The certificate names 127.0.0.1, ::1 and localhost; 127.0.0.2 is the same server."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*authority.server_files())
@@ -286,13 +286,13 @@ def test_law_13_a_server_of_another_name_is_not_trusted(authority) -> None:
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"])
-def test_law_13_no_proxy_of_the_environment_is_used(cluster, monkeypatch, variable) -> None:
+def test_law13_no_proxy_of_the_environment_is_used(cluster, monkeypatch, variable) -> None:
     monkeypatch.setenv(variable, "http://127.0.0.1:9")
     with opened_cluster(cluster) as target:
         assert target.observe(NAMESPACE, NAME) == MISSING
 
 
-def test_law_13_nothing_is_written_to_disk(cluster, monkeypatch, tmp_path) -> None:
+def test_law13_nothing_is_written_to_disk(cluster, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     with opened_cluster(cluster) as target:
@@ -300,7 +300,7 @@ def test_law_13_nothing_is_written_to_disk(cluster, monkeypatch, tmp_path) -> No
         assert list(tmp_path.iterdir()) == []
 
 
-def test_law_9_the_token_goes_into_one_header_and_nowhere_else(authority, verb) -> None:
+def test_law9_the_token_goes_into_one_header_and_nowhere_else(authority, verb) -> None:
     answer = Answering(json.dumps({"message": f"who is {TOKEN}?"}).encode(), 422)
     with (
         Server(answer, authority=authority) as server,
@@ -313,14 +313,14 @@ def test_law_9_the_token_goes_into_one_header_and_nowhere_else(authority, verb) 
     assert TOKEN not in f"{path} {headers} {body} {raised.value}"
 
 
-def test_law_9_a_failed_call_shows_no_token_even_in_its_causes(authority, caplog) -> None:
+def test_law9_a_failed_call_shows_no_token_even_in_its_causes(authority, caplog) -> None:
     caplog.set_level("DEBUG")
     with opened("https://127.0.0.1:9", authority.ca_pem) as target, pytest.raises(Unreachable) as raised:
         VERBS["observe"](target)
     assert TOKEN not in repr(raised.value) + repr(raised.value.__cause__) + caplog.text
 
 
-def test_law_9_an_endpoint_does_not_show_its_token(authority) -> None:
+def test_law9_an_endpoint_does_not_show_its_token(authority) -> None:
     assert TOKEN not in repr(Endpoint("https://h", authority.ca_pem, TOKEN))
 
 
@@ -338,7 +338,7 @@ def test_law_9_an_endpoint_does_not_show_its_token(authority) -> None:
         ("https://h", None, f"{TOKEN}é", "token"),
     ],
 )
-def test_law_13_an_endpoint_that_cannot_be_used_is_refused_at_once(authority, server, ca_pem, token, told) -> None:
+def test_law13_an_endpoint_that_cannot_be_used_is_refused_at_once(authority, server, ca_pem, token, told) -> None:
     ca_pem = authority.ca_pem if ca_pem is None else ca_pem
     with pytest.raises(Invalid, match=told) as raised:
         KubernetesSecrets(Endpoint(server, ca_pem, token), call_timeout=1)
@@ -350,7 +350,7 @@ def test_a_server_may_have_a_path(cluster) -> None:
         assert target.observe(NAMESPACE, NAME) == MISSING
 
 
-def test_law_4_a_wrong_path_proves_no_absence(kubernetes, cluster) -> None:
+def test_law4_a_wrong_path_proves_no_absence(kubernetes, cluster) -> None:
     with (
         opened(f"{kubernetes.url}/clusters/unknown", cluster.ca_pem, cluster.token) as target,
         pytest.raises(NotFound, match="registered address"),
@@ -358,7 +358,7 @@ def test_law_4_a_wrong_path_proves_no_absence(kubernetes, cluster) -> None:
         target.observe(NAMESPACE, NAME)
 
 
-def test_law_5_to_observe_costs_one_read(cluster) -> None:
+def test_law5_to_observe_costs_one_read(cluster) -> None:
     with opened_cluster(cluster) as target:
         target.observe(NAMESPACE, NAME)
     assert cluster.requests == {"get": 1}

@@ -83,7 +83,7 @@ def test_managed_fields_without_data_own_nothing(odd) -> None:
         json.dumps({"kind": "SecretList", "items": []}).encode(),
     ],
 )
-def test_law_13_what_is_no_secret_is_refused(body) -> None:
+def test_law13_what_is_no_secret_is_refused(body) -> None:
     with pytest.raises(Invalid, match="something else than a Secret"):
         observed(body)
 
@@ -97,7 +97,7 @@ JSON = st.recursive(
 @given(
     metadata=st.dictionaries(st.sampled_from(["uid", "resourceVersion", "labels", "managedFields"]), JSON), data=JSON
 )
-def test_law_13_no_answer_raises_anything_else(metadata, data) -> None:
+def test_law13_no_answer_raises_anything_else(metadata, data) -> None:
     body = json.dumps({"metadata": metadata, "data": data}).encode()
     with contextlib.suppress(Invalid):
         assert observed(body).exists
@@ -105,7 +105,7 @@ def test_law_13_no_answer_raises_anything_else(metadata, data) -> None:
 
 
 @given(st.binary(), st.integers(300, 599))
-def test_law_13_no_refusal_fails(body, code) -> None:
+def test_law13_no_refusal_fails(body, code) -> None:
     assert isinstance(refused(code, body), Denied | NotFound | Changed | Invalid | Temporary)
 
 
@@ -125,7 +125,7 @@ def gone(name: str = "trust-list", kind: str = "secrets"):
         (b"", False),
     ],
 )
-def test_law_4_only_a_404_about_this_very_secret_proves_its_absence(body, proven) -> None:
+def test_law4_only_a_404_about_this_very_secret_proves_its_absence(body, proven) -> None:
     assert proves_absence(body, CALL) is proven
 
 
@@ -186,12 +186,12 @@ def test_a_caller_can_tell_401_from_403(code) -> None:
     ],
 )
 @pytest.mark.parametrize("code", [429, 503])
-def test_law_12_the_wait_that_is_asked_for_is_kept_within_an_hour(code, header, seconds) -> None:
+def test_law12_the_wait_that_is_asked_for_is_kept_within_an_hour(code, header, seconds) -> None:
     headers = {} if header is None else {"Retry-After": header}
     assert refused(code, headers=headers).retry_after == seconds
 
 
-def test_law_9_a_foreign_message_is_escaped_capped_and_bare_of_the_token() -> None:
+def test_law9_a_foreign_message_is_escaped_capped_and_bare_of_the_token() -> None:
     message = f"\x1b[31m{TOKEN}\n" + "x" * 10_000
     told = str(refused(422, status(message=message)))
     assert TOKEN not in told
@@ -200,7 +200,7 @@ def test_law_9_a_foreign_message_is_escaped_capped_and_bare_of_the_token() -> No
     assert "x" * 100 in told
 
 
-def test_law_9_a_body_that_is_no_status_is_not_shown() -> None:
+def test_law9_a_body_that_is_no_status_is_not_shown() -> None:
     assert "planted" not in str(refused(400, b"<html>planted</html>"))
 
 

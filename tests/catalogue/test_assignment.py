@@ -64,7 +64,7 @@ def test_the_tags_of_a_version_assign_it() -> None:
     assert assigned(tags) == Assigned(expected, ())
 
 
-def test_law_1_the_newest_version_that_bears_the_tag_decides_with_all_its_tags() -> None:
+def test_law1_the_newest_version_that_bears_the_tag_decides_with_all_its_tags() -> None:
     versions = (
         version("v3", tags={"trustcast-clusters": "site=new", "trustcast-file": "new.der"}),
         version("v2", tags=TAGS | {"trustcast-clusters": "site=middle"}, enabled=False),
@@ -114,7 +114,7 @@ def test_a_secret_without_versions_goes_nowhere() -> None:
         ({"trustcast-file": "x" * 250 + ".der"}, Code.BAD_FILE_NAME, "'xxx"),
     ],
 )
-def test_law_3_refused_tags_give_no_assignment_and_say_why(change, code, detail) -> None:
+def test_law3_refused_tags_give_no_assignment_and_say_why(change, code, detail) -> None:
     found = assigned(TAGS | change)
     assert found.assignment is None
     assert codes(found) == [code]
@@ -131,7 +131,7 @@ def test_lists_without_the_clusters_tag_are_refused() -> None:
     assert codes(assigned({"trustcast-lists": "trust"})) == [Code.NO_CLUSTER_SELECTOR]
 
 
-def test_law_13_a_list_beyond_the_vaults_ceiling_is_refused() -> None:
+def test_law13_a_list_beyond_the_vaults_ceiling_is_refused() -> None:
     vault = WatchedVault(VAULT.url, lists=("issuer",))
     found = assigned(TAGS, vault)
     assert (found.assignment, codes(found)) == (None, [Code.BEYOND_CEILING])
@@ -210,7 +210,7 @@ def test_a_secret_that_is_no_certificate_is_left_alone_without_a_word() -> None:
         ("env=test", "env=prod", {"env": "prod"}, False),
     ],
 )
-def test_law_13_the_vaults_ceiling_narrows_the_selector(ceiling, tag, labels, expected) -> None:
+def test_law13_the_vaults_ceiling_narrows_the_selector(ceiling, tag, labels, expected) -> None:
     vault = WatchedVault(VAULT.url, clusters=ceiling)
     assert reaches(tag, vault, labels) is expected
 

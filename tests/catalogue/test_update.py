@@ -272,7 +272,7 @@ def test_what_the_listing_does_not_show_needs_a_second_look() -> None:
     assert (older_in_force.needs_second_look, dropped.needs_second_look) == (True, True)
 
 
-def test_law_1_a_disabled_version_behind_a_rejected_one_is_looked_at_until_it_is_enabled() -> None:
+def test_law1_a_disabled_version_behind_a_rejected_one_is_looked_at_until_it_is_enabled() -> None:
     """The listing shows the newest version alone, and enabling an older one raises no event."""
     stopped, _ = look_at(None, {1: (GOOD, {"enabled": False}), 2: WEAK})
     assert (stopped.stop, stopped.needs_second_look) == (version_name(1), True)

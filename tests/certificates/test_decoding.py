@@ -232,7 +232,7 @@ KEY_CASES = {
 
 
 @pytest.mark.parametrize("value", KEY_CASES.values(), ids=KEY_CASES.keys())
-def test_a_private_key_in_any_dress_is_refused_and_nothing_of_it_is_shown_law_9(value) -> None:
+def test_law9_a_private_key_in_any_dress_is_refused_and_nothing_of_it_is_shown(value) -> None:
     decoded = read(value, content_type="application/x-pem-file", file_encoding="hex")
     assert [finding.code for finding in decoded.findings] == [Code.PRIVATE_KEY]
     assert decoded.items == ()
@@ -246,7 +246,7 @@ def assert_shows_nothing_of(value: str, decoded: Decoded) -> None:
     assert not [piece for piece in pieces if piece in said and not re.fullmatch(r"[A-Za-z ,.]+", piece)]
 
 
-def test_a_private_key_in_utf_16_is_refused_law_9() -> None:
+def test_law9_a_private_key_in_utf_16_is_refused() -> None:
     for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
         for wrap in (bytes.hex, b64):
             assert codes(read(wrap(LEAF.key_pem.encode(encoding)))) == [Code.PRIVATE_KEY]

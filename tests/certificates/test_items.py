@@ -207,7 +207,7 @@ def test_an_unknown_extension_that_is_not_critical_is_no_matter() -> None:
     assert revocations(ca(), extensions=[(ODD_EXTENSION, False)]).unsupported is None
 
 
-def test_a_name_is_shown_escaped_and_cut_law_9() -> None:
+def test_law9_a_name_is_shown_escaped_and_cut() -> None:
     organisations = ",O=".join(["[/x]" * 10] * 8)
     fact = certificate(subject=f"O={organisations},CN=end")
     assert fact.subject.startswith("O=[/x]")

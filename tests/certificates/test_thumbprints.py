@@ -36,7 +36,7 @@ def test_a_file_gives_sha256_and_sha1_of_every_certificate(data, held) -> None:
     assert thumbprints(data) == prints(*held)
 
 
-def test_a_file_with_a_private_key_gives_nothing_law_9() -> None:
+def test_law9_a_file_with_a_private_key_gives_nothing() -> None:
     assert thumbprints((ONE.key_pem + ONE.pem).encode()) == ()
 
 

@@ -139,7 +139,7 @@ def test_check_judges_by_the_role_of_the_list(run, tmp_path) -> None:
     assert checked(run, tmp_path, "plc7.crt", fresh().pem, "--role", "friend").code == 2
 
 
-def test_check_refuses_a_private_key_and_shows_nothing_of_it_law_9(run, tmp_path) -> None:
+def test_law9_check_refuses_a_private_key_and_shows_nothing_of_it(run, tmp_path) -> None:
     done = checked(run, tmp_path, "both.pem", fresh().key_pem + fresh().pem)
     assert done.code == 1
     assert "private-key" in done.out
@@ -189,7 +189,7 @@ def test_a_cluster_is_added_listed_paused_resumed_and_removed(run, fleet) -> Non
     assert "lab" not in fleet.runtime.decisions.snapshot(fresh=True).clusters
 
 
-def test_a_registration_that_takes_too_much_waits_and_says_what_to_do_law_4(run, fleet) -> None:
+def test_law4_a_registration_that_takes_too_much_waits_and_says_what_to_do(run, fleet) -> None:
     fleet.upload("lines", "".join(certs.server(name=f"line{n}").pem for n in range(5)),
                  {"trustcast-lists": "trust", "trustcast-clusters": "site=hamburg"})  # fmt: skip
     fleet.work_off()
@@ -272,7 +272,7 @@ def test_what_answers_later_is_told_from_what_a_person_must_mend(run, fleet, mon
     assert (done.code, done.err) == (4, "trustcast: the storage account does not answer\n")
 
 
-def test_a_fault_of_our_own_tells_where_and_quotes_nothing_law_9(run, fleet, monkeypatch) -> None:
+def test_law9_a_fault_of_our_own_tells_where_and_quotes_nothing(run, fleet, monkeypatch) -> None:
     def faulty(**_: object) -> None:
         raise ValueError("the token is hunter2")
 
@@ -308,7 +308,7 @@ def test_an_assignment_of_what_is_rejected_answers_no(run, fleet) -> None:
     assert "weak-key: " in done.out
 
 
-def test_an_unassignment_that_takes_too_much_answers_that_it_waits_law_4(run, fleet) -> None:
+def test_law4_an_unassignment_that_takes_too_much_answers_that_it_waits(run, fleet) -> None:
     fleet.upload("lines", "".join(certs.server(name=f"line{n}").pem for n in range(5)), TAGS)
     fleet.work_off()
     fleet.clock.move(timedelta(minutes=1))
@@ -379,7 +379,7 @@ def test_sync_pushes_now_and_answers_whether_all_is_in_sync(run, fleet) -> None:
     assert (fleet.files("edge"), fleet.files("far")) == ({"plc7.der": SERVER.der}, {})
 
 
-def test_a_status_tells_the_age_of_the_verification_and_of_the_change_law_10(run, filled) -> None:
+def test_law10_a_status_tells_the_age_of_the_verification_and_of_the_change(run, filled) -> None:
     filled.clock.move(timedelta(minutes=10))
     done = run("status")
     assert done.code == 0
@@ -388,7 +388,7 @@ def test_a_status_tells_the_age_of_the_verification_and_of_the_change_law_10(run
     assert (first["age_seconds"], first["stale"]) == (600, False)
 
 
-def test_a_verification_beyond_the_bound_is_called_stale_and_answers_no_law_10(run, filled) -> None:
+def test_law10_a_verification_beyond_the_bound_is_called_stale_and_answers_no(run, filled) -> None:
     filled.clock.move(filled.runtime.intervals.bound + timedelta(seconds=1))
     done = run("status")
     assert done.code == 1
@@ -502,7 +502,7 @@ def test_a_removal_on_a_thousand_clusters_is_a_few_lines_and_whole_in_json(run, 
 # How it is shown
 
 
-def test_hostile_text_breaks_no_output_law_9(run, fleet, tmp_path) -> None:
+def test_law9_hostile_text_breaks_no_output(run, fleet, tmp_path) -> None:
     subject = "CN=[/x] [red]x\u202eevil\x1b[31m\\0Anew"
     hostile = certs.server(name="h", subject=subject, not_after=NOW + 3650 * DAY)
     (tmp_path / "h.der").write_bytes(hostile.der)
@@ -521,7 +521,7 @@ def test_hostile_text_breaks_no_output_law_9(run, fleet, tmp_path) -> None:
     assert "[/x] [red]" in " ".join(run("secrets").out.split())
 
 
-def test_names_that_a_hostile_cluster_gives_are_escaped_and_cut_law_9(run, filled) -> None:
+def test_law9_names_that_a_hostile_cluster_gives_are_escaped_and_cut(run, filled) -> None:
     name = "[red]\n\x1b[2J" + "x" * 5000
     status = replace(
         filled.statuses.get("edge", "trust").value, unmanaged={name: "0"}, unaccounted=(name,), detail=HOSTILE,

@@ -55,7 +55,7 @@ def test_a_registration_pins_the_credential_s_host_and_ca(fleet) -> None:
 
 
 @pytest.mark.parametrize("moved", [pointing("elsewhere:6443"), pointing(ca=OTHER_CA)], ids=["host", "CA"])
-def test_another_host_or_ca_is_refused_until_it_is_confirmed_law_13(fleet, moved) -> None:
+def test_law13_another_host_or_ca_is_refused_until_it_is_confirmed(fleet, moved) -> None:
     before, _ = register(fleet.runtime, RegistrationRequest("edge", "good"))
     fleet.credentials.endpoints["good"] = moved
     with pytest.raises(Permanent, match="--confirm"):

@@ -91,7 +91,7 @@ def test_what_is_applied_is_there_and_ours(target, name) -> None:
     assert observe(target, name) == seen
 
 
-def test_law_5_an_apply_of_the_same_changes_nothing(target, name) -> None:
+def test_law5_an_apply_of_the_same_changes_nothing(target, name) -> None:
     seen = filled(target, name, a__der=b"1")
     assert apply(target, name, seen, {"a.der": b"1"}) == seen
 
@@ -111,7 +111,7 @@ def test_all_our_keys_can_leave(target, name) -> None:
     assert (seen.exists, seen.data, seen.owned) == (True, {}, frozenset())
 
 
-def test_law_6_a_key_of_another_stays_beside_ours(cluster, target, name) -> None:
+def test_law6_a_key_of_another_stays_beside_ours(cluster, target, name) -> None:
     filled(target, name, a__der=b"1")
     cluster.edit(name, hand__der=b"h")
     seen = apply(target, name, observe(target, name), {"a.der": b"2"})
@@ -119,7 +119,7 @@ def test_law_6_a_key_of_another_stays_beside_ours(cluster, target, name) -> None
     assert (seen.owned, seen.others) == (frozenset({"a.der"}), {"hand.der": ("kubectl-edit",)})
 
 
-def test_law_6_a_hand_edit_takes_our_key_and_an_apply_takes_it_back(cluster, target, name) -> None:
+def test_law6_a_hand_edit_takes_our_key_and_an_apply_takes_it_back(cluster, target, name) -> None:
     filled(target, name, a__der=b"1")
     cluster.edit(name, a__der=b"edited")
     edited = observe(target, name)
@@ -182,7 +182,7 @@ def test_several_owners_of_a_key_are_all_named(cluster, target, name) -> None:
 @pytest.mark.parametrize(
     "write", [lambda t, n, s: apply(t, n, s, {"a.der": b"2"}), lambda t, n, s: remove(t, n, s, "a.der")]
 )
-def test_law_7_a_write_on_what_changed_meanwhile_is_refused(cluster, target, name, write) -> None:
+def test_law7_a_write_on_what_changed_meanwhile_is_refused(cluster, target, name, write) -> None:
     seen = filled(target, name, a__der=b"1")
     cluster.edit(name, hand__der=b"h")
     with pytest.raises(Changed):
@@ -193,7 +193,7 @@ def test_law_7_a_write_on_what_changed_meanwhile_is_refused(cluster, target, nam
 @pytest.mark.parametrize(
     "write", [lambda t, n, s: apply(t, n, s, {"a.der": b"2"}), lambda t, n, s: remove(t, n, s, "a.der")]
 )
-def test_law_7_a_write_never_brings_a_deleted_secret_back(cluster, target, name, write) -> None:
+def test_law7_a_write_never_brings_a_deleted_secret_back(cluster, target, name, write) -> None:
     seen = filled(target, name, a__der=b"1")
     cluster.writer.delete(name)
     with pytest.raises(Changed):
@@ -204,7 +204,7 @@ def test_law_7_a_write_never_brings_a_deleted_secret_back(cluster, target, name,
 @pytest.mark.parametrize(
     "write", [lambda t, n, s: apply(t, n, s, {"a.der": b"2"}), lambda t, n, s: remove(t, n, s, "a.der")]
 )
-def test_law_7_a_write_meant_for_a_deleted_secret_spares_its_successor(cluster, target, name, write) -> None:
+def test_law7_a_write_meant_for_a_deleted_secret_spares_its_successor(cluster, target, name, write) -> None:
     seen = filled(target, name, a__der=b"1")
     cluster.writer.delete(name)
     cluster.writer.create(name, {"a.der": b"new"}, "kubectl-create")
@@ -255,7 +255,7 @@ def test_an_immutable_secret_says_so_and_refuses(cluster, target, name) -> None:
 
 
 @pytest.mark.parametrize(("label", "owner"), [(True, True), (True, False), (False, True)])
-def test_law_6_a_secret_of_the_secret_store_extension_is_told(cluster, target, name, label, owner) -> None:
+def test_law6_a_secret_of_the_secret_store_extension_is_told(cluster, target, name, label, owner) -> None:
     filled(target, name, a__der=b"1")
     cluster.make_sse_owned(name, label=label, owner=owner)
     assert observe(target, name).sse_managed

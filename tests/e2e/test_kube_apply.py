@@ -88,18 +88,18 @@ def trust(real_cluster: RealCluster, secrets: SecretsWithin, request: pytest.Fix
     return made
 
 
-def test_law_6_each_key_has_its_owner(trust: List) -> None:
+def test_law6_each_key_has_its_owner(trust: List) -> None:
     seen = trust.see()
     assert seen.owned == {"a.der", "b.der"}
     assert seen.others == {"foreign.der": ("kubectl-patch",)}
 
 
-def test_law_6_a_key_removed_by_us_leaves_and_the_foreign_one_stays(trust: List) -> None:
+def test_law6_a_key_removed_by_us_leaves_and_the_foreign_one_stays(trust: List) -> None:
     seen = trust.apply({"a.der": b"a"}, trust.see())
     assert dict(seen.data) == {"a.der": b"a", "foreign.der": b"foreign"}
 
 
-def test_law_6_a_hand_edit_is_seen_and_taken_back(trust: List) -> None:
+def test_law6_a_hand_edit_is_seen_and_taken_back(trust: List) -> None:
     trust.kubectl_writes(a_der=b"edited")
     edited = trust.see()
     assert edited.data["a.der"] == b"edited"
@@ -109,14 +109,14 @@ def test_law_6_a_hand_edit_is_seen_and_taken_back(trust: List) -> None:
     assert healed.owned == {"a.der", "b.der"}
 
 
-def test_law_6_a_key_removed_by_hand_is_seen_and_comes_back(trust: List) -> None:
+def test_law6_a_key_removed_by_hand_is_seen_and_comes_back(trust: List) -> None:
     trust.kubectl_writes(a_der=None)
     seen = trust.see()
     assert "a.der" not in seen.data
     assert trust.apply({"a.der": b"a", "b.der": b"b"}, seen).data["a.der"] == b"a"
 
 
-def test_law_6_a_key_that_kubectl_applied_too_leaves_by_merge_patch_alone(trust: List, tmp_path: Path) -> None:
+def test_law6_a_key_that_kubectl_applied_too_leaves_by_merge_patch_alone(trust: List, tmp_path: Path) -> None:
     """The person's apply makes the same bytes theirs as well: an apply of ours cannot take them away."""
     trust.kubectl_applies(tmp_path, a_der=b"a")
     shared = trust.see()
@@ -127,12 +127,12 @@ def test_law_6_a_key_that_kubectl_applied_too_leaves_by_merge_patch_alone(trust:
     assert "a.der" not in trust.remove("a.der", kept).data
 
 
-def test_law_5_an_equal_apply_changes_no_resource_version(trust: List) -> None:
+def test_law5_an_equal_apply_changes_no_resource_version(trust: List) -> None:
     seen = trust.see()
     assert trust.apply({"a.der": b"a", "b.der": b"b"}, seen) == seen
 
 
-def test_law_7_a_stale_resource_version_writes_nothing(trust: List) -> None:
+def test_law7_a_stale_resource_version_writes_nothing(trust: List) -> None:
     stale = trust.see()
     trust.kubectl("label", "looked-at=yes")
     with pytest.raises(Changed):
@@ -142,7 +142,7 @@ def test_law_7_a_stale_resource_version_writes_nothing(trust: List) -> None:
     assert trust.see().data["a.der"] == b"a"
 
 
-def test_law_7_a_list_deleted_meanwhile_is_not_recreated_by_an_old_apply(trust: List) -> None:
+def test_law7_a_list_deleted_meanwhile_is_not_recreated_by_an_old_apply(trust: List) -> None:
     stale = trust.see()
     trust.kubectl("delete")
     with pytest.raises(Changed):
@@ -150,7 +150,7 @@ def test_law_7_a_list_deleted_meanwhile_is_not_recreated_by_an_old_apply(trust: 
     assert trust.see() == MISSING
 
 
-def test_law_7_a_list_deleted_and_made_anew_is_another_list(trust: List) -> None:
+def test_law7_a_list_deleted_and_made_anew_is_another_list(trust: List) -> None:
     stale = trust.see()
     trust.kubectl("delete")
     trust.create_empty()
@@ -159,13 +159,13 @@ def test_law_7_a_list_deleted_and_made_anew_is_another_list(trust: List) -> None
     assert dict(trust.see().data) == {}
 
 
-def test_law_6_the_mark_of_the_secret_store_extension_is_seen(trust: List) -> None:
+def test_law6_the_mark_of_the_secret_store_extension_is_seen(trust: List) -> None:
     assert not trust.see().sse_managed
     trust.kubectl("label", "secrets-store.sync.x-k8s.io=")
     assert trust.see().sse_managed
 
 
-def test_law_6_an_owner_that_is_a_secretsync_is_seen(trust: List) -> None:
+def test_law6_an_owner_that_is_a_secretsync_is_seen(trust: List) -> None:
     owner = {
         "apiVersion": "secret-sync.x-k8s.io/v1alpha1",
         "kind": "SecretSync",

@@ -112,7 +112,7 @@ def test_a_faulty_registration_is_refused_in_clear_words(change, complaint) -> N
 
 
 @pytest.mark.parametrize(("host", "ca"), [("", CA), ("h:1", ""), ("h:1", "A" * 64), ("h:1", "a" * 63)])
-def test_law_13_a_registration_without_a_pinned_host_and_ca_is_refused(host, ca) -> None:
+def test_law13_a_registration_without_a_pinned_host_and_ca_is_refused(host, ca) -> None:
     with pytest.raises(Invalid, match="must be pinned"):
         parse_registration(GIVEN, CONFIGURATION, host=host, ca_sha256=ca)
 

@@ -134,21 +134,21 @@ def refusal(text):
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED_CLUSTER.items())
-def test_law_13_what_weakens_or_redirects_a_cluster_is_refused_by_name(name, value) -> None:
+def test_law13_what_weakens_or_redirects_a_cluster_is_refused_by_name(name, value) -> None:
     assert f"'{name}' in 'clusters' is not accepted" in refusal(config(cluster={name: value}))
 
 
 @pytest.mark.parametrize("value", [False, None, ""])
-def test_law_13_a_refused_field_is_refused_whatever_its_value(value) -> None:
+def test_law13_a_refused_field_is_refused_whatever_its_value(value) -> None:
     assert "'insecure-skip-tls-verify'" in refusal(config(cluster={"insecure-skip-tls-verify": value}))
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED_USER.items())
-def test_law_13_what_runs_reads_or_impersonates_is_refused_by_name(name, value) -> None:
+def test_law13_what_runs_reads_or_impersonates_is_refused_by_name(name, value) -> None:
     assert f"'{name}' in 'users' is not accepted" in refusal(config(user={name: value}))
 
 
-def test_law_13_what_is_refused_is_refused_in_unused_entries_too() -> None:
+def test_law13_what_is_refused_is_refused_in_unused_entries_too() -> None:
     given_config = config()
     given_config["users"].append({"name": "unused", "user": {"exec": {"command": PLANTED}}})
     assert "'exec'" in refusal(given_config)
@@ -194,16 +194,16 @@ def test_law_13_what_is_refused_is_refused_in_unused_entries_too() -> None:
         ("x" * (LONGEST + 1), f"it is longer than {LONGEST} characters"),
     ],
 )
-def test_law_9_and_13_a_faulty_kubeconfig_is_refused_without_a_word_of_its_content(given_config, complaint) -> None:
+def test_law9_and_13_a_faulty_kubeconfig_is_refused_without_a_word_of_its_content(given_config, complaint) -> None:
     assert complaint in refusal(given_config)
 
 
 @pytest.mark.parametrize("text", ["[" * LONGEST, "{a: " * 8000, "- " * 15_000, "? " * 15_000, "[a," * 10_000])
-def test_law_13_deep_nesting_is_refused_before_it_is_parsed(text) -> None:
+def test_law13_deep_nesting_is_refused_before_it_is_parsed(text) -> None:
     assert "it is nested too deeply" in refusal(text)
 
 
-def test_law_9_the_token_is_not_in_the_endpoints_text() -> None:
+def test_law9_the_token_is_not_in_the_endpoints_text() -> None:
     assert TOKEN not in repr(parse(json.dumps(config())))
 
 

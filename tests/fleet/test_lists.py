@@ -150,7 +150,7 @@ def test_every_problem_of_the_lists_is_told_at_once() -> None:
         ({"url": "https://kv1|x.vault.azure.net"}, "is no https URL"),
     ],
 )
-def test_law_13_a_faulty_vault_is_refused_in_clear_words(change, complaint) -> None:
+def test_law13_a_faulty_vault_is_refused_in_clear_words(change, complaint) -> None:
     with pytest.raises(Invalid, match=re.escape(complaint)):
         parse_vaults(json.dumps([VAULT | change]), DEFAULT_LISTS)
 

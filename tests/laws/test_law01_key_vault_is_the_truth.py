@@ -158,7 +158,7 @@ def test_law1_a_stopped_rebuild_goes_on_once_the_version_is_enabled_or_a_newer_o
     assert fleet.files("plant") == {"a.der": C.der}
 
 
-def test_laws_1_and_4_what_was_deleted_while_the_catalogue_was_lost_stays_and_is_reported(fleet) -> None:
+def test_law1_and_law4_what_was_deleted_while_the_catalogue_was_lost_stays_and_is_reported(fleet) -> None:
     uploaded(fleet, ("a", A, TAGS), ("b", B, TAGS))
     fleet.vault.delete("a")
     lose_catalogue(fleet)

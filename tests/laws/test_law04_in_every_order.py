@@ -374,7 +374,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_laws_3_and_4_broken_are_noticed(how, monkeypatch) -> None:
+def test_law3_and_law4_broken_are_noticed(how, monkeypatch) -> None:
     monkeypatch.setattr(*BROKEN[how])
     quick = settings(Owners.TestCase.settings, phases=[Phase.generate], database=None)
     with pytest.raises(AssertionError):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_law_7_holds_in_every_interleaving(name) -> None:
+def test_law7_holds_in_every_interleaving(name) -> None:
     report = explore(SMALL[name]())
     assert not report.wrong, "\n".join(("", *next(iter(report.wrong.items()))[1]))
     assert not report.truncated
@@ -224,7 +224,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("wrong", "case"), WRONG, ids=lambda each: getattr(each, "__name__", ""))
-def test_law_7_is_broken_by_another_order(wrong, case, monkeypatch) -> None:
+def test_law7_is_broken_by_another_order(wrong, case, monkeypatch) -> None:
     wrap = wrong(monkeypatch)
     chosen: Case = case()
     wrong_ends = explore(replace(chosen, wrap=wrap)).wrong
@@ -232,7 +232,7 @@ def test_law_7_is_broken_by_another_order(wrong, case, monkeypatch) -> None:
     assert not any("fails" in complaint for complaint in wrong_ends)
 
 
-def test_law_4_a_rebuild_would_take_files_if_absence_were_proof(monkeypatch) -> None:
+def test_law4_a_rebuild_would_take_files_if_absence_were_proof(monkeypatch) -> None:
     real = desired.DesiredState._to_remove
 
     def gone(desires, files, *arguments):

@@ -66,7 +66,7 @@ def test_law8_a_secret_that_cannot_be_looked_at_stops_no_sweep(fleet, error) -> 
     assert set(fleet.files("good")) == {"a-bad.der", "good.der", "z-good.der"}
 
 
-def test_laws_8_and_9_of_an_error_that_nobody_foresaw_only_its_kind_is_told(fleet, caplog) -> None:
+def test_law8_and_law9_of_an_error_that_nobody_foresaw_only_its_kind_is_told(fleet, caplog) -> None:
     fleet.vault.set("bad", GOOD.pem, tags=TAGS)
     fleet.runtime = replace(
         fleet.runtime,

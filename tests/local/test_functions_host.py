@@ -242,7 +242,7 @@ def test_each_http_function_asks_for_the_key_of_its_level(client) -> None:
     }
 
 
-def test_law_9_a_failed_http_function_tells_its_caller_nothing(client) -> None:
+def test_law9_a_failed_http_function_tells_its_caller_nothing(client) -> None:
     assert client.get("/api/fails?code=the-master").content == b""
 
 

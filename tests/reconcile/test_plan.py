@@ -245,7 +245,9 @@ def carry_out(target, observed, plan, *, steps: int = 3):
 
 
 @given(STEPS, WANTS, st.booleans())
-def test_laws_5_and_6_a_plan_carried_out_leaves_no_write_and_touches_nothing_of_others(history, desired, known) -> None:
+def test_law5_and_law6_a_plan_carried_out_leaves_no_write_and_touches_nothing_of_others(
+    history, desired, known
+) -> None:
     """Over real ownership: whatever hands, pushes and crashes between writes did to the object before."""
     target, remembered = MemoryCluster(Cluster("c", clock=lambda: "2026-06-01T00:00:00Z")), {}
     for what, argument in history:

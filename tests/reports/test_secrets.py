@@ -235,7 +235,7 @@ def test_each_code_is_raised_by_what_happens_and_tells_how_the_secret_stands(cod
 
 
 @pytest.mark.parametrize("code", [Code.NO_CLUSTER_MATCHES, *(c for c in Code if c.severity is Severity.REJECT)])
-def test_what_is_rejected_or_waits_is_on_no_cluster_law_3(code) -> None:
+def test_law3_what_is_rejected_or_waits_is_on_no_cluster(code) -> None:
     scene = Scene(**NARROW.get(code, {}))
     CASES[code](scene)
     if scene.verdict().state is not SecretState.LAST_STAYS:
@@ -250,7 +250,7 @@ def test_rejecting_findings_come_first_and_none_twice() -> None:
     assert [finding.code for finding in said.findings] == [Code.WEAK_KEY, Code.NO_APPLICATION_URI]
 
 
-def test_the_last_good_version_stays_and_its_secret_says_so_law_3() -> None:
+def test_law3_the_last_good_version_stays_and_its_secret_says_so() -> None:
     scene = Scene()
     scene.put("it", SERVER.pem)
     scene.then()
@@ -280,7 +280,7 @@ def test_what_is_deleted_disabled_unassigned_or_held_is_called_so() -> None:
     }
 
 
-def test_a_removal_that_waits_for_a_person_is_called_held_law_4() -> None:
+def test_law4_a_removal_that_waits_for_a_person_is_called_held() -> None:
     scene = Scene()
     scene.put("it", "".join(certs.server(name=f"line{n}").pem for n in range(5)))
     scene.then()
@@ -288,7 +288,7 @@ def test_a_removal_that_waits_for_a_person_is_called_held_law_4() -> None:
     assert scene.verdict().state is SecretState.HELD
 
 
-def test_a_value_that_may_not_be_read_takes_nothing_away_and_is_read_once_it_may_law_4() -> None:
+def test_law4_a_value_that_may_not_be_read_takes_nothing_away_and_is_read_once_it_may() -> None:
     scene = Scene()
     scene.put("it", SERVER.pem)
     scene.then()
