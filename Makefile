@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 KUBE ?= stand-in
 
-.PHONY: help setup other demo local test check interleavings e2e kube bench soak format clean
+.PHONY: help setup other demo local test check interleavings e2e kube bench soak format lock clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ $(READY): requirements.txt requirements-dev.txt
 	@test -n "$(VERSION)" || { echo "No Python 3.13, 3.12 or 3.11 was found. Install one, or say PYTHON=/path/to/python." >&2; exit 1; }
 	@echo "setting up with Python $(VERSION), $(PYTHON)" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt >&2
 	@touch $@
 
 setup: $(READY)  ## only the set-up
@@ -71,6 +71,14 @@ bench: setup  ## figures beside their floors, into docs/benchmarks.md
 
 soak: setup  ## random changes and outages for some minutes, against a model
 	@$(BIN)/python -m tests.soak
+
+# One file serves all supported Pythons. A pin that is there stays, so that nothing new comes in unasked.
+LOCK := -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+
+lock: setup  ## requirements*.in into requirements*.txt, pinned whole with hashes; UPGRADE='idna cffi' lifts those two
+	@for name in requirements requirements-dev; do \
+	  $(BIN)/python $(LOCK) --custom-compile-command "make lock, from $$name.in" $(addprefix --upgrade-package=,$(UPGRADE)) \
+	    $$name.in --output-file $$name.txt || exit 1; done
 
 format: setup  ## ruff format
 	@$(BIN)/ruff format && $(BIN)/ruff check --fix
