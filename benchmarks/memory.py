@@ -22,6 +22,7 @@ from sync.catalogue.entry import Candidate, Claim, Entry, StoredItem
 from sync.catalogue.secret import SecretKey
 from sync.certificates.items import Kind
 from sync.ports.decisions import RowName, Write
+from sync.ports.stored import ABSENT, ANYTHING
 from sync.reconcile.status import ListStatus, State
 from sync.steps.push import push_cluster
 
@@ -128,7 +129,7 @@ def _fill(rig: Rig) -> float:
             candidates=(Candidate("1", AT, True, (StoredItem(Kind.CERTIFICATE, der),), ()),),
             claims=(Claim(AT, TAGS["trustcast-clusters"], (("trust", f"{name}.der"),)),),
         )
-        writes.append(Write(RowName.secret(entry.key), entry, "*"))
+        writes.append(Write(RowName.secret(entry.key), entry, ANYTHING))
     decisions = rig.runtime.decisions
     for start in range(0, len(writes), 90):
         decisions.commit(writes[start : start + 90], head=rig.runtime.next_head(decisions.head().value))
@@ -148,5 +149,5 @@ def _fill(rig: Rig) -> float:
             changed=AT,
             due=AT + timedelta(days=3650),
         )
-        rig.runtime.statuses.put(status, None)
+        rig.runtime.statuses.put(status, ABSENT)
     return size / 2**20

@@ -22,6 +22,7 @@ from sync.bootstrap import connect
 from sync.fleet.clusters import Access, AccessKind, Registration
 from sync.ports.decisions import RowKind, RowName, Write
 from sync.ports.messages import encode
+from sync.ports.stored import ANYTHING
 from sync.settings import settings
 from sync.steps.configuration import adopt_configuration
 from sync.triggers import handle_event, handle_plan, handle_push
@@ -202,7 +203,7 @@ class Rig:
             for d in self.doors
         ]
         for start in range(0, len(rows), 90):
-            writes = [Write(RowName(RowKind.CLUSTER, row.name), row, "*") for row in rows[start : start + 90]]
+            writes = [Write(RowName(RowKind.CLUSTER, row.name), row, ANYTHING) for row in rows[start : start + 90]]
             self.runtime.decisions.commit(writes, head=self.runtime.next_head(self.runtime.decisions.head().value))
 
     def upload(self, secrets: dict[str, str]) -> list[str]:

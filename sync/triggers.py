@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 from sync.adapters.event_grid import Ignored, SecretChanged, parse_event
 from sync.errors import Changed, Permanent, TrustcastError
 from sync.ports.messages import PlanFleet, PushCluster, parse_message
+from sync.ports.stored import as_read
 from sync.ports.work import ClusterWork
 from sync.steps.admission import admit
 from sync.steps.configuration import adopt_configuration
@@ -88,7 +89,7 @@ def record_failure(runtime: Runtime, text: str) -> None:
         log.error("pushing %s failed for good; it is tried again in %s", message.cluster, AFTER_FAILURE)
         stored = runtime.work.cluster(message.cluster)
         work = ClusterWork(None, runtime.clock() + AFTER_FAILURE)
-        runtime.work.set_cluster(message.cluster, work, stored.etag if stored else None)
+        runtime.work.set_cluster(message.cluster, work, as_read(stored))
     except Changed:
         log.info("somebody asked for the cluster again meanwhile")
     except TrustcastError as error:

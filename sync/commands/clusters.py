@@ -11,6 +11,7 @@ from sync.desired.state import DesiredState
 from sync.errors import Changed, Invalid, NotFound
 from sync.fleet.clusters import Registration, parse_labels, parse_list, parse_registration, pinned
 from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.stored import ANYTHING
 from sync.steps.holding import needs_approval, removal_rows
 from sync.steps.transaction import transact
 
@@ -127,10 +128,10 @@ def _registration_writes(
     waits = hold(proposed.rest, f"cluster {registration.name} registered anew", lost, now=now, before=before)
     again = waiting is not None and waiting.registration == registration
     if needs_approval(runtime, after, waits, now=now, scope_change=True, held=again):
-        return (Write(proposed, Proposal(waits, registration=registration), "*"),), waits
+        return (Write(proposed, Proposal(waits, registration=registration), ANYTHING),), waits
     along = removal_rows(runtime, snapshot, waits)
-    used = (Write(proposed, None, "*"),) if waiting else ()
-    return (Write(row, registration, "*"), *along, *used), None
+    used = (Write(proposed, None, ANYTHING),) if waiting else ()
+    return (Write(row, registration, ANYTHING), *along, *used), None
 
 
 def _proposed(cluster: str) -> RowName:
@@ -147,8 +148,8 @@ def unregister(runtime: Runtime, name: str) -> None:
     def step(snapshot: Snapshot) -> tuple[Write, ...]:
         registered(snapshot, name)
         waiting = _proposed(name)
-        dropped = (Write(waiting, None, "*"),) if waiting.rest in snapshot.proposals else ()
-        return (Write(RowName(RowKind.CLUSTER, name), None, "*"), *dropped)
+        dropped = (Write(waiting, None, ANYTHING),) if waiting.rest in snapshot.proposals else ()
+        return (Write(RowName(RowKind.CLUSTER, name), None, ANYTHING), *dropped)
 
     transact(runtime, step)
     runtime.work.forget_cluster(name)
@@ -169,7 +170,7 @@ def set_paused(runtime: Runtime, name: str, paused: bool) -> None:
             raise NotFound(_UNKNOWN.format(name))
         if stored.value.paused == paused:
             return ()
-        return (Write(row, replace(stored.value, paused=paused), stored.etag),)
+        return (Write(row, replace(stored.value, paused=paused), stored.unchanged),)
 
     transact(runtime, step, on_head=False)
 

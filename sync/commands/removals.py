@@ -11,6 +11,7 @@ from sync.catalogue.snapshot import Approval
 from sync.commands.clusters import registered, submit
 from sync.errors import Changed, NotFound
 from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.stored import ANYTHING
 from sync.reports.removals import HeldRemoval, find_held
 from sync.steps.admission import admit
 from sync.steps.configuration import PROPOSED, adopt_configuration
@@ -32,7 +33,7 @@ def approve(runtime: Runtime, digest: str) -> HeldRemoval:
     approval = Approval(removal.held.digest, runtime.clock())
 
     def step(_snapshot: Snapshot) -> tuple[Write, ...]:
-        return (Write(RowName(RowKind.APPROVAL, approval.digest), approval, "*"),)
+        return (Write(RowName(RowKind.APPROVAL, approval.digest), approval, ANYTHING),)
 
     transact(runtime, step, on_head=False)
     _carry_out(runtime, removal)
@@ -76,11 +77,11 @@ def reject(runtime: Runtime, digest: str) -> HeldRemoval:
             stored = runtime.decisions.row(row)
             if stored is None or not isinstance(stored.value, Entry) or stored.value.held != now.held:
                 raise Changed("the removal changed while it was rejected")
-            return (Write(row, replace(stored.value, held=rejected), stored.etag),)
+            return (Write(row, replace(stored.value, held=rejected), stored.unchanged),)
         name = RowName(RowKind.PROPOSAL, now.proposal or "")
         if now.proposal == PROPOSED.rest:
-            return (Write(name, replace(snapshot.proposals[name.rest], held=rejected), "*"),)
-        return (Write(name, None, "*"),)
+            return (Write(name, replace(snapshot.proposals[name.rest], held=rejected), ANYTHING),)
+        return (Write(name, None, ANYTHING),)
 
     transact(runtime, step)
     return removal

@@ -15,7 +15,7 @@ from sync.catalogue.secret import SecretKey
 from sync.catalogue.snapshot import Approval, Head, Losses, Proposal, Snapshot
 from sync.fleet.clusters import Registration
 from sync.fleet.configuration import Configuration
-from sync.ports.stored import Stored
+from sync.ports.stored import ANYTHING, Expect, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,12 +67,12 @@ class Write:
     Attributes:
         row: which row.
         value: its new content; None deletes it.
-        etag: of the row as read; None: the row must not exist yet; "*": whatever it is.
+        expect: what the write must find.
     """
 
     row: RowName
     value: Row | None
-    etag: str | None
+    expect: Expect
 
 
 class Decisions(Protocol):
@@ -94,13 +94,13 @@ class Decisions(Protocol):
         """
         ...
 
-    def commit(self, writes: Sequence[Write], *, head: Head | None, on_head: str | None = None) -> None:
+    def commit(self, writes: Sequence[Write], *, head: Head | None, on_head: Expect = ANYTHING) -> None:
         """Write all or nothing, and the new head with it.
 
         Args:
             writes: at most 98.
             head: the new head; None writes rows that decide nothing.
-            on_head: ETag that the head must still bear ("" = must not exist); None replaces it whatever it is.
+            on_head: what the new head must find.
 
         Raises:
             Changed: a row or the head is not what was read; nothing was written.

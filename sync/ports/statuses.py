@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from sync.ports.stored import Stored
+from sync.ports.stored import Expect, Stored, Unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Statuses(Protocol):
         """One list's status, or None."""
         ...
 
-    def put(self, status: ListStatus, etag: str | None) -> str:
+    def put(self, status: ListStatus, expect: Expect) -> Unchanged:
         """Write one list's status; `Changed` if it moved on."""
         ...
 

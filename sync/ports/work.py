@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sync.ports.stored import Stored
+from sync.ports.stored import Expect, Stored, Unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ class VaultWork:
 
 
 class Work(Protocol):
-    """Marks, due times and leases. An ETag of None means: the row must not exist yet. Writes give the new ETag."""
+    """Marks, due times and leases. Writes return what the next write of the same writer expects."""
 
     def plan_mark(self) -> Stored[PlanMark] | None:
         """The plan's mark, or None before the first."""
         ...
 
-    def set_plan_mark(self, mark: PlanMark, etag: str | None) -> str:
+    def set_plan_mark(self, mark: PlanMark, expect: Expect) -> Unchanged:
         """Write the plan's mark; `Changed` if it moved on."""
         ...
 
@@ -66,7 +66,7 @@ class Work(Protocol):
         """A cluster's work, or None."""
         ...
 
-    def set_cluster(self, name: str, work: ClusterWork, etag: str | None) -> str:
+    def set_cluster(self, name: str, work: ClusterWork, expect: Expect) -> Unchanged:
         """Write a cluster's work; `Changed` if it moved on."""
         ...
 
@@ -82,6 +82,6 @@ class Work(Protocol):
         """A vault's work, or None."""
         ...
 
-    def set_vault(self, host: str, work: VaultWork, etag: str | None) -> str:
+    def set_vault(self, host: str, work: VaultWork, expect: Expect) -> Unchanged:
         """Write a vault's work; `Changed` if it moved on."""
         ...

@@ -23,6 +23,7 @@ from sync.errors import Changed, NotFound, Temporary, Unauthorized
 from sync.findings import Code, Finding
 from sync.fleet.configuration import Configuration
 from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.stored import ANYTHING, Expect, as_read
 from sync.steps.enqueue import request_plan
 from sync.steps.holding import needs_approval, removal_rows, revocation_rows
 from sync.steps.versions import newest_first
@@ -182,12 +183,12 @@ def _write(
     What was compared must still be so when it is written: another's change may lose nothing alone and much with this.
     """
     along: tuple[Write, ...] = ()
-    on_head: str | None = None
+    on_head: Expect = ANYTHING
     if may_lose(old, new) or len(new.candidates) > 1:
         head = runtime.decisions.head()
-        on_head = head.etag
+        on_head = head.unchanged
         new, along = _guarded(runtime, configuration, old, new)
-    row = Write(RowName.secret(new.key), new, stored.etag if stored else None)
+    row = Write(RowName.secret(new.key), new, as_read(stored))
     _log_change(old, new)
     if new.decides_like(old):
         if new != old:

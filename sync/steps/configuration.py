@@ -12,6 +12,7 @@ from sync.desired.state import DesiredState
 from sync.errors import Changed
 from sync.fleet.configuration import Configuration
 from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.stored import ANYTHING, as_read
 from sync.steps.holding import needs_approval, removal_rows
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _adopt(runtime: Runtime, old: Configuration | None, stored: Stored[Row] | No
     head = runtime.decisions.head()
     snapshot = runtime.decisions.snapshot()
     now = runtime.clock()
-    row = Write(ROW, runtime.configured, stored.etag if stored else None)
+    row = Write(ROW, runtime.configured, as_read(stored))
     if old is None:
         runtime.decisions.commit([row], head=runtime.next_head(head.value))
         return
@@ -55,9 +56,9 @@ def _adopt(runtime: Runtime, old: Configuration | None, stored: Stored[Row] | No
     again = proposed is not None and proposed.configuration == runtime.configured
     if needs_approval(runtime, after, waits, now=now, scope_change=True, held=again):
         if proposed is None or proposed.held != waits:
-            proposal = Write(PROPOSED, Proposal(waits, configuration=runtime.configured), "*")
-            runtime.decisions.commit([proposal], head=runtime.next_head(head.value), on_head=head.etag)
+            proposal = Write(PROPOSED, Proposal(waits, configuration=runtime.configured), ANYTHING)
+            runtime.decisions.commit([proposal], head=runtime.next_head(head.value), on_head=head.unchanged)
         return
-    along = (*removal_rows(runtime, snapshot, waits), *([Write(PROPOSED, None, "*")] if proposed else []))
+    along = (*removal_rows(runtime, snapshot, waits), *([Write(PROPOSED, None, ANYTHING)] if proposed else []))
     log.info("VAULTS and LISTS in force: %s", runtime.configured.digest[:12])
-    runtime.decisions.commit([row, *along], head=runtime.next_head(head.value), on_head=head.etag)
+    runtime.decisions.commit([row, *along], head=runtime.next_head(head.value), on_head=head.unchanged)

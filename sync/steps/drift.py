@@ -17,7 +17,7 @@ from sync.catalogue.secret import SecretKey
 from sync.desired.removals import WINDOW
 from sync.errors import Changed, TrustcastError
 from sync.ports.decisions import RowKind, RowName, Write
-from sync.ports.stored import Stored
+from sync.ports.stored import ANYTHING, Expect, Stored, as_read
 from sync.ports.work import VaultWork
 from sync.steps.admission import admit
 from sync.steps.configuration import adopt_configuration
@@ -75,7 +75,7 @@ def _lease(runtime: Runtime, host: str) -> Stored[VaultWork] | None:
         _start_over(runtime)
     leased = VaultWork(now, now + LEASE)
     try:
-        return _renewed(runtime, host, leased, stored.etag if stored else None)
+        return _renewed(runtime, host, leased, as_read(stored))
     except Changed:
         return None
 
@@ -88,8 +88,8 @@ def _start_over(runtime: Runtime) -> None:
         request_plan(runtime, head, "no due times are kept")
 
 
-def _renewed(runtime: Runtime, host: str, work: VaultWork, etag: str | None) -> Stored[VaultWork]:
-    return Stored(work, runtime.work.set_vault(host, work, etag))
+def _renewed(runtime: Runtime, host: str, work: VaultWork, expect: Expect) -> Stored[VaultWork]:
+    return Stored(work, runtime.work.set_vault(host, work, expect).etag)
 
 
 def _sweep(runtime: Runtime, host: str, lease: Stored[VaultWork]) -> None:
@@ -103,8 +103,10 @@ def _sweep(runtime: Runtime, host: str, lease: Stored[VaultWork]) -> None:
         for key in due_for_admission(snapshot, host, listing, now) if listing is not None else ():
             _admit_quietly(runtime, key)
             if runtime.clock() - (lease.value.leased_until or now) > -LEASE / 2:
-                lease = _renewed(runtime, host, replace(lease.value, leased_until=runtime.clock() + LEASE), lease.etag)
-        runtime.work.set_vault(host, VaultWork(now + runtime.intervals.vault_interval, None), lease.etag)
+                lease = _renewed(
+                    runtime, host, replace(lease.value, leased_until=runtime.clock() + LEASE), lease.unchanged
+                )
+        runtime.work.set_vault(host, VaultWork(now + runtime.intervals.vault_interval, None), lease.unchanged)
     except Changed:
         log.warning("another worker took over the listing of %s", host)
 
@@ -163,7 +165,7 @@ def _forget_what_is_past(runtime: Runtime) -> None:
     now = runtime.clock()
     if not _past(runtime.decisions.snapshot(), now):
         return
-    writes = [Write(name, None, "*") for name in _past(runtime.decisions.snapshot(fresh=True), now)[:90]]
+    writes = [Write(name, None, ANYTHING) for name in _past(runtime.decisions.snapshot(fresh=True), now)[:90]]
     try:
         if writes:
             runtime.decisions.commit(writes, head=None)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sync.errors import Changed
 from sync.ports.messages import PlanFleet, PushCluster
+from sync.ports.stored import as_read
 from sync.ports.work import ClusterWork, PlanMark
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def request_plan(runtime: Runtime, head: Head, reason: str, *, force: bool = Fal
             return
         wait = delay(head, mark, runtime.intervals.quiet_period)
         try:
-            runtime.work.set_plan_mark(PlanMark(now, wait), stored.etag if stored else None)
+            runtime.work.set_plan_mark(PlanMark(now, wait), as_read(stored))
         except Changed:
             continue
         runtime.queues.send_plan(PlanFleet(reason), wait)
@@ -68,7 +69,7 @@ def request_push(runtime: Runtime, cluster: str, reason: str, *, force: bool = F
         if stored and fresh(stored.value.mark, now) and not force:
             return
         try:
-            runtime.work.set_cluster(cluster, ClusterWork(now, now + LOST_MESSAGE), stored.etag if stored else None)
+            runtime.work.set_cluster(cluster, ClusterWork(now, now + LOST_MESSAGE), as_read(stored))
         except Changed:
             continue
         break

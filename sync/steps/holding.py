@@ -12,6 +12,7 @@ from sync.desired.removals import too_much, too_wide
 from sync.desired.revocation import remembering
 from sync.errors import Changed
 from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.stored import ABSENT, ANYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,8 +64,8 @@ def removal_rows(runtime: Runtime, snapshot: Snapshot, what: Held) -> tuple[Writ
         return ()
     now = runtime.clock()
     name = RowName(RowKind.LOSSES, f"{now:%Y%m%dT%H%M%S}|{runtime.token()[:8]}")
-    memory = Write(name, Losses(now, what.losses), None)
-    used = Write(RowName(RowKind.APPROVAL, what.digest), None, "*")
+    memory = Write(name, Losses(now, what.losses), ABSENT)
+    used = Write(RowName(RowKind.APPROVAL, what.digest), None, ANYTHING)
     return (memory, used) if what.digest in snapshot.approvals else (memory,)
 
 
@@ -83,4 +84,4 @@ def amended(runtime: Runtime, key: SecretKey, change: Callable[[Entry], Entry]) 
     stored = runtime.decisions.row(name)
     if stored is None or not isinstance(stored.value, Entry):
         raise Changed(f"the row of {key} is gone")
-    return Write(name, change(stored.value), stored.etag)
+    return Write(name, change(stored.value), stored.unchanged)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sync.errors import TrustcastError
 from sync.fleet.clusters import Mode
+from sync.ports.stored import ANYTHING
 from sync.ports.work import PlanMark
 from sync.reconcile.status import State
 from sync.steps.enqueue import request_push
@@ -69,7 +70,7 @@ def request_pushes(runtime: Runtime, clusters: Iterable[str], reason: str, *, fo
 def _clear_mark(runtime: Runtime) -> None:
     stored = runtime.work.plan_mark()
     if stored and stored.value.at is not None:
-        runtime.work.set_plan_mark(PlanMark(None, stored.value.delay), "*")
+        runtime.work.set_plan_mark(PlanMark(None, stored.value.delay), ANYTHING)
 
 
 def needs_push(

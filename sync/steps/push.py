@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sync.deadline import Deadline
 from sync.errors import Changed, Invalid, TrustcastError, Unauthorized
+from sync.ports.stored import ABSENT, Expect, as_read
 from sync.ports.work import ClusterWork
 from sync.reconcile.outcome import PushResult, contended, failed, paused, status_after
 from sync.reconcile.plan import Plan, make_plan, writable
@@ -65,63 +66,56 @@ def push_cluster(runtime: Runtime, name: str, *, redelivered: bool = False) -> t
     return tuple(outcomes)
 
 
-@dataclass(frozen=True, slots=True)
-class Cleared:
-    """The cluster's row as the clearing of its mark left it; an ETag of None: there is no row."""
-
-    etag: str | None
-
-
-def _clear_mark(runtime: Runtime, name: str) -> Cleared | None:
+def _clear_mark(runtime: Runtime, name: str) -> Expect | None:
     """Clear the mark before anything is read; the due time stays, so that a push that dies is sent again.
 
     Returns:
-        None where the row changes too fast; whoever changes it asks for a push.
+        The row as the clearing left it; None where it changes too fast: whoever changes it asks for a push.
     """
     for _ in range(TRIES):
         stored = runtime.work.cluster(name)
         if stored is None:
-            return Cleared(None)
+            return ABSENT
         try:
-            return Cleared(runtime.work.set_cluster(name, ClusterWork(None, stored.value.due), stored.etag))
+            return runtime.work.set_cluster(name, ClusterWork(None, stored.value.due), stored.unchanged)
         except Changed:
             continue
     return None
 
 
-def _set_due(runtime: Runtime, name: str, due: datetime | None, cleared: Cleared | None) -> None:
+def _set_due(runtime: Runtime, name: str, due: datetime | None, cleared: Expect | None) -> None:
     """Set when the cluster is due again; where it was asked for or pushed meanwhile, the earlier time holds.
 
     Another push that ended in between knows nothing of what this one met: its later time would leave a list that asks
     to be looked at now, or a cluster that is offline, to wait for the next verification.
     """
-    row = _Due(ClusterWork(None, due), cleared.etag) if cleared else _earlier(runtime, name, due)
+    wanted = _DueTime(ClusterWork(None, due), cleared) if cleared else _earlier(runtime, name, due)
     for _ in range(TRIES):
-        if row is None:
+        if wanted is None:
             return
         try:
-            runtime.work.set_cluster(name, row.work, row.etag)
+            runtime.work.set_cluster(name, wanted.work, wanted.expect)
         except Changed:
-            row = _earlier(runtime, name, due)
+            wanted = _earlier(runtime, name, due)
         else:
             return
     log.debug("%s changes too fast, and whoever changes it sets its due time", name)
 
 
 @dataclass(frozen=True, slots=True)
-class _Due:
-    """What is written to set a due time, and on which ETag."""
+class _DueTime:
+    """A cluster's work with the due time to write, and the row that it must find."""
 
     work: ClusterWork
-    etag: str | None
+    expect: Expect
 
 
-def _earlier(runtime: Runtime, name: str, due: datetime | None) -> _Due | None:
+def _earlier(runtime: Runtime, name: str, due: datetime | None) -> _DueTime | None:
     """The due time to write over what is there now; None where that is earlier, or there is no row."""
     stored = runtime.work.cluster(name)
     if stored is None or due is None or (stored.value.due is not None and stored.value.due <= due):
         return None
-    return _Due(ClusterWork(stored.value.mark, due), stored.etag)
+    return _DueTime(ClusterWork(stored.value.mark, due), stored.unchanged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +147,7 @@ def push_list(runtime: Runtime, task: PushTask, known: Snapshot) -> tuple[ListSt
         try:
             new = _attempt(runtime, task, status, known)
             if new != status:
-                new = _recorded(runtime, status, new, stored.etag if stored else None)
+                new = _recorded(runtime, status, new, as_read(stored))
         except Changed:
             known = runtime.decisions.snapshot()
             continue
@@ -162,15 +156,15 @@ def push_list(runtime: Runtime, task: PushTask, known: Snapshot) -> tuple[ListSt
     return _given_up(runtime, task), runtime.decisions.head().value.token
 
 
-def _recorded(runtime: Runtime, before: ListStatus, status: ListStatus, etag: str | None) -> ListStatus:
+def _recorded(runtime: Runtime, before: ListStatus, status: ListStatus, expect: Expect) -> ListStatus:
     """The status as written; where the storage refuses it, as it was before and saying so, and no other list waits."""
     try:
-        runtime.statuses.put(status, etag)
+        runtime.statuses.put(status, expect)
     except Invalid as error:
         known = replace(before.at(status.place), changed=status.changed)
         reason = Invalid(f"{error}: what the object holds cannot be remembered; remove keys from it on the cluster")
         status = failed(known, reason, runtime.clock(), runtime.intervals, status.head)
-        runtime.statuses.put(status, etag)
+        runtime.statuses.put(status, expect)
     return status
 
 
@@ -180,7 +174,7 @@ def _given_up(runtime: Runtime, task: PushTask) -> ListStatus:
     before = stored.value if stored else ListStatus(task.cluster, task.list)
     status = contended(before, runtime.clock())
     try:
-        runtime.statuses.put(status, stored.etag if stored else None)
+        runtime.statuses.put(status, as_read(stored))
     except Changed:
         log.debug("%s/%s: somebody else recorded it meanwhile", task.cluster, task.list)
     return status

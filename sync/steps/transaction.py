@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sync.errors import Changed, Temporary
+from sync.ports.stored import ANYTHING
 from sync.steps.enqueue import request_plan
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def transact(runtime: Runtime, step: Callable[[Snapshot], tuple[Write, ...]], *,
         try:
             writes = step(snapshot)
             if writes:
-                runtime.decisions.commit(writes, head=new, on_head=head.etag if on_head else None)
+                runtime.decisions.commit(writes, head=new, on_head=head.unchanged if on_head else ANYTHING)
                 request_plan(runtime, new, "steered")
         except Changed:
             continue

@@ -443,7 +443,7 @@ def test_a_thumbprint_is_found_ours_unmanaged_and_offline(run, filled, monkeypat
 
 def test_others_files_that_are_not_listed_are_counted_and_told(run, filled) -> None:
     stored = filled.statuses.get("edge", "trust")
-    filled.statuses.put(replace(stored.value, unmanaged={"a.txt": "0" * 64}, unlisted=29_999), stored.etag)
+    filled.statuses.put(replace(stored.value, unmanaged={"a.txt": "0" * 64}, unlisted=29_999), stored.unchanged)
     shown = " ".join(run("status", "edge").out.split())
     assert "30000" in shown
     assert "29999 more files of others are not listed" in shown
@@ -527,7 +527,7 @@ def test_law9_names_that_a_hostile_cluster_gives_are_escaped_and_cut(run, filled
         filled.statuses.get("edge", "trust").value, unmanaged={name: "0"}, unaccounted=(name,), detail=HOSTILE,
         thumbprints={name: ("abcdef0123456789",)},
     )  # fmt: skip
-    filled.statuses.put(status, filled.statuses.get("edge", "trust").etag)
+    filled.statuses.put(status, filled.statuses.get("edge", "trust").unchanged)
     for arguments in (["status"], ["status", "--thumbprint", "abcdef01"]):
         shown, document = run(*arguments).out, run(*arguments, "--json").out
         assert all(each.isprintable() for each in (shown + document).replace("\n", ""))

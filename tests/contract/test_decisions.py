@@ -10,6 +10,7 @@ from sync.adapters.storage.table import Operation
 from sync.catalogue.snapshot import Approval, Head
 from sync.errors import Changed, Invalid, Permanent
 from sync.ports.decisions import Damaged, RowKind, RowName, Write
+from sync.ports.stored import ABSENT, ANYTHING
 from tests.support.memory import MemoryDecisions, MemoryTable
 from tests.support.stores import (
     APPROVAL,
@@ -55,22 +56,22 @@ def test_a_row_of_every_kind_is_read_as_it_was_written(decisions, name) -> None:
 def test_a_row_that_must_not_exist_and_does_is_changed(decisions) -> None:
     insert(decisions, SECRET)
     with pytest.raises(Changed):
-        put(decisions, entry(former=("x",)), None)
+        put(decisions, entry(former=("x",)), ABSENT)
     assert decisions.row(SECRET).value == full_entry()
 
 
 def test_a_row_is_replaced_on_its_etag_and_has_a_new_one(decisions) -> None:
     insert(decisions, SECRET)
-    first = decisions.row(SECRET).etag
+    first = decisions.row(SECRET).unchanged
     put(decisions, entry(), first)
     assert decisions.row(SECRET).value == entry()
-    assert decisions.row(SECRET).etag != first
+    assert decisions.row(SECRET).unchanged != first
 
 
 def test_a_row_written_since_it_was_read_is_changed(decisions) -> None:
     """Law 7: an old look never overwrites a newer one."""
     insert(decisions, SECRET)
-    read = decisions.row(SECRET).etag
+    read = decisions.row(SECRET).unchanged
     put(decisions, entry(former=("newer",)), read)
     with pytest.raises(Changed):
         put(decisions, entry(former=("older",)), read)
@@ -79,7 +80,7 @@ def test_a_row_written_since_it_was_read_is_changed(decisions) -> None:
 
 def test_the_same_content_written_again_is_a_change_all_the_same(decisions) -> None:
     insert(decisions, SECRET)
-    read = decisions.row(SECRET).etag
+    read = decisions.row(SECRET).unchanged
     put(decisions, full_entry(), read)
     with pytest.raises(Changed):
         put(decisions, entry(), read)
@@ -87,7 +88,7 @@ def test_the_same_content_written_again_is_a_change_all_the_same(decisions) -> N
 
 def test_a_row_deleted_since_it_was_read_is_changed_for_write_and_delete(decisions) -> None:
     insert(decisions, SECRET)
-    read = decisions.row(SECRET).etag
+    read = decisions.row(SECRET).unchanged
     put(decisions, None, read)
     assert decisions.row(SECRET) is None
     for value in (entry(), None):
@@ -97,7 +98,7 @@ def test_a_row_deleted_since_it_was_read_is_changed_for_write_and_delete(decisio
 
 def test_a_row_deleted_on_a_stale_etag_stays(decisions) -> None:
     insert(decisions, SECRET)
-    read = decisions.row(SECRET).etag
+    read = decisions.row(SECRET).unchanged
     put(decisions, entry(), read)
     with pytest.raises(Changed):
         put(decisions, None, read)
@@ -105,22 +106,22 @@ def test_a_row_deleted_on_a_stale_etag_stays(decisions) -> None:
 
 
 def test_a_star_writes_whatever_is_there(decisions) -> None:
-    put(decisions, entry(former=("a",)), "*")
-    put(decisions, entry(former=("b",)), "*")
+    put(decisions, entry(former=("a",)), ANYTHING)
+    put(decisions, entry(former=("b",)), ANYTHING)
     assert decisions.row(SECRET).value.former == ("b",)
 
 
 def test_a_star_deletes_what_is_there_and_nothing_else(decisions) -> None:
     insert(decisions, SECRET)
-    put(decisions, None, "*")
+    put(decisions, None, ANYTHING)
     assert decisions.row(SECRET) is None
     with pytest.raises(Changed):
-        put(decisions, None, "*")
+        put(decisions, None, ANYTHING)
 
 
 def test_a_deleted_row_can_be_inserted_again(decisions) -> None:
     insert(decisions, SECRET)
-    put(decisions, None, "*")
+    put(decisions, None, ANYTHING)
     insert(decisions, SECRET)
     assert decisions.row(SECRET).value == full_entry()
 
@@ -128,13 +129,13 @@ def test_a_deleted_row_can_be_inserted_again(decisions) -> None:
 def test_a_secret_is_one_row_in_any_case(decisions) -> None:
     insert(decisions, SECRET)
     with pytest.raises(Changed):
-        decisions.commit([Write(RowName(RowKind.SECRET, SECRET.rest.upper()), entry(), None)], head=head())
+        decisions.commit([Write(RowName(RowKind.SECRET, SECRET.rest.upper()), entry(), ABSENT)], head=head())
     assert decisions.row(RowName(RowKind.SECRET, SECRET.rest.upper())).value == full_entry()
 
 
 def test_names_of_any_characters_are_rows_of_their_own(decisions) -> None:
     names = [RowName(RowKind.APPROVAL, name) for name in ODD_NAMES]
-    decisions.commit([Write(name, Approval(name.rest, NOW), None) for name in names], head=head())
+    decisions.commit([Write(name, Approval(name.rest, NOW), ABSENT) for name in names], head=head())
     assert [decisions.row(name).value.digest for name in names] == ODD_NAMES
     assert set(decisions.snapshot().approvals) == set(ODD_NAMES)
 
@@ -146,14 +147,14 @@ def test_a_name_too_long_for_a_key_is_refused_in_words(decisions) -> None:
 
 def test_an_entry_far_larger_than_one_property_is_read_as_it_was_written(decisions) -> None:
     """Four candidates of the most that a secret's value may hold."""
-    put(decisions, large_entry(), None)
+    put(decisions, large_entry(), ABSENT)
     assert decisions.row(SECRET).value == large_entry()
 
 
 @pytest.mark.parametrize("star", [False, True])
 def test_a_row_that_shrinks_leaves_nothing_of_the_larger_behind(decisions, star) -> None:
-    put(decisions, large_entry(), None)
-    put(decisions, entry(), "*" if star else decisions.row(SECRET).etag)
+    put(decisions, large_entry(), ABSENT)
+    put(decisions, entry(), ANYTHING if star else decisions.row(SECRET).unchanged)
     assert decisions.row(SECRET).value == entry()
     assert decisions.snapshot().entries == {entry().key: entry()}
 
@@ -167,9 +168,9 @@ def test_the_head_is_read_as_it_was_written(decisions) -> None:
 
 
 def test_the_head_may_be_required_not_to_exist(decisions) -> None:
-    decisions.commit([], head=head("first"), on_head="")
+    decisions.commit([], head=head("first"), on_head=ABSENT)
     with pytest.raises(Changed):
-        decisions.commit([Write(SECRET, entry(), None)], head=head("second"), on_head="")
+        decisions.commit([Write(SECRET, entry(), ABSENT)], head=head("second"), on_head=ABSENT)
     assert decisions.head().value.token == "first"
     assert decisions.row(SECRET) is None
 
@@ -177,10 +178,10 @@ def test_the_head_may_be_required_not_to_exist(decisions) -> None:
 def test_the_head_may_be_required_to_be_the_one_that_was_read(decisions) -> None:
     """Law 4: a removal is judged under one head, and written only if it still is the head."""
     insert(decisions, SECRET, token="first")
-    read = decisions.head().etag
-    decisions.commit([Write(APPROVAL, ROWS[APPROVAL], None)], head=head("second"), on_head=read)
+    read = decisions.head().unchanged
+    decisions.commit([Write(APPROVAL, ROWS[APPROVAL], ABSENT)], head=head("second"), on_head=read)
     with pytest.raises(Changed):
-        decisions.commit([Write(SECRET, None, "*")], head=head("third"), on_head=read)
+        decisions.commit([Write(SECRET, None, ANYTHING)], head=head("third"), on_head=read)
     assert decisions.head().value.token == "second"
     assert decisions.row(SECRET) is not None
 
@@ -188,7 +189,7 @@ def test_the_head_may_be_required_to_be_the_one_that_was_read(decisions) -> None
 def test_a_head_that_was_read_and_is_gone_is_changed(decisions) -> None:
     insert(decisions, SECRET)
     with pytest.raises(Changed):
-        decisions.commit([], head=head("x"), on_head=decisions.row(SECRET).etag)
+        decisions.commit([], head=head("x"), on_head=decisions.row(SECRET).unchanged)
 
 
 def test_without_a_requirement_the_head_is_replaced_whatever_it_is(decisions) -> None:
@@ -200,7 +201,7 @@ def test_without_a_requirement_the_head_is_replaced_whatever_it_is(decisions) ->
 def test_rows_that_decide_nothing_leave_the_head(decisions) -> None:
     insert(decisions, SECRET)
     before = decisions.head()
-    decisions.commit([Write(SECRET, entry(), "*")], head=None)
+    decisions.commit([Write(SECRET, entry(), ANYTHING)], head=None)
     assert decisions.head() == before
     assert decisions.row(SECRET).value == entry()
 
@@ -217,17 +218,17 @@ def test_nothing_to_write_is_no_error(decisions) -> None:
 def test_one_failing_write_leaves_nothing_of_the_others(decisions, failing) -> None:
     """Law 7: a row and the head change together or not at all."""
     insert(decisions, SECRET, token="first")
-    stale = decisions.row(SECRET).etag
+    stale = decisions.row(SECRET).unchanged
     put(decisions, entry(), stale, token="second")
-    other = Write(APPROVAL, ROWS[APPROVAL], None)
+    other = Write(APPROVAL, ROWS[APPROVAL], ABSENT)
     last = {
-        "exists": Write(SECRET, full_entry(), None),
+        "exists": Write(SECRET, full_entry(), ABSENT),
         "stale": Write(SECRET, full_entry(), stale),
-        "gone": Write(LOSSES, None, "*"),
-        "head": Write(LOSSES, ROWS[LOSSES], None),
+        "gone": Write(LOSSES, None, ANYTHING),
+        "head": Write(LOSSES, ROWS[LOSSES], ABSENT),
     }[failing]
     with pytest.raises(Changed):
-        decisions.commit([other, last], head=head("third"), on_head=stale if failing == "head" else None)
+        decisions.commit([other, last], head=head("third"), on_head=stale if failing == "head" else ANYTHING)
     assert decisions.head().value.token == "second"
     assert decisions.row(APPROVAL) is None
     assert decisions.row(LOSSES) is None
@@ -235,20 +236,20 @@ def test_one_failing_write_leaves_nothing_of_the_others(decisions, failing) -> N
 
 
 def many(count, **changes):
-    return [Write(RowName.secret(e.key), e, None) for e in (entry(f"s{n:05}", **changes) for n in range(count))]
+    return [Write(RowName.secret(e.key), e, ABSENT) for e in (entry(f"s{n:05}", **changes) for n in range(count))]
 
 
 def test_98_writes_go_with_a_head_and_one_more_is_refused(decisions) -> None:
     with pytest.raises(Invalid, match="98"):
         decisions.commit(many(99), head=head())
     assert decisions.head().etag == ""
-    decisions.commit(many(98), head=head(), on_head="")
+    decisions.commit(many(98), head=head(), on_head=ABSENT)
     assert len(decisions.snapshot().entries) == 98
 
 
 def test_one_row_twice_in_a_transaction_is_refused(decisions) -> None:
     with pytest.raises(Invalid):
-        decisions.commit([Write(SECRET, entry(), "*")] * 2, head=head())
+        decisions.commit([Write(SECRET, entry(), ANYTHING)] * 2, head=head())
     assert decisions.head().etag == ""
 
 
@@ -284,7 +285,7 @@ def test_under_the_same_head_the_snapshot_is_the_same(decisions) -> None:
 def test_times_of_looking_are_in_a_fresh_snapshot_only(decisions) -> None:
     insert(decisions, SECRET)
     before = decisions.snapshot()
-    decisions.commit([Write(SECRET, entry(), "*")], head=None)
+    decisions.commit([Write(SECRET, entry(), ANYTHING)], head=None)
     assert decisions.snapshot() is before
     assert decisions.snapshot(fresh=True).entries == {entry().key: entry()}
     assert decisions.snapshot().entries == {entry().key: entry()}
@@ -294,7 +295,7 @@ def test_a_change_of_another_process_is_seen_by_its_head(stores) -> None:
     """Law 2: every handler reads state anew."""
     insert(stores.decisions, SECRET, token="first")
     assert stores.decisions.snapshot().entries
-    stores.elsewhere.commit([Write(SECRET, None, "*")], head=head("second"))
+    stores.elsewhere.commit([Write(SECRET, None, ANYTHING)], head=head("second"))
     assert stores.decisions.snapshot().entries == {}
     assert stores.decisions.snapshot().head.token == "second"
 
@@ -302,7 +303,7 @@ def test_a_change_of_another_process_is_seen_by_its_head(stores) -> None:
 def test_a_snapshot_under_no_head_is_never_trusted_again(stores) -> None:
     """The table was emptied, and rows came back without a head."""
     assert stores.decisions.snapshot().entries == {}
-    stores.elsewhere.commit([Write(SECRET, entry(), None)], head=None)
+    stores.elsewhere.commit([Write(SECRET, entry(), ABSENT)], head=None)
     assert len(stores.decisions.snapshot().entries) == 1
 
 
@@ -310,7 +311,7 @@ def test_rows_that_did_not_change_are_not_decoded_again(decisions) -> None:
     decisions.commit(many(2), head=head("first"))
     before = decisions.snapshot().entries
     first, second = before
-    decisions.commit([Write(RowName.secret(first), entry("s00000", deleted=True), "*")], head=head("second"))
+    decisions.commit([Write(RowName.secret(first), entry("s00000", deleted=True), ANYTHING)], head=head("second"))
     after = decisions.snapshot().entries
     assert after[first].deleted
     assert after[second] is before[second]
@@ -325,7 +326,7 @@ def test_sixteen_writers_lose_no_row(stores) -> None:
     def write(number) -> None:
         for turn in range(3):
             each = entry(f"w{number}-{turn}")
-            stores.decisions.commit([Write(RowName.secret(each.key), each, None)], head=head(f"{number}-{turn}"))
+            stores.decisions.commit([Write(RowName.secret(each.key), each, ABSENT)], head=head(f"{number}-{turn}"))
             assert each.key in stores.decisions.snapshot().entries
 
     with ThreadPoolExecutor(16) as threads:
@@ -340,11 +341,11 @@ def test_sixteen_writers_of_one_row_lose_no_update(decisions) -> None:
             stored = decisions.row(SECRET)
             grown = replace(stored.value, known=(*stored.value.known, str(number)))
             try:
-                return put(decisions, grown, stored.etag, token=str(number))
+                return put(decisions, grown, stored.unchanged, token=str(number))
             except Changed:
                 continue
 
-    put(decisions, entry(), None)
+    put(decisions, entry(), ABSENT)
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(add, range(16)))
     assert sorted(decisions.row(SECRET).value.known, key=int) == [str(n) for n in range(16)]
@@ -370,13 +371,13 @@ def test_a_damaged_row_is_mended_on_its_etag(tables) -> None:
     damage(decisions, "decisions", "secret|kv1.vault.azure.net|corp-root")
     stored = decisions.row(SECRET)
     assert isinstance(stored.value, Damaged)
-    put(decisions, full_entry(), stored.etag)
+    put(decisions, full_entry(), stored.unchanged)
     assert decisions.row(SECRET).value == full_entry()
 
 
 def test_what_a_newer_trustcast_wrote_stops_the_reader(tables) -> None:
     insert(tables.decisions, SECRET)
-    newer = Operation("secret|kv1.vault.azure.net|corp-root", {"schema": SCHEMA + 1, "body0": b"{}"}, "*")
+    newer = Operation("secret|kv1.vault.azure.net|corp-root", {"schema": SCHEMA + 1, "body0": b"{}"}, ANYTHING)
     tables.decisions._table.write("decisions", newer)
     with pytest.raises(Permanent, match=f"schema {SCHEMA + 1}"):
         tables.decisions.snapshot(fresh=True)
@@ -397,7 +398,7 @@ def test_a_scan_may_see_what_was_written_between_its_pages() -> None:
             scans.append(label)
             if len(scans) == 2:
                 MemoryDecisions(table=table).commit(
-                    [Write(RowName.secret(entry("s00001").key), entry("s00001", deleted=True), "*")],
+                    [Write(RowName.secret(entry("s00001").key), entry("s00001", deleted=True), ANYTHING)],
                     head=head("second"),
                 )
 

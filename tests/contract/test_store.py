@@ -11,6 +11,7 @@ from sync.adapters.storage.azure_tables import connect_tables
 from sync.adapters.storage.rows import SCHEMA
 from sync.adapters.storage.table import Operation
 from sync.errors import Changed, Invalid, Permanent, Unauthorized, Unreachable
+from sync.ports.stored import ABSENT, ANYTHING, Unchanged
 from sync.ports.work import ClusterWork, PlanMark, VaultWork
 from sync.reconcile.status import ListSummary, State
 from tests.support.stores import MICROSECOND, NOW, ODD_NAMES, damage, status
@@ -57,15 +58,15 @@ SETTERS = {
 @pytest.mark.parametrize("kind", SETTERS)
 def test_work_is_written_by_test_and_set(work, kind) -> None:
     write, read, one, other = SETTERS[kind]
-    first = write(work, one, None)
-    assert (read(work).value, read(work).etag) == (one, first)
+    first = write(work, one, ABSENT)
+    assert (read(work).value, read(work).unchanged) == (one, first)
     with pytest.raises(Changed):
-        write(work, other, None)
+        write(work, other, ABSENT)
     second = write(work, other, first)
-    assert (read(work).value, read(work).etag) == (other, second)
+    assert (read(work).value, read(work).unchanged) == (other, second)
     with pytest.raises(Changed):
         write(work, one, first)
-    assert read(work).etag == write(work, one, "*") or read(work).value == one
+    assert read(work).unchanged == write(work, one, ANYTHING) or read(work).value == one
 
 
 @pytest.mark.parametrize("etag", ["none: the row changes too fast", "", "7"])
@@ -73,9 +74,9 @@ def test_work_is_written_by_test_and_set(work, kind) -> None:
 def test_an_etag_that_is_none_is_refused_and_writes_nothing(work, kind, etag) -> None:
     """It says something else than that the row has changed: the caller is wrong, and trying again mends nothing."""
     write, read, one, other = SETTERS[kind]
-    write(work, one, None)
+    write(work, one, ABSENT)
     with pytest.raises(Invalid):
-        write(work, other, etag)
+        write(work, other, Unchanged(etag))
     assert read(work).value == one
 
 
@@ -86,7 +87,7 @@ def test_the_planned_head_is_replaced(work) -> None:
 
 
 def test_a_forgotten_clusters_work_is_gone_and_forgetting_again_is_nothing(work) -> None:
-    etag = work.set_cluster("plant-1", ClusterWork(due=NOW), None)
+    etag = work.set_cluster("plant-1", ClusterWork(due=NOW), ABSENT)
     for _ in range(2):
         work.forget_cluster("plant-1")
     assert work.cluster("plant-1") is None
@@ -105,20 +106,20 @@ def test_clusters_are_due_at_their_time_to_the_microsecond(work) -> None:
         "never": None,
     }
     for name, due in dues.items():
-        work.set_cluster(name, ClusterWork(None, due), None)
+        work.set_cluster(name, ClusterWork(None, due), ABSENT)
     assert sorted(work.due(NOW)) == ["just before", "long ago", "now"]
 
 
 @pytest.mark.parametrize("star", [False, True])
 def test_a_due_time_that_is_taken_back_is_no_longer_due(work, star) -> None:
-    etag = work.set_cluster("plant-1", ClusterWork(due=NOW), None)
-    work.set_cluster("plant-1", ClusterWork(), "*" if star else etag)
+    etag = work.set_cluster("plant-1", ClusterWork(due=NOW), ABSENT)
+    work.set_cluster("plant-1", ClusterWork(), ANYTHING if star else etag)
     assert work.due(NOW) == ()
 
 
 def test_clusters_of_any_name_have_work_of_their_own(work) -> None:
     for number, name in enumerate(ODD_NAMES):
-        work.set_cluster(name, ClusterWork(None, NOW - timedelta(seconds=number)), None)
+        work.set_cluster(name, ClusterWork(None, NOW - timedelta(seconds=number)), ABSENT)
     assert sorted(work.due(NOW)) == sorted(ODD_NAMES)
     assert [work.cluster(name).value.due for name in ODD_NAMES] == [
         NOW - timedelta(seconds=number) for number in range(len(ODD_NAMES))
@@ -140,10 +141,10 @@ def test_a_status_is_written_by_test_and_set(statuses) -> None:
         due=NOW,
     )
     assert statuses.get("plant-1", "trust") is None
-    first = statuses.put(full, None)
-    assert (statuses.get("plant-1", "trust").value, statuses.get("plant-1", "trust").etag) == (full, first)
+    first = statuses.put(full, ABSENT)
+    assert (statuses.get("plant-1", "trust").value, statuses.get("plant-1", "trust").unchanged) == (full, first)
     with pytest.raises(Changed):
-        statuses.put(status(), None)
+        statuses.put(status(), ABSENT)
     statuses.put(status(), first)
     with pytest.raises(Changed):
         statuses.put(full, first)
@@ -153,7 +154,7 @@ def test_a_status_is_written_by_test_and_set(statuses) -> None:
 def test_all_statuses_are_found_whatever_their_names(statuses) -> None:
     pairs = sorted(itertools.product(ODD_NAMES, ["trust", "is|suer"]))
     for cluster, list_name in pairs:
-        statuses.put(status(cluster, list_name), None)
+        statuses.put(status(cluster, list_name), ABSENT)
     assert sorted((s.cluster, s.list) for s in statuses.all()) == pairs
 
 
@@ -165,10 +166,10 @@ def test_what_planning_compares_is_told_of_every_status_as_it_was_written(status
         for list_name in ("trust", "is|suer")
     ]
     for each in written:
-        statuses.put(each, None)
+        statuses.put(each, ABSENT)
     assert statuses.summaries() == {(each.cluster, each.list): each.summary for each in written}
     changed = status(ODD_NAMES[0], state=State.IN_SYNC)
-    statuses.put(changed, statuses.get(ODD_NAMES[0], "trust").etag)
+    statuses.put(changed, statuses.get(ODD_NAMES[0], "trust").unchanged)
     assert statuses.summaries()[ODD_NAMES[0], "trust"] == changed.summary
 
 
@@ -176,7 +177,7 @@ def test_a_forgotten_cluster_takes_its_own_statuses_only(statuses) -> None:
     names = ["plant", "plant-1", "plant|", "plant.", "plan", "Plant", "plant~"]
     for name in names:
         for list_name in ("trust", "issuer"):
-            statuses.put(status(name, list_name), None)
+            statuses.put(status(name, list_name), ABSENT)
     for _ in range(2):
         statuses.forget_cluster("plant")
     assert sorted({s.cluster for s in statuses.all()}) == sorted(set(names) - {"plant"})
@@ -186,14 +187,14 @@ def test_a_forgotten_cluster_takes_its_own_statuses_only(statuses) -> None:
 def test_a_status_of_a_thousand_files_is_read_as_it_was_written(statuses) -> None:
     noise = random.Random(1)
     applied = {f"file-{number}.der": noise.randbytes(32).hex() for number in range(1000)}
-    statuses.put(status(applied=applied), None)
+    statuses.put(status(applied=applied), ABSENT)
     assert statuses.get("plant-1", "trust").value.applied == applied
 
 
 def test_lists_that_hold_alike_are_told_apart_where_they_do_not(statuses) -> None:
     held = {"a.der": "0" * 64}
     for cluster, applied in (("c1", held), ("c2", dict(held)), ("c3", {"a.der": "1" * 64}), ("c4", {})):
-        statuses.put(status(cluster, applied=applied), None)
+        statuses.put(status(cluster, applied=applied), ABSENT)
     found = {s.cluster: s.applied for s in statuses.all()}
     assert found == {"c1": held, "c2": held, "c3": {"a.der": "1" * 64}, "c4": {}}
 
@@ -202,31 +203,31 @@ def test_lists_that_hold_alike_are_told_apart_where_they_do_not(statuses) -> Non
 
 
 def test_a_damaged_status_is_as_if_the_list_was_never_looked_at(tables) -> None:
-    tables.statuses.put(status(failures=3), None)
-    tables.statuses.put(status("plant-2", failures=4), None)
+    tables.statuses.put(status(failures=3), ABSENT)
+    tables.statuses.put(status("plant-2", failures=4), ABSENT)
     damage(tables.statuses, "status", "plant-1|trust")
     assert [s.failures for s in tables.statuses.all()] == [0, 4]
     stored = tables.statuses.get("plant-1", "trust")
     assert stored.value == status()
-    tables.statuses.put(status(failures=1), stored.etag)
+    tables.statuses.put(status(failures=1), stored.unchanged)
     assert tables.statuses.get("plant-1", "trust").value.failures == 1
 
 
 @pytest.mark.parametrize("brief", [None, b"}{", b"[]", "text"], ids=["absent", "damaged", "of another type", "text"])
 def test_a_status_that_does_not_say_what_planning_compares_must_be_looked_at(tables, brief) -> None:
     """A row of an earlier trustcast, or a damaged one: it stands for nothing, and its value is read all the same."""
-    tables.statuses.put(status(failures=3, digest="d" * 64), None)
+    tables.statuses.put(status(failures=3, digest="d" * 64), ABSENT)
     known = tables.statuses._table.get("status", "plant-1|trust")
     columns = {name: known.value[name] for name in ("schema", "zlib", "body0")}
     columns |= {} if brief is None else {"brief": brief}
-    tables.statuses._table.write("status", Operation("plant-1|trust", columns, "*"))
+    tables.statuses._table.write("status", Operation("plant-1|trust", columns, ANYTHING))
     assert tables.statuses.summaries() == {("plant-1", "trust"): ListSummary()}
     assert tables.statuses.get("plant-1", "trust").value.failures == 3
 
 
 def test_what_a_newer_trustcast_wrote_is_not_planned_by(tables) -> None:
     columns = {"schema": SCHEMA + 1, "zlib": False, "body0": b"{}", "brief": b"{}"}
-    tables.statuses._table.write("status", Operation("plant-1|trust", columns, None))
+    tables.statuses._table.write("status", Operation("plant-1|trust", columns, ABSENT))
     with pytest.raises(Permanent, match="deploy the newer version"):
         tables.statuses.summaries()
 
@@ -234,9 +235,9 @@ def test_what_a_newer_trustcast_wrote_is_not_planned_by(tables) -> None:
 def test_a_cluster_whose_due_time_is_damaged_is_due(tables) -> None:
     """Law 10: it is not forgotten."""
     work = tables.work
-    work.set_cluster("plant-1", ClusterWork(NOW, NOW), None)
+    work.set_cluster("plant-1", ClusterWork(NOW, NOW), ABSENT)
     columns = {"schema": 1, "zlib": False, "body0": b"}{", "due": NOW}
-    work._table.write("cluster", Operation("plant-1", columns, "*"))
+    work._table.write("cluster", Operation("plant-1", columns, ANYTHING))
     assert work.due(NOW) == ("plant-1",)
     assert work.cluster("plant-1").value == ClusterWork()
 

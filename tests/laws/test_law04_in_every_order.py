@@ -22,6 +22,7 @@ from sync.commands.removals import approve, reject
 from sync.desired.removals import Limits
 from sync.errors import Invalid, Temporary, TrustcastError, Unauthorized
 from sync.ports.decisions import RowName, Write
+from sync.ports.stored import ANYTHING
 from sync.reports.removals import held_removals
 from tests.support.certs import server
 from tests.support.fleet import Fleet, registration
@@ -231,7 +232,7 @@ class Owners(RuleBasedStateMachine):
     @rule(changes=st.lists(CHANGES, max_size=4), disabled=names)
     def lose_the_catalogue(self, changes, disabled) -> None:
         decisions = self.fleet.decisions
-        rows = [Write(RowName.secret(key), None, "*") for key in decisions.snapshot(fresh=True).entries]
+        rows = [Write(RowName.secret(key), None, ANYTHING) for key in decisions.snapshot(fresh=True).entries]
         if rows:
             decisions.commit(rows, head=self.fleet.runtime.next_head(decisions.head().value))
         self.model.forget()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sync.desired import state as desired
+from sync.ports.stored import ANYTHING
 from sync.steps import admission, enqueue, planning, push
 from tests.interleavings.cases import LOOK, SMALL, SWEEP, VERIFICATION, a_secret_each, letters, rebuilt
 from tests.interleavings.explore import explore
@@ -63,7 +64,7 @@ def row_without_etag(_) -> Callable[[Runtime], Runtime]:
         inner = runtime.decisions
 
         def commit(writes, **heads) -> None:
-            inner.commit([replace(write, etag="*") for write in writes], **heads)
+            inner.commit([replace(write, expect=ANYTHING) for write in writes], **heads)
 
         return replace(runtime, decisions=Around(inner, commit=commit))
 

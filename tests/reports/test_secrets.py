@@ -140,7 +140,9 @@ def case_tampered(scene: Scene) -> None:
     other = certs.server(name="planted").der
     forged = replace(stored.value.candidates[0], items=(StoredItem(Kind.CERTIFICATE, other),))
     entry = replace(stored.value, candidates=(forged,))
-    scene.decisions.commit([Write(row, entry, stored.etag)], head=scene.runtime.next_head(scene.decisions.head().value))
+    scene.decisions.commit(
+        [Write(row, entry, stored.unchanged)], head=scene.runtime.next_head(scene.decisions.head().value)
+    )
     assert forged.version == version
     scene.then(days=1.1)
 

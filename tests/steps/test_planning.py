@@ -14,6 +14,7 @@ from sync.bootstrap import PUSH_WORKERS, side_by_side
 from sync.commands.preview import preview_cluster
 from sync.errors import Unreachable
 from sync.fleet.clusters import Mode
+from sync.ports.stored import ANYTHING
 from sync.ports.work import ClusterWork
 from sync.reconcile.status import State
 from sync.steps.planning import plan_fleet, request_pushes
@@ -62,7 +63,7 @@ def steps(fleet: Fleet) -> list[str]:
 
 def rewrite(fleet: Fleet, name: str, **changes: object) -> None:
     stored = fleet.statuses.get(name, "trust")
-    fleet.statuses.put(replace(stored.value, **changes), stored.etag)
+    fleet.statuses.put(replace(stored.value, **changes), stored.unchanged)
 
 
 def test_a_list_that_moves_to_another_object_is_there_with_the_next_minute(fleet) -> None:
@@ -105,7 +106,7 @@ def test_a_file_of_anothers_on_another_machine_of_the_name_is_not_ours_because_t
 def test_nothing_is_told_of_another_machine_of_the_name_because_the_old_one_was_seen(fleet) -> None:
     """Law 10: not when it was verified, nor what it holds; and what it waited for does not keep the new one waiting."""
     fleet.clusters["edge-1"] = Unanswering()
-    fleet.runtime.work.set_cluster("edge-1", ClusterWork(None, fleet.clock.now), "*")
+    fleet.runtime.work.set_cluster("edge-1", ClusterWork(None, fleet.clock.now), ANYTHING)
     fleet.sweep()
     before = fleet.statuses.get("edge-1", "trust").value
     assert (before.state, len(before.thumbprints)) == (State.OFFLINE, 1)
@@ -147,7 +148,7 @@ def test_a_file_that_is_ours_beyond_the_desired_is_asked_for_once_it_has_a_proof
 def test_a_status_of_before_the_few_facts_is_asked_for(fleet) -> None:
     table = fleet.statuses.table
     columns = {k: v for k, v in table.get("status", "edge-1|trust").value.items() if k != "brief"}
-    table.write("status", Operation("edge-1|trust", columns, "*"))
+    table.write("status", Operation("edge-1|trust", columns, ANYTHING))
     assert planned(fleet) == ["edge-1"]
     fleet.work_off()
     fleet.clock.move(timedelta(minutes=2))

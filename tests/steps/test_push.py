@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from sync.ports.stored import ANYTHING
 from sync.ports.work import ClusterWork
 from sync.reconcile.status import State
 from sync.steps.push import push_cluster
@@ -32,7 +33,7 @@ def rewritten_before_every_write(fleet: Fleet, due: timedelta, times: int) -> No
     def pause(label: str) -> None:
         if label == "write work cluster edge" and next(left, None) is not None:
             fleet.work.table.pause = lambda _: None
-            fleet.work.set_cluster("edge", ClusterWork(None, fleet.clock.now + due), "*")
+            fleet.work.set_cluster("edge", ClusterWork(None, fleet.clock.now + due), ANYTHING)
             fleet.work.table.pause = pause
 
     fleet.work.table.pause = pause

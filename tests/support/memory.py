@@ -29,7 +29,7 @@ from sync.adapters.storage.work import TableWork
 from sync.catalogue.secret import ListedSecret, SecretValue, VersionProperties
 from sync.errors import Changed, Invalid, NotFound
 from sync.ports.messages import PlanFleet, PushCluster, encode
-from sync.ports.stored import Stored
+from sync.ports.stored import ANYTHING, Absent, Anything, Stored, Unchanged
 from sync.reconcile.observed import FIELD_MANAGER, MISSING
 
 if TYPE_CHECKING:
@@ -105,7 +105,11 @@ class MemoryTable:
     def write(self, partition: str, operation: Operation) -> str:
         self.pause(f"write {self.name} {partition} {operation.key}")
         with self._lock:
-            if operation.columns is None and operation.etag == "*" and operation.key not in self._partition(partition):
+            if (
+                operation.columns is None
+                and operation.expect == ANYTHING
+                and operation.key not in self._partition(partition)
+            ):
                 return ""
             self._check(partition, operation)
             return self._do(partition, operation)
@@ -128,13 +132,16 @@ class MemoryTable:
     def _check(self, partition: str, operation: Operation) -> None:
         if self.strict:
             _check_limits(operation)
-        if operation.etag not in {None, "*"} and not ETAG.fullmatch(operation.etag):
-            raise Invalid(f"no ETag: {operation.etag}")
+        if isinstance(operation.expect, Unchanged) and not ETAG.fullmatch(operation.expect.etag):
+            raise Invalid(f"no ETag: {operation.expect.etag}")
         there = self._partition(partition).get(operation.key)
-        if operation.etag == "*":
-            fits = operation.columns is not None or there is not None
-        else:
-            fits = (there.etag if there else None) == operation.etag
+        match operation.expect:
+            case Absent():
+                fits = there is None
+            case Anything():
+                fits = operation.columns is not None or there is not None
+            case Unchanged(etag):
+                fits = there is not None and there.etag == etag
         if not fits:
             raise Changed(f"{operation.key} in table {self.name} is not what was read")
 

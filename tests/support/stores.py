@@ -21,6 +21,7 @@ from sync.fleet.lists import DEFAULT_LISTS
 from sync.fleet.vaults import Default, WatchedVault
 from sync.ports.decisions import Decisions, RowKind, RowName, Write
 from sync.ports.statuses import Statuses
+from sync.ports.stored import ABSENT, ANYTHING
 from sync.ports.work import Work
 from sync.reconcile.status import ListStatus
 from tests.support.memory import MemoryDecisions, MemoryStatuses, MemoryWork
@@ -136,11 +137,11 @@ ROWS = {
 
 
 def insert(decisions, *names, token: str = "token") -> None:
-    decisions.commit([Write(name, ROWS[name], None) for name in names], head=head(token))
+    decisions.commit([Write(name, ROWS[name], ABSENT) for name in names], head=head(token))
 
 
-def put(decisions, value, etag, token: str = "token") -> None:
-    decisions.commit([Write(SECRET, value, etag)], head=head(token))
+def put(decisions, value, expect, token: str = "token") -> None:
+    decisions.commit([Write(SECRET, value, expect)], head=head(token))
 
 
 def status(cluster: str = "plant-1", list_name: str = "trust", **changes):
@@ -148,4 +149,4 @@ def status(cluster: str = "plant-1", list_name: str = "trust", **changes):
 
 
 def damage(store, partition, key) -> None:
-    store._table.write(partition, Operation(key, {"schema": 1, "zlib": False, "body0": b"}{"}, "*"))
+    store._table.write(partition, Operation(key, {"schema": 1, "zlib": False, "body0": b"}{"}, ANYTHING))

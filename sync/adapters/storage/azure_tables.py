@@ -16,7 +16,7 @@ from sync.adapters.storage.decisions import TableDecisions
 from sync.adapters.storage.statuses import TableStatuses
 from sync.adapters.storage.work import TableWork
 from sync.errors import Changed, Invalid, NotFound
-from sync.ports.stored import Stored
+from sync.ports.stored import Absent, Anything, Expect, Stored, Unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,17 +88,18 @@ class AzureTable:
         self._conditionally(lambda: self._client.submit_transaction(batch), f"rows in {self._what}")
 
     def _write(self, partition: str, operation: Operation) -> str:
-        conditions = _on(operation.etag)
         if operation.columns is None:
-            self._client.delete_entity(partition, operation.key, **conditions)
+            self._client.delete_entity(partition, operation.key, **_conditions(operation.expect))
             return ""
         entity = _entity(partition, operation)
-        if operation.etag is None:
-            answer = self._client.create_entity(entity)
-        elif operation.etag == "*":
-            answer = self._client.upsert_entity(entity, mode=UpdateMode.REPLACE)
-        else:
-            answer = self._client.update_entity(entity, mode=UpdateMode.REPLACE, **conditions)
+        match operation.expect:
+            case Absent():
+                answer = self._client.create_entity(entity)
+            case Anything():
+                answer = self._client.upsert_entity(entity, mode=UpdateMode.REPLACE)
+            case Unchanged():
+                conditions = _conditions(operation.expect)
+                answer = self._client.update_entity(entity, mode=UpdateMode.REPLACE, **conditions)
         return str(answer["etag"])
 
     def _conditionally(self, action: Callable[[], R], what: str) -> R:
@@ -140,25 +141,34 @@ def _entity(partition: str, operation: Operation) -> dict[str, Any]:
     return {"PartitionKey": partition, "RowKey": operation.key, **(operation.columns or {})}
 
 
-def _on(etag: str | None) -> dict[str, Any]:
-    if etag is None or etag == "*":
-        return {}
-    if not etag:
-        raise Invalid("an empty ETag names no state of a row")
-    return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+def _conditions(expect: Expect) -> dict[str, Any]:
+    """The SDK's conditions for changing or deleting a row.
+
+    Raises:
+        Invalid: the ETag is empty.
+    """
+    match expect:
+        case Absent() | Anything():
+            return {}
+        case Unchanged("" as etag):
+            raise Invalid(f"'{etag}' is no ETag of a row")
+        case Unchanged(etag):
+            return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def _in_transaction(
     partition: str, operation: Operation
 ) -> tuple[TransactionOperation, dict[str, Any], dict[str, Any]]:
-    entity, conditions = _entity(partition, operation), _on(operation.etag)
+    entity, conditions = _entity(partition, operation), _conditions(operation.expect)
     if operation.columns is None:
         return TransactionOperation.DELETE, entity, conditions
-    if operation.etag is None:
-        return TransactionOperation.CREATE, entity, {}
-    if operation.etag == "*":
-        return TransactionOperation.UPSERT, entity, {"mode": UpdateMode.REPLACE}
-    return TransactionOperation.UPDATE, entity, {"mode": UpdateMode.REPLACE, **conditions}
+    match operation.expect:
+        case Absent():
+            return TransactionOperation.CREATE, entity, {}
+        case Anything():
+            return TransactionOperation.UPSERT, entity, {"mode": UpdateMode.REPLACE}
+        case Unchanged():
+            return TransactionOperation.UPDATE, entity, {"mode": UpdateMode.REPLACE, **conditions}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sync.errors import Invalid
 from sync.fleet.clusters import Registration
 from sync.fleet.configuration import Configuration
 from sync.ports.decisions import Damaged, RowKind
-from sync.ports.stored import Stored
+from sync.ports.stored import ANYTHING, Expect, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,7 +70,7 @@ class TableDecisions:
             self._cached = self._gathered(head)
             return self._cached
 
-    def commit(self, writes: Sequence[Write], *, head: Head | None, on_head: str | None = None) -> None:
+    def commit(self, writes: Sequence[Write], *, head: Head | None, on_head: Expect = ANYTHING) -> None:
         """Write all or nothing, and the new head with it; see `ports.Decisions`.
 
         Raises:
@@ -79,10 +79,9 @@ class TableDecisions:
         """
         if len(writes) > MOST_WRITES:
             raise Invalid(f"{len(writes)} changes at once: make them in portions of {MOST_WRITES}")
-        operations = [self._operation(_key(w.row), w.value, w.etag) for w in writes]
+        operations = [self._operation(_key(w.row), w.value, w.expect) for w in writes]
         if head is not None:
-            etag = {None: "*", "": None}.get(on_head, on_head)
-            operations.append(self._operation(HEAD, head, etag))
+            operations.append(self._operation(HEAD, head, on_head))
         if operations:
             self._table.transact("decisions", operations)
 
@@ -106,8 +105,8 @@ class TableDecisions:
             log.warning("left out: %s", error)
             return Stored(Damaged(str(error)), found.etag)
 
-    def _operation(self, key: str, value: object | None, etag: str | None) -> Operation:
-        return Operation(key, None if value is None else self._rows.encode(value), etag)
+    def _operation(self, key: str, value: object | None, expect: Expect) -> Operation:
+        return Operation(key, None if value is None else self._rows.encode(value), expect)
 
 
 def snapshot_of(head: Stored[Head], rows: Iterable[tuple[str, Row]]) -> Snapshot:

@@ -12,7 +12,7 @@ from sync.reconcile.status import ListStatus, ListSummary
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sync.ports.stored import Stored
+    from sync.ports.stored import Expect, Stored, Unchanged
 
 
 class TableStatuses:
@@ -27,9 +27,9 @@ class TableStatuses:
         """The status of a list on a cluster, or None."""
         return self._statuses.get(row_key(cluster, list_name))
 
-    def put(self, status: ListStatus, etag: str | None) -> str:
-        """Write a status on its ETag."""
-        return self._statuses.put(row_key(status.cluster, status.list), status, etag, brief=status.summary)
+    def put(self, status: ListStatus, expect: Expect) -> Unchanged:
+        """Write a status where it finds what is expected."""
+        return self._statuses.put(row_key(status.cluster, status.list), status, expect, brief=status.summary)
 
     def all(self) -> tuple[ListStatus, ...]:
         """All statuses, by cluster and list. Lists that hold alike share their mappings: fleets mostly hold alike."""

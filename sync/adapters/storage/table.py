@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from sync.errors import Invalid
-from sync.ports.stored import Stored
+from sync.ports.stored import ANYTHING, Expect, Stored, Unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,12 +38,12 @@ class Operation:
     Attributes:
         key: of the row.
         columns: its new content; None deletes it.
-        etag: of the row as read; None: it must not exist; "*": whatever it is.
+        expect: what the change must find.
     """
 
     key: str
     columns: Mapping[str, Any] | None
-    etag: str | None
+    expect: Expect
 
 
 class Table(Protocol):
@@ -67,7 +67,7 @@ class Table(Protocol):
         ...
 
     def write(self, partition: str, operation: Operation) -> str:
-        """Change one row and give its new ETag, empty for a deletion. A deletion with "*" may find nothing.
+        """Change one row; returns its new ETag, empty for a deletion. One that expects anything may find nothing.
 
         Raises:
             Changed: the row is not what the operation names.
@@ -101,14 +101,16 @@ class TypedRows(Generic[T]):
         found = self.table.get(self.partition, key)
         return Stored(self._value(key, found), found.etag) if found else None
 
-    def put(self, key: str, value: T, etag: str | None, *, due: datetime | None = None, brief: object = None) -> str:
-        """Write the row on its ETag; gives the new one."""
+    def put(
+        self, key: str, value: T, expect: Expect, *, due: datetime | None = None, brief: object = None
+    ) -> Unchanged:
+        """Write the row; returns what the next write expects."""
         columns = self.rows.encode(value, due=due, brief=brief)
-        return self.table.write(self.partition, Operation(key, columns, etag))
+        return Unchanged(self.table.write(self.partition, Operation(key, columns, expect)))
 
     def delete(self, key: str) -> None:
         """Delete the row if it is there."""
-        self.table.write(self.partition, Operation(key, None, "*"))
+        self.table.write(self.partition, Operation(key, None, ANYTHING))
 
     def items(self, *, due_by: datetime | None = None) -> Iterator[tuple[str, T]]:
         """Keys and values of all rows, or of those due about then: servers may compare less than microseconds."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sync.adapters.storage.rows import JsonRows, row_key, unescape
 from sync.adapters.storage.table import Table, TypedRows
+from sync.ports.stored import ANYTHING, Expect, Unchanged
 from sync.ports.work import ClusterWork, PlanMark, VaultWork
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class TableWork:
         """The mark, or None if there never was one."""
         return self._mark.get("mark")
 
-    def set_plan_mark(self, mark: PlanMark, etag: str | None) -> str:
-        """Write the mark on its ETag."""
-        return self._mark.put("mark", mark, etag)
+    def set_plan_mark(self, mark: PlanMark, expect: Expect) -> Unchanged:
+        """Write the mark where it finds what is expected."""
+        return self._mark.put("mark", mark, expect)
 
     def planned(self) -> str:
         """Token of the head that was planned last; empty before the first."""
@@ -48,15 +49,15 @@ class TableWork:
 
     def set_planned(self, token: str) -> None:
         """Remember the head that was planned last."""
-        self._planned.put("planned", Planned(token), "*")
+        self._planned.put("planned", Planned(token), ANYTHING)
 
     def cluster(self, name: str) -> Stored[ClusterWork] | None:
         """A cluster's work, or None."""
         return self._clusters.get(row_key(name))
 
-    def set_cluster(self, name: str, work: ClusterWork, etag: str | None) -> str:
-        """Write a cluster's work on its ETag."""
-        return self._clusters.put(row_key(name), work, etag, due=work.due)
+    def set_cluster(self, name: str, work: ClusterWork, expect: Expect) -> Unchanged:
+        """Write a cluster's work where it finds what is expected."""
+        return self._clusters.put(row_key(name), work, expect, due=work.due)
 
     def forget_cluster(self, name: str) -> None:
         """Delete a cluster's work if there is any."""
@@ -71,6 +72,6 @@ class TableWork:
         """A vault's work, or None."""
         return self._vaults.get(row_key(host.casefold()))
 
-    def set_vault(self, host: str, work: VaultWork, etag: str | None) -> str:
-        """Write a vault's work on its ETag."""
-        return self._vaults.put(row_key(host.casefold()), work, etag)
+    def set_vault(self, host: str, work: VaultWork, expect: Expect) -> Unchanged:
+        """Write a vault's work where it finds what is expected."""
+        return self._vaults.put(row_key(host.casefold()), work, expect)
