@@ -19,9 +19,10 @@ from benchmarks.starting import SDKS
 from sync.adapters.kubernetes.connections import OPEN_CLIENTS
 from sync.catalogue.assignment import Assignment
 from sync.catalogue.entry import Candidate, Claim, Entry, StoredItem
+from sync.catalogue.rows import SecretRow
 from sync.catalogue.secret import SecretKey
 from sync.certificates.items import Kind
-from sync.ports.decisions import RowName, Write
+from sync.ports.decisions import Write
 from sync.ports.stored import ABSENT, ANYTHING
 from sync.reconcile.status import ListStatus, State
 from sync.steps.push import push_cluster
@@ -129,7 +130,7 @@ def _fill(rig: Rig) -> float:
             candidates=(Candidate("1", AT, True, (StoredItem(Kind.CERTIFICATE, der),), ()),),
             claims=(Claim(AT, TAGS["trustcast-clusters"], (("trust", f"{name}.der"),)),),
         )
-        writes.append(Write(RowName.secret(entry.key), entry, ANYTHING))
+        writes.append(Write(SecretRow(entry.key), entry, ANYTHING))
     decisions = rig.runtime.decisions
     for start in range(0, len(writes), 90):
         decisions.commit(writes[start : start + 90], head=rig.runtime.next_head(decisions.head().value))

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from benchmarks.world import World
 from local.storage import Azurite
 from sync.bootstrap import connect
+from sync.catalogue.rows import ClusterRow
 from sync.fleet.clusters import Access, AccessKind, Registration
-from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.decisions import Write
 from sync.ports.messages import encode
 from sync.ports.stored import ANYTHING
 from sync.settings import settings
@@ -203,7 +204,7 @@ class Rig:
             for d in self.doors
         ]
         for start in range(0, len(rows), 90):
-            writes = [Write(RowName(RowKind.CLUSTER, row.name), row, ANYTHING) for row in rows[start : start + 90]]
+            writes = [Write(ClusterRow(row.name), row, ANYTHING) for row in rows[start : start + 90]]
             self.runtime.decisions.commit(writes, head=self.runtime.next_head(self.runtime.decisions.head().value))
 
     def upload(self, secrets: dict[str, str]) -> list[str]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sync.catalogue.entry import Entry, Held, Loss
+from sync.catalogue.rows import LossesRow, ProposalRow
 from sync.catalogue.secret import SecretKey
 from sync.fleet.clusters import Registration
 from sync.fleet.configuration import Configuration
@@ -73,14 +74,13 @@ class Snapshot:
     Damaged rows are left out: one bad row blocks nothing else (law 8), and no file leaves for want of one (law 4).
 
     Attributes:
-        head, head_etag: as read first ("" while the head was never written), for `commit(on_head=…)`.
+        head: as read first.
     """
 
     head: Head = field(default_factory=Head)
-    head_etag: str = ""
     configuration: Configuration | None = None
     entries: Mapping[SecretKey, Entry] = field(default_factory=dict)
     clusters: Mapping[str, Registration] = field(default_factory=dict)
-    proposals: Mapping[str, Proposal] = field(default_factory=dict)
+    proposals: Mapping[ProposalRow, Proposal] = field(default_factory=dict)
     approvals: Mapping[str, Approval] = field(default_factory=dict)
-    losses: Mapping[str, Losses] = field(default_factory=dict)
+    losses: Mapping[LossesRow, Losses] = field(default_factory=dict)

@@ -321,8 +321,7 @@ def removals_approve(digest: Digest, as_json: AsJson = False) -> None:
 
     runtime = _runtime()
     removal = approve(runtime, digest)
-    where = (removal.key, removal.proposal)
-    again = any((each.key, each.proposal) == where for each in held_removals(_snapshot(runtime)))
+    again = any(each.row == removal.row for each in held_removals(_snapshot(runtime)))
     cause = removal.held.cause
     told = (
         f"approved: {cause}" if not again else f"{cause}: it has changed and waits anew, see `trustcast removals list`"

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sync.catalogue.rows import ClusterProposal, ClusterRow
 from sync.catalogue.snapshot import Proposal
 from sync.desired.removals import hold, losses
 from sync.desired.state import DesiredState
 from sync.errors import Changed, Invalid, NotFound
 from sync.fleet.clusters import Registration, parse_labels, parse_list, parse_registration, pinned
-from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING
 from sync.steps.holding import needs_approval, removal_rows
-from sync.steps.transaction import transact
+from sync.steps.transaction import Writes, transact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,24 +100,21 @@ def submit(runtime: Runtime, asked: Callable[[Snapshot], Registration]) -> tuple
         The registration. With None it is in force; otherwise with the removal that it would cause, which waits for
         approval: until then the registration stays as it was.
     """
-    answer: list[tuple[Registration, Held | None]] = []
 
-    def step(snapshot: Snapshot) -> tuple[Write, ...]:
+    def step(snapshot: Snapshot) -> tuple[Writes, tuple[Registration, Held | None]]:
         registration = asked(snapshot)
         writes, held = _registration_writes(runtime, snapshot, registration)
-        answer.append((registration, held))
-        return writes
+        return writes, (registration, held)
 
-    transact(runtime, step)
-    return answer[-1]
+    return transact(runtime, step)
 
 
 def _registration_writes(
     runtime: Runtime, snapshot: Snapshot, registration: Registration
-) -> tuple[tuple[Write, ...], Held | None]:
-    row = RowName(RowKind.CLUSTER, registration.name)
-    proposed = _proposed(registration.name)
-    waiting = snapshot.proposals.get(proposed.rest)
+) -> tuple[Writes, Held | None]:
+    row = ClusterRow(registration.name)
+    proposed = ClusterProposal(registration.name)
+    waiting = snapshot.proposals.get(proposed)
     if snapshot.clusters.get(registration.name) == registration:
         return (), None
     configuration = runtime.in_force(snapshot)
@@ -125,17 +123,13 @@ def _registration_writes(
     lost = losses(DesiredState(snapshot, configuration), after)
     now = runtime.clock()
     before = waiting.held if waiting else None
-    waits = hold(proposed.rest, f"cluster {registration.name} registered anew", lost, now=now, before=before)
+    waits = hold(str(proposed), f"cluster {registration.name} registered anew", lost, now=now, before=before)
     again = waiting is not None and waiting.registration == registration
     if needs_approval(runtime, after, waits, now=now, scope_change=True, held=again):
         return (Write(proposed, Proposal(waits, registration=registration), ANYTHING),), waits
     along = removal_rows(runtime, snapshot, waits)
     used = (Write(proposed, None, ANYTHING),) if waiting else ()
     return (Write(row, registration, ANYTHING), *along, *used), None
-
-
-def _proposed(cluster: str) -> RowName:
-    return RowName(RowKind.PROPOSAL, f"{RowKind.CLUSTER}|{cluster}")
 
 
 def unregister(runtime: Runtime, name: str) -> None:
@@ -145,11 +139,11 @@ def unregister(runtime: Runtime, name: str) -> None:
         NotFound: no such cluster is registered.
     """
 
-    def step(snapshot: Snapshot) -> tuple[Write, ...]:
+    def step(snapshot: Snapshot) -> tuple[Writes, None]:
         registered(snapshot, name)
-        waiting = _proposed(name)
-        dropped = (Write(waiting, None, ANYTHING),) if waiting.rest in snapshot.proposals else ()
-        return (Write(RowName(RowKind.CLUSTER, name), None, ANYTHING), *dropped)
+        waiting = ClusterProposal(name)
+        dropped = (Write(waiting, None, ANYTHING),) if waiting in snapshot.proposals else ()
+        return (Write(ClusterRow(name), None, ANYTHING), *dropped), None
 
     transact(runtime, step)
     runtime.work.forget_cluster(name)
@@ -162,15 +156,15 @@ def set_paused(runtime: Runtime, name: str, paused: bool) -> None:
     Raises:
         NotFound: no such cluster is registered.
     """
-    row = RowName(RowKind.CLUSTER, name)
+    row = ClusterRow(name)
 
-    def step(_: Snapshot) -> tuple[Write, ...]:
+    def step(_: Snapshot) -> tuple[Writes, None]:
         stored = runtime.decisions.row(row)
         if stored is None or not isinstance(stored.value, Registration):
             raise NotFound(_UNKNOWN.format(name))
         if stored.value.paused == paused:
-            return ()
-        return (Write(row, replace(stored.value, paused=paused), stored.unchanged),)
+            return (), None
+        return (Write(row, replace(stored.value, paused=paused), stored.unchanged),), None
 
     transact(runtime, step, on_head=False)
 

@@ -7,15 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sync.catalogue.entry import Entry
+from sync.catalogue.rows import ApprovalRow, ClusterProposal, ConfigurationProposal, SecretRow
 from sync.catalogue.snapshot import Approval
 from sync.commands.clusters import registered, submit
 from sync.errors import Changed, NotFound
-from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING
 from sync.reports.removals import HeldRemoval, find_held
 from sync.steps.admission import admit
-from sync.steps.configuration import PROPOSED, adopt_configuration
-from sync.steps.transaction import transact
+from sync.steps.configuration import adopt_configuration
+from sync.steps.transaction import Writes, transact
 
 if TYPE_CHECKING:
     from sync.catalogue.snapshot import Snapshot
@@ -32,8 +33,8 @@ def approve(runtime: Runtime, digest: str) -> HeldRemoval:
     removal = find_held(runtime.decisions.snapshot(fresh=True), digest)
     approval = Approval(removal.held.digest, runtime.clock())
 
-    def step(_snapshot: Snapshot) -> tuple[Write, ...]:
-        return (Write(RowName(RowKind.APPROVAL, approval.digest), approval, ANYTHING),)
+    def step(_snapshot: Snapshot) -> tuple[Writes, None]:
+        return (Write(ApprovalRow(approval.digest), approval, ANYTHING),), None
 
     transact(runtime, step, on_head=False)
     _carry_out(runtime, removal)
@@ -41,15 +42,16 @@ def approve(runtime: Runtime, digest: str) -> HeldRemoval:
 
 
 def _carry_out(runtime: Runtime, removal: HeldRemoval) -> None:
-    if removal.key is not None:
-        admit(runtime, removal.key)
-    elif removal.proposal == PROPOSED.rest:
-        adopt_configuration(runtime)
-    elif removal.proposal is not None:
-        proposal = runtime.decisions.snapshot().proposals.get(removal.proposal)
-        if proposal is None or proposal.registration is None:
-            raise NotFound("what waited is gone since; see `trustcast removals list`")
-        submit(runtime, partial(_as_proposed, proposed=proposal.registration))
+    match removal.row:
+        case SecretRow(key):
+            admit(runtime, key)
+        case ConfigurationProposal():
+            adopt_configuration(runtime)
+        case ClusterProposal():
+            proposal = runtime.decisions.snapshot().proposals.get(removal.row)
+            if proposal is None or proposal.registration is None:
+                raise NotFound("what waited is gone since; see `trustcast removals list`")
+            submit(runtime, partial(_as_proposed, proposed=proposal.registration))
 
 
 def _as_proposed(snapshot: Snapshot, proposed: Registration) -> Registration:
@@ -69,19 +71,22 @@ def reject(runtime: Runtime, digest: str) -> HeldRemoval:
     """
     removal = find_held(runtime.decisions.snapshot(fresh=True), digest)
 
-    def step(snapshot: Snapshot) -> tuple[Write, ...]:
-        now = find_held(snapshot, removal.held.digest)
-        rejected = replace(now.held, rejected=True)
-        if now.key is not None:
-            row = RowName.secret(now.key)
-            stored = runtime.decisions.row(row)
-            if stored is None or not isinstance(stored.value, Entry) or stored.value.held != now.held:
-                raise Changed("the removal changed while it was rejected")
-            return (Write(row, replace(stored.value, held=rejected), stored.unchanged),)
-        name = RowName(RowKind.PROPOSAL, now.proposal or "")
-        if now.proposal == PROPOSED.rest:
-            return (Write(name, replace(snapshot.proposals[name.rest], held=rejected), ANYTHING),)
-        return (Write(name, None, ANYTHING),)
+    def step(snapshot: Snapshot) -> tuple[Writes, None]:
+        return (_rejection(runtime, snapshot, find_held(snapshot, removal.held.digest)),), None
 
     transact(runtime, step)
     return removal
+
+
+def _rejection(runtime: Runtime, snapshot: Snapshot, removal: HeldRemoval) -> Write:
+    rejected = replace(removal.held, rejected=True)
+    match removal.row:
+        case SecretRow():
+            stored = runtime.decisions.row(removal.row)
+            if stored is None or not isinstance(stored.value, Entry) or stored.value.held != removal.held:
+                raise Changed("the removal changed while it was rejected")
+            return Write(removal.row, replace(stored.value, held=rejected), stored.unchanged)
+        case ConfigurationProposal():
+            return Write(removal.row, replace(snapshot.proposals[removal.row], held=rejected), ANYTHING)
+        case ClusterProposal():
+            return Write(removal.row, None, ANYTHING)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sync.catalogue.entry import Entry
-from sync.catalogue.secret import SecretKey
+from sync.catalogue.rows import RowKey
 from sync.catalogue.snapshot import Approval, Head, Losses, Proposal, Snapshot
 from sync.fleet.clusters import Registration
 from sync.fleet.configuration import Configuration
@@ -29,35 +29,7 @@ class Damaged:
 
 
 Row = Entry | Registration | Configuration | Proposal | Approval | Losses | Damaged
-"""What a row of the decisions holds, by the row's kind: see `RowName`."""
-
-
-class RowKind:
-    """First part of a row's name, and so what the row holds."""
-
-    SECRET = "secret"  # noqa: S105  a kind of row
-    CLUSTER = "cluster"
-    CONFIGURATION = "configuration"
-    PROPOSAL = "proposal"
-    APPROVAL = "approval"
-    LOSSES = "losses"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class RowName:
-    """A row of the decisions: its kind (of `RowKind`) and the rest of its name.
-
-    The rest is `SecretKey`'s two parts for a secret, the cluster's name, an empty word for the configuration, what is
-    proposed for (`cluster|name`, `configuration`) a proposal, the digest, or the time and a random word for losses.
-    """
-
-    kind: str
-    rest: str = ""
-
-    @classmethod
-    def secret(cls, key: SecretKey) -> RowName:
-        """The row of a secret."""
-        return cls(RowKind.SECRET, f"{key.vault}|{key.name}")
+"""What a row of the decisions holds, by the class of its key: see `catalogue.rows`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +42,7 @@ class Write:
         expect: what the write must find.
     """
 
-    row: RowName
+    row: RowKey
     value: Row | None
     expect: Expect
 
@@ -82,7 +54,7 @@ class Decisions(Protocol):
         """The head; its ETag is empty while it was never written."""
         ...
 
-    def row(self, name: RowName) -> Stored[Row] | None:
+    def row(self, row: RowKey) -> Stored[Row] | None:
         """One row, or None."""
         ...
 

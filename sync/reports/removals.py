@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sync.catalogue.rows import HeldRow, SecretRow
 from sync.errors import Invalid
 
 if TYPE_CHECKING:
     from sync.catalogue.entry import Held
-    from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Snapshot
 
 
@@ -18,14 +18,13 @@ class HeldRemoval:
     """A removal that waits: what is shown, and where it was found."""
 
     held: Held
-    key: SecretKey | None = None
-    proposal: str | None = None
+    row: HeldRow
 
 
 def held_removals(snapshot: Snapshot) -> tuple[HeldRemoval, ...]:
     """Every removal that waits for a person or was rejected, oldest first."""
-    secrets = [HeldRemoval(e.held, key=e.key) for e in snapshot.entries.values() if e.held]
-    proposals = [HeldRemoval(p.held, proposal=name) for name, p in snapshot.proposals.items()]
+    secrets = [HeldRemoval(e.held, SecretRow(e.key)) for e in snapshot.entries.values() if e.held]
+    proposals = [HeldRemoval(p.held, row) for row, p in snapshot.proposals.items()]
     return tuple(sorted((*secrets, *proposals), key=lambda removal: removal.held.since))
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sync.catalogue.assignment import NOWHERE, assign
 from sync.catalogue.entry import Entry
 from sync.catalogue.examination import read_version, refuse_managed
+from sync.catalogue.rows import ConfigurationRow, SecretRow
 from sync.catalogue.update import VaultReading, prune, reread_due, update_entry, walk
 from sync.desired.removals import hold, losses, may_lose
 from sync.desired.revocation import ended_revocations, remembering
@@ -22,7 +23,7 @@ from sync.desired.state import DesiredState
 from sync.errors import Changed, NotFound, Temporary, Unauthorized
 from sync.findings import Code, Finding
 from sync.fleet.configuration import Configuration
-from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING, Expect, as_read
 from sync.steps.enqueue import request_plan
 from sync.steps.holding import needs_approval, removal_rows, revocation_rows
@@ -75,7 +76,7 @@ def admit(runtime: Runtime, key: SecretKey, *, event_version: str | None = None)
 def _catalogue(runtime: Runtime, key: SecretKey, event_version: str | None) -> tuple[Entry | None, bool]:
     values: dict[str, SecretValue] = {}
     for _ in range(TRIES):
-        stored = runtime.decisions.row(RowName.secret(key))
+        stored = runtime.decisions.row(SecretRow(key))
         old = stored.value if stored and isinstance(stored.value, Entry) else None
         if old and event_version is not None and event_version in old.known:
             return old, False
@@ -95,7 +96,7 @@ def _catalogue(runtime: Runtime, key: SecretKey, event_version: str | None) -> t
 
 
 def _configuration(runtime: Runtime) -> Configuration:
-    stored = runtime.decisions.row(RowName(RowKind.CONFIGURATION))
+    stored = runtime.decisions.row(ConfigurationRow())
     return stored.value if stored and isinstance(stored.value, Configuration) else runtime.configured
 
 
@@ -188,7 +189,7 @@ def _write(
         head = runtime.decisions.head()
         on_head = head.unchanged
         new, along = _guarded(runtime, configuration, old, new)
-    row = Write(RowName.secret(new.key), new, as_read(stored))
+    row = Write(SecretRow(new.key), new, as_read(stored))
     _log_change(old, new)
     if new.decides_like(old):
         if new != old:

@@ -6,12 +6,13 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sync.catalogue.rows import ConfigurationProposal, ConfigurationRow
 from sync.catalogue.snapshot import Proposal
 from sync.desired.removals import hold, losses
 from sync.desired.state import DesiredState
 from sync.errors import Changed
 from sync.fleet.configuration import Configuration
-from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING, as_read
 from sync.steps.holding import needs_approval, removal_rows
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trustcast.configuration")
 
-ROW = RowName(RowKind.CONFIGURATION)
-PROPOSED = RowName(RowKind.PROPOSAL, RowKind.CONFIGURATION)
+ROW = ConfigurationRow()
+PROPOSED = ConfigurationProposal()
 
 
 def adopt_configuration(runtime: Runtime) -> None:
@@ -51,8 +52,8 @@ def _adopt(runtime: Runtime, old: Configuration | None, stored: Stored[Row] | No
         return
     after = DesiredState(replace(snapshot, configuration=runtime.configured), runtime.configured)
     lost = losses(DesiredState(snapshot, old), after)
-    proposed = snapshot.proposals.get(PROPOSED.rest)
-    waits = hold(PROPOSED.rest, "VAULTS or LISTS changed", lost, now=now, before=proposed.held if proposed else None)
+    proposed = snapshot.proposals.get(PROPOSED)
+    waits = hold(str(PROPOSED), "VAULTS or LISTS changed", lost, now=now, before=proposed.held if proposed else None)
     again = proposed is not None and proposed.configuration == runtime.configured
     if needs_approval(runtime, after, waits, now=now, scope_change=True, held=again):
         if proposed is None or proposed.held != waits:

@@ -13,10 +13,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sync.catalogue.entry import REREAD_INTERVAL
+from sync.catalogue.rows import ApprovalRow, RowKey
 from sync.catalogue.secret import SecretKey
 from sync.desired.removals import WINDOW
 from sync.errors import Changed, TrustcastError
-from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING, Expect, Stored, as_read
 from sync.ports.work import VaultWork
 from sync.steps.admission import admit
@@ -173,7 +174,7 @@ def _forget_what_is_past(runtime: Runtime) -> None:
         log.debug("another worker forgets the same rows")
 
 
-def _past(snapshot: Snapshot, now: datetime) -> list[RowName]:
-    losses = [RowName(RowKind.LOSSES, name) for name, row in snapshot.losses.items() if now - row.at > WINDOW]
-    approvals = [RowName(RowKind.APPROVAL, name) for name, row in snapshot.approvals.items() if is_past(row, now)]
+def _past(snapshot: Snapshot, now: datetime) -> list[RowKey]:
+    losses: list[RowKey] = [name for name, row in snapshot.losses.items() if now - row.at > WINDOW]
+    approvals: list[RowKey] = [ApprovalRow(digest) for digest, row in snapshot.approvals.items() if is_past(row, now)]
     return losses + approvals

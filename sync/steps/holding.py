@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sync.catalogue.entry import Entry
+from sync.catalogue.rows import ApprovalRow, LossesRow, SecretRow
 from sync.catalogue.snapshot import Losses
 from sync.desired.removals import too_much, too_wide
 from sync.desired.revocation import remembering
 from sync.errors import Changed
-from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.decisions import Write
 from sync.ports.stored import ABSENT, ANYTHING
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ def removal_rows(runtime: Runtime, snapshot: Snapshot, what: Held) -> tuple[Writ
     if not what.losses:
         return ()
     now = runtime.clock()
-    name = RowName(RowKind.LOSSES, f"{now:%Y%m%dT%H%M%S}|{runtime.token()[:8]}")
+    name = LossesRow(f"{now:%Y%m%dT%H%M%S}", runtime.token()[:8])
     memory = Write(name, Losses(now, what.losses), ABSENT)
-    used = Write(RowName(RowKind.APPROVAL, what.digest), None, ANYTHING)
+    used = Write(ApprovalRow(what.digest), None, ANYTHING)
     return (memory, used) if what.digest in snapshot.approvals else (memory,)
 
 
@@ -80,7 +81,7 @@ def amended(runtime: Runtime, key: SecretKey, change: Callable[[Entry], Entry]) 
     Raises:
         Changed: the row is gone.
     """
-    name = RowName.secret(key)
+    name = SecretRow(key)
     stored = runtime.decisions.row(name)
     if stored is None or not isinstance(stored.value, Entry):
         raise Changed(f"the row of {key} is gone")

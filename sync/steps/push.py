@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sync.deadline import Deadline
-from sync.errors import Changed, Invalid, TrustcastError, Unauthorized
+from sync.errors import Changed, Invalid, TokenRejected, TrustcastError
 from sync.ports.stored import ABSENT, Expect, as_read
 from sync.ports.work import ClusterWork
 from sync.reconcile.outcome import PushResult, contended, failed, paused, status_after
@@ -259,9 +259,8 @@ def _observe(runtime: Runtime, registration: Registration, definition: ListDefin
     target = runtime.clusters.connect(registration, deadline)
     try:
         return OpenList(target, target.observe(definition.namespace, definition.object))
-    except Unauthorized as error:
-        if getattr(error, "status", None) != 401:  # noqa: PLR2004  Unauthorized: the token itself is refused
-            raise
+    except TokenRejected:
+        pass
     target = runtime.clusters.connect(registration, deadline, renew=True)
     return OpenList(target, target.observe(definition.namespace, definition.object))
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sync.catalogue.entry import Entry, StoredItem
+from sync.catalogue.rows import SecretRow
 from sync.catalogue.secret import SecretKey
 from sync.certificates.items import Kind
 from sync.errors import Changed, Unreachable
 from sync.findings import Code
-from sync.ports.decisions import RowName
 from sync.ports.messages import PushCluster, encode
 from sync.reconcile.status import State
 from sync.triggers import record_failure
@@ -229,7 +229,7 @@ def test_an_altered_row_is_found_within_a_day_and_the_vault_wins() -> None:
     assert fleet.files("north")["plc1.der"] == server(name="evil").der, "nobody can know yet"
     fleet.vault.reads.clear()
     fleet.sweep(timedelta(days=1))
-    stored = fleet.decisions.row(RowName.secret(KEY))
+    stored = fleet.decisions.row(SecretRow(KEY))
     assert stored
     assert isinstance(stored.value, Entry)
     assert Code.CATALOGUE_TAMPERED in {note.code for note in stored.value.secret_findings}
@@ -239,7 +239,7 @@ def test_an_altered_row_is_found_within_a_day_and_the_vault_wins() -> None:
 
 def alter(fleet: Fleet, der: bytes) -> None:
     """What somebody with access to the storage account does: no ETag, no head."""
-    stored = fleet.decisions.row(RowName.secret(KEY))
+    stored = fleet.decisions.row(SecretRow(KEY))
     assert stored
     assert isinstance(stored.value, Entry)
     first = replace(stored.value.candidates[0], items=(StoredItem(Kind.CERTIFICATE, der),))
@@ -260,7 +260,7 @@ def test_a_row_beyond_reading_takes_nothing_away_and_is_written_anew(body: bytes
     fleet.work_off()
     assert fleet.files("north") == BEFORE | {"other.der": server(name="other").der}
     fleet.sweep(MINUTE)
-    stored = fleet.decisions.row(RowName.secret(KEY))
+    stored = fleet.decisions.row(SecretRow(KEY))
     assert stored
     assert isinstance(stored.value, Entry)
     fleet.upload("plc1-der", SECOND.pem, SITE_A)

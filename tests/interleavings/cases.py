@@ -11,8 +11,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sync.catalogue.rows import SecretRow
 from sync.catalogue.secret import SecretKey
-from sync.ports.decisions import RowName, Write
+from sync.ports.decisions import Write
 from sync.ports.messages import PushCluster, encode
 from sync.ports.stored import ANYTHING
 from sync.reconcile.status import State
@@ -162,7 +163,7 @@ def rebuilt(*looks: str, forgetful: bool) -> Case:
     """The catalogue was emptied, and the statuses too if `forgetful`; a push runs while secrets are looked at."""
     names = ("plc7", "plc8")
     fleet = begun(names=names)
-    rows = [Write(RowName.secret(key), None, ANYTHING) for key in fleet.decisions.snapshot().entries]
+    rows = [Write(SecretRow(key), None, ANYTHING) for key in fleet.decisions.snapshot().entries]
     fleet.decisions.commit(rows, head=fleet.runtime.next_head(fleet.decisions.head().value))
     if forgetful:
         fleet.statuses.forget_cluster("x")

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from sync.catalogue.eligibility import eligible_versions
+from sync.catalogue.rows import SecretRow
 from sync.commands.clusters import submit
 from sync.commands.removals import approve, reject
 from sync.desired.removals import Limits
 from sync.errors import Invalid, Temporary, TrustcastError, Unauthorized
-from sync.ports.decisions import RowName, Write
+from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING
 from sync.reports.removals import held_removals
 from tests.support.certs import server
@@ -232,7 +233,7 @@ class Owners(RuleBasedStateMachine):
     @rule(changes=st.lists(CHANGES, max_size=4), disabled=names)
     def lose_the_catalogue(self, changes, disabled) -> None:
         decisions = self.fleet.decisions
-        rows = [Write(RowName.secret(key), None, ANYTHING) for key in decisions.snapshot(fresh=True).entries]
+        rows = [Write(SecretRow(key), None, ANYTHING) for key in decisions.snapshot(fresh=True).entries]
         if rows:
             decisions.commit(rows, head=self.fleet.runtime.next_head(decisions.head().value))
         self.model.forget()
@@ -318,7 +319,7 @@ class Owners(RuleBasedStateMachine):
 
 
 def _row(removal):
-    return removal.key.name if removal.key else removal.proposal.rpartition("|")[2]
+    return removal.row.key.name if isinstance(removal.row, SecretRow) else str(removal.row).rpartition("|")[2]
 
 
 def _shown(held):

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 
 from sync.errors import Changed, Permanent, Temporary, Unauthorized, Unreachable
-from sync.ports.decisions import RowKind
 from sync.reconcile.observed import Observed
 from sync.reconcile.status import State
 from tests.support import certs
@@ -248,7 +247,7 @@ def test_law8_a_status_that_the_storage_refuses_is_told_and_keeps_not_the_next_l
 # --- Rows ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [RowKind.SECRET, RowKind.CLUSTER])
+@pytest.mark.parametrize("kind", ["secret", "cluster"])
 def test_law8_a_damaged_row_keeps_no_other_from_being_served(fleet, kind) -> None:
     fleet.upload("a-bad", GOOD.pem, TAGS)
     fleet.work_off()

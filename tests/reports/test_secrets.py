@@ -11,6 +11,7 @@ from cryptography import x509
 
 from local.keyvault.secrets import Properties
 from sync.catalogue.entry import StoredItem
+from sync.catalogue.rows import SecretRow
 from sync.catalogue.secret import SecretKey
 from sync.certificates.items import Kind
 from sync.desired.state import OBJECT_LIMIT
@@ -20,7 +21,7 @@ from sync.fleet.configuration import Configuration
 from sync.fleet.lists import Delivery, ListDefinition
 from sync.fleet.policy import Policy
 from sync.fleet.vaults import WatchedVault
-from sync.ports.decisions import RowName, Write
+from sync.ports.decisions import Write
 from sync.reports.secrets import SecretState, secret_report
 from tests.support import certs
 from tests.support.certs import DAY, NOW, YEAR
@@ -135,7 +136,7 @@ def case_head_disabled(scene: Scene) -> None:
 def case_tampered(scene: Scene) -> None:
     version = scene.put("it", SERVER.pem)
     scene.then()
-    row = RowName.secret(KEY)
+    row = SecretRow(KEY)
     stored = scene.decisions.row(row)
     other = certs.server(name="planted").der
     forged = replace(stored.value.candidates[0], items=(StoredItem(Kind.CERTIFICATE, other),))

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sync.adapters.storage.decisions import MOST_WRITES
+from sync.catalogue.rows import ClusterRow
 from sync.errors import TrustcastError
 from sync.findings import Role
 from sync.fleet.clusters import Access, AccessKind, Registration
 from sync.fleet.configuration import Configuration
 from sync.fleet.lists import CONNECTOR_NAMESPACE, ListDefinition
 from sync.fleet.vaults import WatchedVault
-from sync.ports.decisions import RowKind, RowName, Write
+from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING
 from sync.reconcile.intervals import Intervals
 from sync.steps.drift import check_drift
@@ -120,7 +121,7 @@ class Fleet:
 
     def enrol(self, *registrations: Registration) -> None:
         """Write registrations as they are, without asking what they take."""
-        writes = [Write(RowName(RowKind.CLUSTER, each.name), each, ANYTHING) for each in registrations]
+        writes = [Write(ClusterRow(each.name), each, ANYTHING) for each in registrations]
         for start in range(0, len(writes), MOST_WRITES):
             portion = writes[start : start + MOST_WRITES]
             self.decisions.commit(portion, head=self.runtime.next_head(self.decisions.head().value))

@@ -11,6 +11,7 @@ from sync.adapters.storage.azure_tables import connect_tables
 from sync.adapters.storage.table import Operation
 from sync.catalogue.assignment import Assignment
 from sync.catalogue.entry import Candidate, Claim, Entry, Held, Loss, Rejected, StoredItem
+from sync.catalogue.rows import ApprovalRow, ClusterProposal, ClusterRow, ConfigurationRow, LossesRow, SecretRow
 from sync.catalogue.secret import SecretKey, VersionProperties
 from sync.catalogue.snapshot import Approval, Head, Losses, Proposal
 from sync.certificates.items import Kind
@@ -19,7 +20,7 @@ from sync.fleet.clusters import Access, AccessKind, Registration
 from sync.fleet.configuration import Configuration
 from sync.fleet.lists import DEFAULT_LISTS
 from sync.fleet.vaults import Default, WatchedVault
-from sync.ports.decisions import Decisions, RowKind, RowName, Write
+from sync.ports.decisions import Decisions, Write
 from sync.ports.statuses import Statuses
 from sync.ports.stored import ABSENT, ANYTHING
 from sync.ports.work import Work
@@ -123,14 +124,14 @@ def configuration():
     return Configuration((vault,), DEFAULT_LISTS)
 
 
-SECRET = RowName.secret(SecretKey("kv1.vault.azure.net", "corp-root"))
-APPROVAL = RowName(RowKind.APPROVAL, "a" * 64)
-LOSSES = RowName(RowKind.LOSSES, "2026-06-01T12:00:00.123456+00:00|f00d")
+SECRET = SecretRow(SecretKey("kv1.vault.azure.net", "corp-root"))
+APPROVAL = ApprovalRow("a" * 64)
+LOSSES = LossesRow("2026-06-01T12:00:00.123456+00:00", "f00d")
 ROWS = {
     SECRET: full_entry(),
-    RowName(RowKind.CLUSTER, "plant-1"): registration(),
-    RowName(RowKind.CONFIGURATION): configuration(),
-    RowName(RowKind.PROPOSAL, "cluster|plant-1"): Proposal(full_entry().held, registration(), configuration()),
+    ClusterRow("plant-1"): registration(),
+    ConfigurationRow(): configuration(),
+    ClusterProposal("plant-1"): Proposal(full_entry().held, registration(), configuration()),
     APPROVAL: Approval("a" * 64, NOW),
     LOSSES: Losses(NOW, (Loss("trust", ("a.der", "b.der"), ("plant-1",), 9),)),
 }

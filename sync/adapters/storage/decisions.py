@@ -9,18 +9,31 @@ from typing import TYPE_CHECKING, Any
 from sync.adapters.storage.rows import JsonRows, row_key, unescape
 from sync.adapters.storage.table import Operation, TypedRows
 from sync.catalogue.entry import Entry
+from sync.catalogue.rows import (
+    ApprovalRow,
+    ClusterProposal,
+    ClusterRow,
+    ConfigurationProposal,
+    ConfigurationRow,
+    LossesRow,
+    ProposalRow,
+    RowKey,
+    SecretRow,
+)
+from sync.catalogue.secret import SecretKey
 from sync.catalogue.snapshot import Approval, Head, Losses, Proposal, Snapshot
 from sync.errors import Invalid
 from sync.fleet.clusters import Registration
 from sync.fleet.configuration import Configuration
-from sync.ports.decisions import Damaged, RowKind
+from sync.ports.decisions import Damaged
 from sync.ports.stored import ANYTHING, Expect, Stored
+from sync.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sync.adapters.storage.table import Table
-    from sync.ports.decisions import Row, RowName, Write
+    from sync.ports.decisions import Row, Write
 
 log = logging.getLogger("trustcast.store")
 
@@ -28,13 +41,14 @@ MOST_WRITES = 98
 """Table Storage takes 100 operations in one transaction; one is the head's."""
 
 HEAD = "head"
-ROW_TYPES: dict[str, type[Row]] = {
-    RowKind.SECRET: Entry,
-    RowKind.CLUSTER: Registration,
-    RowKind.CONFIGURATION: Configuration,
-    RowKind.PROPOSAL: Proposal,
-    RowKind.APPROVAL: Approval,
-    RowKind.LOSSES: Losses,
+ROW_TYPES: dict[type[RowKey], type[Row]] = {
+    SecretRow: Entry,
+    ClusterRow: Registration,
+    ConfigurationRow: Configuration,
+    ClusterProposal: Proposal,
+    ConfigurationProposal: Proposal,
+    ApprovalRow: Approval,
+    LossesRow: Losses,
 }
 
 
@@ -53,9 +67,9 @@ class TableDecisions:
         """The head; its ETag is empty while it was never written."""
         return self._head.get(HEAD) or Stored(Head(), "")
 
-    def row(self, name: RowName) -> Stored[Row] | None:
+    def row(self, row: RowKey) -> Stored[Row] | None:
         """One row, or None."""
-        key = _key(name)
+        key = storage_key(row)
         found = self._table.get("decisions", key)
         return self._decoded(key, found) if found else None
 
@@ -79,7 +93,7 @@ class TableDecisions:
         """
         if len(writes) > MOST_WRITES:
             raise Invalid(f"{len(writes)} changes at once: make them in portions of {MOST_WRITES}")
-        operations = [self._operation(_key(w.row), w.value, w.expect) for w in writes]
+        operations = [self._operation(storage_key(w.row), w.value, w.expect) for w in writes]
         if head is not None:
             operations.append(self._operation(HEAD, head, on_head))
         if operations:
@@ -98,8 +112,8 @@ class TableDecisions:
         known = self._read.get(key)
         if known and known.etag == found.etag:
             return known
-        kind = ROW_TYPES[key.split("|", 1)[0]]
         try:
+            kind = ROW_TYPES[type(parsed_key(key))]
             return Stored(self._rows.decode(found.value, kind, key), found.etag)
         except Invalid as error:
             log.warning("left out: %s", error)
@@ -111,23 +125,67 @@ class TableDecisions:
 
 def snapshot_of(head: Stored[Head], rows: Iterable[tuple[str, Row]]) -> Snapshot:
     """The snapshot that rows make, by their keys."""
-    by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in ROW_TYPES}
+    entries: dict[SecretKey, Entry] = {}
+    clusters: dict[str, Registration] = {}
+    proposals: dict[ProposalRow, Proposal] = {}
+    approvals: dict[str, Approval] = {}
+    losses: dict[LossesRow, Losses] = {}
+    configuration: Configuration | None = None
     for key, row in rows:
-        kind, _, rest = key.partition("|")
-        if not isinstance(row, Damaged):
-            by_kind[kind][unescape(rest)] = row
-    return Snapshot(
-        head=head.value,
-        head_etag=head.etag,
-        configuration=by_kind[RowKind.CONFIGURATION].get(""),
-        entries={entry.key: entry for entry in by_kind[RowKind.SECRET].values()},
-        clusters=by_kind[RowKind.CLUSTER],
-        proposals=by_kind[RowKind.PROPOSAL],
-        approvals=by_kind[RowKind.APPROVAL],
-        losses=by_kind[RowKind.LOSSES],
-    )
+        match row:
+            case Entry():
+                entries[row.key] = row
+            case Registration():
+                clusters[row.name] = row
+            case Configuration():
+                configuration = row
+            case Proposal() if isinstance(name := parsed_key(key), ProposalRow):
+                proposals[name] = row
+            case Approval():
+                approvals[row.digest] = row
+            case Losses() if isinstance(name := parsed_key(key), LossesRow):
+                losses[name] = row
+    return Snapshot(head.value, configuration, entries, clusters, proposals, approvals, losses)
 
 
-def _key(name: RowName) -> str:
-    rest = name.rest.casefold() if name.kind == RowKind.SECRET else name.rest
-    return row_key(name.kind, *rest.split("|"))
+def storage_key(row: RowKey) -> str:
+    """The key that the row has in the table."""
+    match row:
+        case SecretRow(key):
+            return row_key("secret", key.vault.casefold(), key.name.casefold())
+        case ClusterRow(name):
+            return row_key("cluster", name)
+        case ConfigurationRow():
+            return row_key("configuration", "")
+        case ClusterProposal(cluster):
+            return row_key("proposal", "cluster", cluster)
+        case ConfigurationProposal():
+            return row_key("proposal", "configuration")
+        case ApprovalRow(digest):
+            return row_key("approval", digest)
+        case LossesRow(moment, word):
+            return row_key("losses", moment, word)
+
+
+def parsed_key(key: str) -> RowKey:
+    """The row that has this key in the table.
+
+    Raises:
+        Invalid: there is no such kind of row.
+    """
+    match [unescape(part) for part in key.split("|")]:
+        case ["secret", vault, name]:
+            return SecretRow(SecretKey(vault, name))
+        case ["cluster", name]:
+            return ClusterRow(name)
+        case ["configuration", ""]:
+            return ConfigurationRow()
+        case ["proposal", "cluster", cluster]:
+            return ClusterProposal(cluster)
+        case ["proposal", "configuration"]:
+            return ConfigurationProposal()
+        case ["approval", digest]:
+            return ApprovalRow(digest)
+        case ["losses", moment, word]:
+            return LossesRow(moment, word)
+    raise Invalid(f"row {printable(key)} is of no kind that this version knows")

@@ -2,7 +2,7 @@
 
     table       partition   key                     row
     decisions   decisions   head                    the head
-                            secret|vault|name, …    what decides, by `RowName`
+                            secret|vault|name, …    what decides, by `catalogue.rows`
     work        plan        mark, planned           the plan's mark, the head last planned
                 cluster     name                    a cluster's mark and due time (a column of its own, to ask by it)
                 vault       host                    a vault's due time and lease
