@@ -1,8 +1,14 @@
 """Step `admit`: one secret is looked at, judged and catalogued; the same for an event, the sweep and a command.
 
-The row is read first and the vault after, and the row is written on its ETag together with a new head; any other order
-loses updates. Then, also when nothing was new, a plan is asked for unless the head is planned already: an earlier run
-may have died here.
+    1  read the row, with its ETag
+    2  read the head
+    3  look at the vault: the versions' properties, the value only of a new version that is assigned and may decide
+    4  judge: from the row and the look to the new entry (pure)
+    5  decide: compare what the lists hold before and after, and hold what takes too much
+    6  write the row on its ETag and a new head in one transaction; where either changed, begin again at 1
+    7  if the head is not planned, ask for a plan, also when nothing was new: an earlier run may have died here
+
+Row before vault, and row and head in one transaction: other orders lose updates (tests/laws/test_law07_*).
 """
 
 from __future__ import annotations
@@ -53,12 +59,12 @@ LONGEST = timedelta(seconds=10)
 
 
 def admit(runtime: Runtime, key: SecretKey, *, event_version: str | None = None) -> Entry | None:
-    """Bring the catalogue's row of one secret up to date, and see to a plan if that is owed.
+    """Bring the catalogue's row of one secret up to date, and see to a plan if one is due.
 
     Args:
         runtime: ports and settings.
         key: which secret.
-        event_version: the version that an event names; one that the catalogue knows costs no call to the vault.
+        event_version: the version that an event names; one that the catalogue knows makes no call to the vault.
 
     Returns:
         The row as it is now; None where vault and catalogue know no such secret.
@@ -66,32 +72,53 @@ def admit(runtime: Runtime, key: SecretKey, *, event_version: str | None = None)
     Raises:
         TrustcastError: the vault or the storage failed; nothing was decided.
     """
-    entry, moved = _catalogue(runtime, key, event_version)
-    head = runtime.decisions.head().value
+    decision = _catalogue(runtime, key, event_version)
+    head = runtime.decisions.head().value  # 7: also when nothing was new, an earlier run may have died before it
     if head.token and runtime.work.planned() != head.token:
-        request_plan(runtime, head, f"admitted {key.name}", force=not moved)
-    return entry
+        request_plan(runtime, head, f"admitted {key.name}", force=decision.head is None)
+    return decision.entry
 
 
-def _catalogue(runtime: Runtime, key: SecretKey, event_version: str | None) -> tuple[Entry | None, bool]:
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an admission came to.
+
+    Attributes:
+        entry: the secret's row; None where vault and catalogue know no such secret.
+        along: rows that change with it, in the same transaction.
+        head: the head that it moves to; None where nothing that decides has changed.
+        on_head: what that head must find.
+    """
+
+    entry: Entry | None
+    along: tuple[Write, ...] = ()
+    head: Head | None = None
+    on_head: Expect = ANYTHING
+
+
+def _catalogue(runtime: Runtime, key: SecretKey, event_version: str | None) -> Decision:
+    """Steps 1 to 6, from the first again where the row or the head changed meanwhile."""
     values: dict[str, SecretValue] = {}
     for _ in range(TRIES):
-        stored = runtime.decisions.row(SecretRow(key))
+        stored = runtime.decisions.row(SecretRow(key))  # 1: the row first, with its ETag
         old = stored.value if stored and isinstance(stored.value, Entry) else None
         if old and event_version is not None and event_version in old.known:
-            return old, False
-        head = runtime.decisions.head()
+            return Decision(old)
+        head = runtime.decisions.head()  # 2
         configuration = _configuration(runtime)
         watched = configuration.vault(key.vault)
         if watched is None:
-            return old, False
-        new = _judged(runtime, old, Source(runtime.vaults[key.vault], key, values), watched, configuration, head.value)
+            return Decision(old)
+        source = Source(runtime.vaults[key.vault], key, values)
+        new = _judged(runtime, old, source, watched, configuration, head.value)  # 3, 4: the vault after, then judge
         if old is None and new.deleted:
-            return None, False
+            return Decision(None)
         try:
-            return _write(runtime, stored, old, new, head, configuration)
+            decision = _decided(runtime, configuration, old, new, head)  # 5
+            _write(runtime, stored, old, decision)  # 6
         except Changed:
             continue
+        return decision
     raise Temporary(f"{key} changes faster than it can be catalogued; it is looked at again")
 
 
@@ -171,17 +198,12 @@ def _unreadable(
     )
 
 
-def _write(
-    runtime: Runtime,
-    stored: Stored[Row] | None,
-    old: Entry | None,
-    new: Entry,
-    head: Stored[Head],
-    configuration: Configuration,
-) -> tuple[Entry, bool]:
-    """Write the row, with a new head where it decides anything; the row as written, and whether the head moved.
+def _decided(
+    runtime: Runtime, configuration: Configuration, old: Entry | None, new: Entry, head: Stored[Head]
+) -> Decision:
+    """What is written of the new entry: all of it, or that it waits for a person.
 
-    What was compared must still be so when it is written: another's change may lose nothing alone and much with this.
+    What was compared must still hold when it is written: another change may take nothing alone and much with this one.
     """
     along: tuple[Write, ...] = ()
     on_head: Expect = ANYTHING
@@ -189,14 +211,18 @@ def _write(
         head = runtime.decisions.head()
         on_head = head.unchanged
         new, along = _guarded(runtime, configuration, old, new)
-    row = Write(SecretRow(new.key), new, as_read(stored))
-    _log_change(old, new)
     if new.decides_like(old):
-        if new != old:
-            runtime.decisions.commit([row], head=None)
-        return new, False
-    runtime.decisions.commit([row, *along], head=runtime.next_head(head.value), on_head=on_head)
-    return new, True
+        return Decision(new)
+    return Decision(new, along, runtime.next_head(head.value), on_head)
+
+
+def _write(runtime: Runtime, stored: Stored[Row] | None, old: Entry | None, decision: Decision) -> None:
+    """Write the row on its ETag, with the head if that moves; times of looking are written without."""
+    if decision.entry is None or decision.entry == old:
+        return
+    row = Write(SecretRow(decision.entry.key), decision.entry, as_read(stored))
+    runtime.decisions.commit([row, *decision.along], head=decision.head, on_head=decision.on_head)
+    _log_change(old, decision.entry)
 
 
 def _guarded(

@@ -178,16 +178,7 @@ def redelivery_obeys_marks(monkeypatch) -> Callable[[Runtime], Runtime]:
 
 def nothing_new_asks_for_nothing(monkeypatch) -> Callable[[Runtime], Runtime]:
     """An admission that finds its row up to date returns, though the one before it may have died."""
-    real = admission._catalogue
-    moved: list[bool] = []
-
-    def catalogue(*arguments):
-        entry, new = real(*arguments)
-        moved.append(new)
-        return entry, new
-
     ask = admission.request_plan
-    monkeypatch.setattr(admission, "_catalogue", catalogue)
     monkeypatch.setattr(admission, "request_plan", lambda *a, force=False: None if force else ask(*a, force=False))
     return lambda runtime: runtime
 

@@ -77,7 +77,7 @@ def test_law11_a_retried_write_reads_no_value_again(fleet, monkeypatch) -> None:
     commit, collisions = fleet.decisions.commit, [Changed("meanwhile")] * 3
 
     def colliding(writes, **options):
-        if any(write.row.kind == "secret" for write in writes) and collisions:
+        if any(isinstance(write.row, SecretRow) for write in writes) and collisions:
             raise collisions.pop()
         commit(writes, **options)
 
