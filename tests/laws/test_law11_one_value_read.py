@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sync.adapters.event_grid import SecretChanged, parse_event
+from sync.catalogue.rows import SecretRow
 from sync.catalogue.secret import SecretKey
 from sync.commands.removals import approve
 from sync.errors import Changed
