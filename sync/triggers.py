@@ -45,7 +45,7 @@ def handle_event(runtime: Runtime, text: str) -> None:
 
 def _admit(runtime: Runtime, event: SecretChanged) -> None:
     if event.key.vault not in runtime.vaults:
-        log.warning("event ignored: %s is no watched vault", event.key.vault)
+        log.warning("event ignored: %s is not a watched vault", event.key.vault)
         return
     try:
         adopt_configuration(runtime)

@@ -39,13 +39,13 @@ def assign_secret(runtime: Runtime, key: SecretKey, tags: Tags) -> Entry | None:
 
     Raises:
         NotFound: the vault is not watched, or has no such secret.
-        Invalid: the tags would be refused, or a version can bear no more.
+        Invalid: the tags would be refused, or the version has too many.
     """
     configuration = runtime.in_force(runtime.decisions.snapshot())
     vault = runtime.vaults.get(key.vault)
     watched = configuration.vault(key.vault)
     if vault is None or watched is None:
-        raise NotFound(f"{key.vault} is no watched vault; see the setting TRUSTCAST_VAULTS")
+        raise NotFound(f"{key.vault} is not a watched vault; see the setting TRUSTCAST_VAULTS")
     versions = newest_first(vault, key, runtime.decisions.snapshot().entries.get(key))
     if not versions:
         raise NotFound(f"{key.vault} has no secret {key.name}")

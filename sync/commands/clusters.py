@@ -31,8 +31,8 @@ class RegistrationRequest:
     Attributes:
         name: the cluster's.
         credential: its secret in the credentials vault; a new cluster needs one.
-        labels: `key=value` each; all that it is to have.
-        lists: `NAME` or `NAME,field=value,…` each; all that it is to have, and told in full.
+        labels: `key=value` each; all that it will have.
+        lists: `NAME` or `NAME,field=value,…` each; all that it will have, each in full.
         mode: `repair` or `report`; by default `repair`.
         confirm: another host or CA than was pinned before is accepted.
     """
@@ -94,7 +94,7 @@ def submit(runtime: Runtime, asked: Callable[[Snapshot], Registration]) -> tuple
 
     Args:
         runtime: ports and settings.
-        asked: the registration as it is to be, from all that decides; asked anew where that changed meanwhile.
+        asked: the registration as it is to be, from all that decides; asked again where that changed meanwhile.
 
     Returns:
         The registration. With None it is in force; otherwise with the removal that it would cause, which waits for
@@ -123,7 +123,7 @@ def _registration_writes(
     lost = losses(DesiredState(snapshot, configuration), after)
     now = runtime.clock()
     before = waiting.held if waiting else None
-    waits = hold(str(proposed), f"cluster {registration.name} registered anew", lost, now=now, before=before)
+    waits = hold(str(proposed), f"cluster {registration.name} registered again", lost, now=now, before=before)
     again = waiting is not None and waiting.registration == registration
     if needs_approval(runtime, after, waits, now=now, scope_change=True, held=again):
         return (Write(proposed, Proposal(waits, registration=registration), ANYTHING),), waits

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One list's plan, or why there is none.
+    """One list's plan, or why it has none.
 
     Attributes:
         cluster, list: which.

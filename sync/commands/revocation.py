@@ -1,4 +1,4 @@
-"""Clearing certificates that a CRL refused which is in force no more."""
+"""Clearing certificates that a CRL revoked which is no longer in force."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_CLEARED = 90
 
 
 def clear_revoked(runtime: Runtime, key: SecretKey) -> int:
-    """Let a secret's certificates back in that a CRL refused which is in force no more; how many that are.
+    """Let a secret's certificates back in that a CRL revoked which is no longer in force; returns their number.
 
     A CRL in force goes on revoking what it lists.
 

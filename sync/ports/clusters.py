@@ -28,7 +28,7 @@ class Target(Protocol):
     def remove_keys(
         self, namespace: str, name: str, keys: Collection[str], *, uid: str, resource_version: str
     ) -> Observed:
-        """Remove keys whoever owns them, by a merge patch."""
+        """Remove keys, whichever manager owns them, by a merge patch."""
         ...
 
     def apply(

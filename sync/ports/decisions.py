@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """A row that cannot be read; its ETag is known, so that what derives it anew can write it."""
+    """A row that cannot be read; its ETag is known, so that it can be derived again and written."""
 
     reason: str
 

@@ -28,7 +28,7 @@ class ClusterWork:
 
     Attributes:
         mark: when a push message was sent; None once one is being worked on.
-        due: when it is to be pushed again by itself.
+        due: when it is due for the next push.
     """
 
     mark: datetime | None = None

@@ -129,7 +129,7 @@ def _configuration(runtime: Runtime) -> Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a secret is read, and what was read of it in this admission: a write begun anew reads nothing twice."""
+    """Where a secret is read, and what this admission has read of it: a retried write reads nothing twice."""
 
     vault: Vault
     key: SecretKey
@@ -185,7 +185,7 @@ def _judged(
 def _unreadable(
     old: Entry | None, key: SecretKey, look: VaultReading, assigned: Assigned, version: VersionProperties
 ) -> Entry:
-    """The vault tells the secret's properties and refuses its value: that is said, and decides nothing (law 4)."""
+    """The vault gives the secret's properties and refuses its value: a finding, which decides nothing (law 4)."""
     entry = old or Entry(key, version.name, None, assigned.assignment or NOWHERE, look.at)
     finding = Finding(Code.UNREADABLE, f"version {version.version}")
     return replace(

@@ -45,7 +45,7 @@ def check_drift(runtime: Runtime) -> None:
     """Do all that is due.
 
     Raises:
-        TrustcastError: the storage failed; the next minute begins anew. A vault's failure is logged and does not raise.
+        TrustcastError: the storage failed; the next minute starts over. A vault's failure is logged and does not raise.
     """
     adopt_configuration(runtime)
     _ask_for_what_is_due(runtime)
@@ -115,7 +115,7 @@ def _sweep(runtime: Runtime, host: str, lease: Stored[VaultWork]) -> None:
 def due_for_admission(
     snapshot: Snapshot, host: str, listing: tuple[ListedSecret, ...], now: datetime
 ) -> Iterator[SecretKey]:
-    """The secrets that must be looked at: changed, missing on either side, owed a second look, or due to be read again.
+    """The secrets to look at: changed, missing on either side, in need of a second look, or due to be read again.
 
     Args:
         snapshot: read before the listing.

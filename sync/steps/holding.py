@@ -55,7 +55,7 @@ def needs_approval(
 
 
 def is_past(approval: Approval, now: datetime) -> bool:
-    """Whether the approval counts no more."""
+    """Whether the approval has lapsed."""
     return now - approval.at > CONSENT
 
 
@@ -71,7 +71,7 @@ def removal_rows(runtime: Runtime, snapshot: Snapshot, what: Held) -> tuple[Writ
 
 
 def revocation_rows(runtime: Runtime, ended: Mapping[SecretKey, tuple[Revocation, ...]]) -> tuple[Write, ...]:
-    """The rows of other CRLs that remember what they refuse no more by themselves once a change is made."""
+    """The rows of other CRLs that remember what they no longer revoke by themselves once a change is made."""
     return tuple(amended(runtime, key, partial(remembering, ended=revocations)) for key, revocations in ended.items())
 
 

@@ -26,7 +26,7 @@ log = logging.getLogger("trustcast.plan")
 def plan_fleet(runtime: Runtime, *, redelivered: bool = False) -> None:
     """Ask for a push of every cluster whose lists differ; the head counts as planned only after the last request.
 
-    Where nothing was ever planned, or the table that tells was emptied, no cluster has a due time: every one is pushed.
+    Where nothing was planned yet, or the table that records it was emptied, no cluster has a due time: all are pushed.
 
     Args:
         runtime: ports and settings.

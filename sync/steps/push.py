@@ -1,7 +1,17 @@
 """Steps `push_cluster` and `push_list`: observe, plan, apply, record; one list after the other.
 
-The status row is read first and written on its ETag last, with the head that decided; the head is compared once more
-after that, as the very last act, in sync or not. Any other order was shown to let an old list stand.
+`push_cluster` clears the cluster's mark before it reads anything, pushes each list, and sets the next due time last.
+`push_list`:
+
+    1  read the list's status, with its ETag
+    2  observe the object on the cluster
+    3  read the head, and what decides
+    4  plan: what must change (pure)
+    5  carry the plan out, on the uid and resourceVersion that were observed
+    6  write the status on its ETag, with the head of step 3; where anything changed meanwhile, begin again at 1
+    7  if the head has moved since, ask for another push: the very last act, in sync or not
+
+Any other order lets an old list stand (tests/laws/test_law07_*).
 """
 
 from __future__ import annotations
@@ -34,7 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("trustcast.push")
 
 TRIES = 4
-"""How often a list is begun anew within one push when the object or a row changed meanwhile."""
+"""How often one push tries a list again when the object or a row changed meanwhile."""
 
 
 def push_cluster(runtime: Runtime, name: str, *, redelivered: bool = False) -> tuple[ListStatus, ...]:
@@ -70,7 +80,7 @@ def _clear_mark(runtime: Runtime, name: str) -> Expect | None:
     """Clear the mark before anything is read; the due time stays, so that a push that dies is sent again.
 
     Returns:
-        The row as the clearing left it; None where it changes too fast: whoever changes it asks for a push.
+        The row as the clearing left it; None where it changes too fast: its writer asks for a push.
     """
     for _ in range(TRIES):
         stored = runtime.work.cluster(name)
@@ -86,8 +96,8 @@ def _clear_mark(runtime: Runtime, name: str) -> Expect | None:
 def _set_due(runtime: Runtime, name: str, due: datetime | None, cleared: Expect | None) -> None:
     """Set when the cluster is due again; where it was asked for or pushed meanwhile, the earlier time holds.
 
-    Another push that ended in between knows nothing of what this one met: its later time would leave a list that asks
-    to be looked at now, or a cluster that is offline, to wait for the next verification.
+    A push that ended in between knows nothing of what this one met: its later time would make a list that is due now,
+    or an offline cluster, wait for the next verification.
     """
     wanted = _DueTime(ClusterWork(None, due), cleared) if cleared else _earlier(runtime, name, due)
     for _ in range(TRIES):
@@ -99,7 +109,7 @@ def _set_due(runtime: Runtime, name: str, due: datetime | None, cleared: Expect 
             wanted = _earlier(runtime, name, due)
         else:
             return
-    log.debug("%s changes too fast, and whoever changes it sets its due time", name)
+    log.debug("%s changes too fast; its writer sets the due time", name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,7 @@ class _DueTime:
 
 
 def _earlier(runtime: Runtime, name: str, due: datetime | None) -> _DueTime | None:
-    """The due time to write over what is there now; None where that is earlier, or there is no row."""
+    """The due time to write over the present one; None where that is earlier, or there is no row."""
     stored = runtime.work.cluster(name)
     if stored is None or due is None or (stored.value.due is not None and stored.value.due <= due):
         return None
@@ -128,9 +138,9 @@ class PushTask:
 
 
 def _push_one(runtime: Runtime, task: PushTask, known: Snapshot, redelivered: bool) -> ListStatus:
-    """Push one list; whether the head has moved on is the last thing asked, in sync or not."""
+    """Push one list; whether the head has moved is asked last, in sync or not."""
     status, head = push_list(runtime, task, known)
-    if runtime.decisions.head().value.token != head:
+    if runtime.decisions.head().value.token != head:  # 7
         request_push(runtime, task.cluster, "the head moved", force=redelivered)
     return status
 
@@ -138,16 +148,16 @@ def _push_one(runtime: Runtime, task: PushTask, known: Snapshot, redelivered: bo
 def push_list(runtime: Runtime, task: PushTask, known: Snapshot) -> tuple[ListStatus, str]:
     """One list of one cluster: the status as written, and the head that decided it.
 
-    What changes under way is begun anew, a few times; then the list asks to be looked at now. `known` says where the
+    What changes under way is tried again, a few times; then the list asks for a look now. `known` says where the
     cluster is; what decides is read after the list was observed.
     """
     for _ in range(TRIES):
-        stored = runtime.statuses.get(task.cluster, task.list)
+        stored = runtime.statuses.get(task.cluster, task.list)  # 1
         status = stored.value if stored else ListStatus(task.cluster, task.list)
         try:
-            new = _attempt(runtime, task, status, known)
+            new = _attempt(runtime, task, status, known)  # 2 to 5
             if new != status:
-                new = _recorded(runtime, status, new, as_read(stored))
+                new = _recorded(runtime, status, new, as_read(stored))  # 6
         except Changed:
             known = runtime.decisions.snapshot()
             continue
@@ -157,7 +167,7 @@ def push_list(runtime: Runtime, task: PushTask, known: Snapshot) -> tuple[ListSt
 
 
 def _recorded(runtime: Runtime, before: ListStatus, status: ListStatus, expect: Expect) -> ListStatus:
-    """The status as written; where the storage refuses it, as it was before and saying so, and no other list waits."""
+    """The status as written; if the storage refuses it, the previous one with the reason: no other list waits."""
     try:
         runtime.statuses.put(status, expect)
     except Invalid as error:
@@ -169,7 +179,7 @@ def _recorded(runtime: Runtime, before: ListStatus, status: ListStatus, expect: 
 
 
 def _given_up(runtime: Runtime, task: PushTask) -> ListStatus:
-    """The list changed under every try: it is said to be pending, and asks to be looked at now."""
+    """The list changed under every try: it is pending, and due now."""
     stored = runtime.statuses.get(task.cluster, task.list)
     before = stored.value if stored else ListStatus(task.cluster, task.list)
     status = contended(before, runtime.clock())
@@ -195,10 +205,10 @@ def _attempt(runtime: Runtime, task: PushTask, previous: ListStatus, before: Sna
             return paused(previous, latest.head.token)
         raise Changed(f"{task.cluster} was resumed")
     try:
-        open_list = _observe(runtime, registration, definition, task.deadline)
-        desires = runtime.desires(runtime.decisions.snapshot())
+        open_list = _observe(runtime, registration, definition, task.deadline)  # 2
+        desires = runtime.desires(runtime.decisions.snapshot())  # 3
         if _task_of(runtime, desires.snapshot, task) != (registration, definition):
-            raise Changed(f"{task.cluster} was registered anew")  # noqa: TRY301  translated like the adapters' own
+            raise Changed(f"{task.cluster} was registered again")  # noqa: TRY301  translated like the adapters' own
         return _execute(runtime, ListContext(open_list, registration, definition, desires), previous, now)
     except Changed:
         raise
@@ -212,7 +222,7 @@ def _task_of(runtime: Runtime, snapshot: Snapshot, task: PushTask) -> tuple[Regi
         for definition in registration.definitions(runtime.in_force(snapshot)):
             if definition.name == task.list:
                 return registration, definition
-    raise Changed(f"{task.list} is no list of {task.cluster} any more")
+    raise Changed(f"{task.list} is no longer a list of {task.cluster}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,10 +254,10 @@ class ListContext:
 
 def _execute(runtime: Runtime, context: ListContext, previous: ListStatus, now: datetime) -> ListStatus:
     """Carry the plan out and say what came of it."""
-    plan = context.plan(context.open_list.observed, previous.applied)
+    plan = context.plan(context.open_list.observed, previous.applied)  # 4
     observed, wrote = context.open_list.observed, False
     if writable(observed, context.registration, plan):
-        observed, wrote = _carry_out(context.open_list, context.definition, plan), True
+        observed, wrote = _carry_out(context.open_list, context.definition, plan), True  # 5
         plan = context.plan(observed, plan.owned_after)
     held = (context.registration.name, context.definition.name) in context.desires.held
     facts = PushResult(observed, plan, wrote, context.want.digest, context.desires.snapshot.head.token, held, now)

@@ -1,6 +1,6 @@
 """The versions of a secret in the order in which they were current.
 
-Key Vault lists them in no order and tells when each was created in whole seconds.
+Key Vault lists them unordered, and gives the time of creation in whole seconds.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def newest_first(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[VersionProperties, ...]:
-    """The secret's versions, newest first; none where there is no such secret.
+    """The secret's versions, newest first; empty where there is no such secret.
 
     Args:
         vault: its vault.
         key: the secret.
-        old: the catalogue's row; it remembers an order that the vault tells no more.
+        old: the catalogue's row; it remembers an order that the vault no longer gives.
 
     Raises:
-        TrustcastError: the vault failed, or what it tells decides nothing.
+        TrustcastError: the vault failed, or its answer decides nothing.
     """
     return _in_known_order(_newest_known(vault, key, old), old)
 
@@ -35,7 +35,7 @@ def newest_first(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[Versi
 def _newest_known(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[VersionProperties, ...]:
     """The versions by `created`, the current one first.
 
-    `created` has whole seconds: where the newest tie, a read by name tells which is current; if it is refused, one that
+    `created` has whole seconds: where the newest tie, a read by name gives the current one; if that fails, one that
     is disabled is.
     """
     found = vault.versions(key.name)
@@ -60,11 +60,11 @@ def _newest_known(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[Vers
 def _known_by_name(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[VersionProperties, ...]:
     """The current version and those that the catalogue holds, of a secret with more than can be looked through.
 
-    Part of its versions, which come in no order, says nothing of the others. What is not told by the current one alone
+    Part of its versions, which come unordered, says nothing of the others. What the current one alone does not show
     changes nothing.
 
     Raises:
-        Permanent: the current version is disabled or bears no assignment.
+        Permanent: the current version is disabled or has no assignment.
     """
     listed = next((s for s in vault.listing() if s.name.casefold() == key.name), None)
     if listed is None or listed.managed or LISTS_TAG not in listed.tags or not listed.enabled:

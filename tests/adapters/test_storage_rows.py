@@ -138,7 +138,7 @@ DAMAGED = {
 @pytest.mark.parametrize("columns", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_row_is_told_by_name_and_not_by_content(columns) -> None:
     """Law 9: what is in a row is in no message."""
-    with pytest.raises(Invalid, match=r"^row secret x is damaged \(\w+\): it is to be written anew") as caught:
+    with pytest.raises(Invalid, match=r"^row secret x is damaged \(\w+\): it will be written again") as caught:
         ROWS.decode(columns, Blob, "secret x")
     assert len(str(caught.value)) < 100
 

@@ -151,7 +151,7 @@ def _conditions(expect: Expect) -> dict[str, Any]:
         case Absent() | Anything():
             return {}
         case Unchanged("" as etag):
-            raise Invalid(f"'{etag}' is no ETag of a row")
+            raise Invalid(f"'{etag}' is not the ETag of a row")
         case Unchanged(etag):
             return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 

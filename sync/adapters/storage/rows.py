@@ -115,7 +115,7 @@ class JsonRows:
         try:
             value: T = _decoder(kind).decode(_body(columns, kind))  # type: ignore[arg-type]
         except (msgspec.DecodeError, zlib.error, TypeError, KeyError) as cause:
-            raise Invalid(f"row {row} is damaged ({type(cause).__name__}): it is to be written anew") from cause
+            raise Invalid(f"row {row} is damaged ({type(cause).__name__}): it will be written again") from cause
         return value
 
     def brief(self, columns: Mapping[str, Any], kind: type[T], row: str) -> T | None:

@@ -27,7 +27,7 @@ def upgraded(body: bytes, kind: type[Any]) -> bytes:
     """The JSON of a row of schema 1 with the names of schema 2.
 
     Raises:
-        msgspec.DecodeError: it is no JSON object.
+        msgspec.DecodeError: it is not a JSON object.
     """
     content = msgspec.json.decode(body, type=Content)
     if kind is Entry:

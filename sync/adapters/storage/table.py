@@ -87,7 +87,7 @@ class Table(Protocol):
 class TypedRows(Generic[T]):
     """One table's rows of one partition, as values of one type.
 
-    A row that is damaged reads as the `blank` value for its key, is told, and mended by the next write.
+    A damaged row reads as the `blank` value for its key. Logged; the next write repairs it.
     """
 
     table: Table
