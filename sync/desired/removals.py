@@ -21,12 +21,10 @@ from sync.certificates.items import Certificate, Kind
 from sync.desired.state import RemovalReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from sync.catalogue.snapshot import Losses
     from sync.desired.state import DesiredList, DesiredState
-    from sync.fleet.clusters import Registration
-    from sync.fleet.lists import ListDefinition
 
 WINDOW = timedelta(hours=24)
 
@@ -75,28 +73,22 @@ def _certificates(entry: Entry) -> Iterator[Certificate]:
 def losses(before: DesiredState, after: DesiredState) -> tuple[Loss, ...]:
     """The files with a proof that leave the lists of the clusters registered before and after, grouped."""
     groups: dict[tuple[str, tuple[str, ...], int], list[str]] = defaultdict(list)
-    for registration, definition, old, new in _pairs(before, after):
+    for cluster, list_name, old, new in _pairs(before, after):
         lost = tuple(sorted(name for name in old.files if name not in new.files and name in new.to_remove))
         if lost:
-            groups[definition.name, lost, len(old.files)].append(registration.name)
+            groups[list_name, lost, len(old.files)].append(cluster)
     return tuple(
         Loss(list_name, files, tuple(sorted(clusters)), held)
         for (list_name, files, held), clusters in sorted(groups.items())
     )
 
 
-def _pairs(
-    before: DesiredState, after: DesiredState
-) -> Iterator[tuple[Registration, ListDefinition, DesiredList, DesiredList]]:
-    for name, registration in after.snapshot.clusters.items():
-        formerly = before.snapshot.clusters.get(name)
-        if formerly is None:
-            continue
-        olds = {d.name: d for d in formerly.definitions(before.configuration)}
-        for definition in registration.definitions(after.configuration):
-            if definition.name in olds:
-                old = before.of(formerly, olds[definition.name])
-                yield registration, definition, old, after.of(registration, definition)
+def _pairs(before: DesiredState, after: DesiredState) -> Iterator[tuple[str, str, DesiredList, DesiredList]]:
+    """Cluster, list, and what it should hold before and after, for the lists that there are at both times."""
+    for registration, definition, new in after.every():
+        old = before.named(registration.name, definition.name)
+        if old is not None:
+            yield registration.name, definition.name, old, new
 
 
 def too_much(
@@ -116,31 +108,20 @@ def too_much(
 
 
 def _has(after: DesiredState, cluster: str, list_name: str) -> frozenset[str]:
-    registration = after.snapshot.clusters[cluster]
-    for definition in registration.definitions(after.configuration):
-        if definition.name == list_name:
-            return frozenset(after.of(registration, definition).files)
-    return frozenset()
+    desired = after.named(cluster, list_name)
+    return frozenset(desired.files) if desired else frozenset()
 
 
 def too_wide(lost: Iterable[Loss], after: DesiredState, limits: Limits) -> bool:
     """Whether a change of selectors, labels or registrations takes files from too many clusters at once."""
-    hit = {
-        cluster
-        for loss in lost
-        for cluster in loss.clusters
-        if _left_by(after, cluster, loss) is RemovalReason.ELSEWHERE
-    }
+    hit = {cluster for loss in lost for cluster in loss.clusters if _is_elsewhere(after, cluster, loss)}
     return len(hit) > limits.clusters and len(hit) > limits.cluster_share * len(after.snapshot.clusters)
 
 
-def _left_by(after: DesiredState, cluster: str, loss: Loss) -> RemovalReason | None:
-    registration = after.snapshot.clusters[cluster]
-    for definition in registration.definitions(after.configuration):
-        if definition.name == loss.list:
-            deleted: Mapping[str, RemovalReason] = after.of(registration, definition).to_remove
-            return next((deleted[name] for name in loss.files if deleted.get(name) is RemovalReason.ELSEWHERE), None)
-    return None
+def _is_elsewhere(after: DesiredState, cluster: str, loss: Loss) -> bool:
+    """Whether the cluster loses a file because its secret goes elsewhere."""
+    desired = after.named(cluster, loss.list)
+    return desired is not None and any(desired.to_remove.get(name) is RemovalReason.ELSEWHERE for name in loss.files)
 
 
 def digest(row: str, lost: tuple[Loss, ...]) -> str:

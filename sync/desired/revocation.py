@@ -37,9 +37,8 @@ def revocations(desires: DesiredState) -> set[tuple[SecretKey, Revocation]]:
     entries = desires.snapshot.entries
     return {
         (key, Revocation(definition.name, entries[key].assignment.clusters, sha256))
-        for registration in desires.snapshot.clusters.values()
-        for definition in registration.definitions(desires.configuration)
-        for key, revoked in desires.of(registration, definition).revoked.items()
+        for _, definition, desired in desires.every()
+        for key, revoked in desired.revoked.items()
         for sha256 in revoked
     }
 

@@ -22,7 +22,7 @@ from sync.desired.set_rules import InForce, _union, choose, revoked_certificates
 from sync.findings import Code, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
     from sync.catalogue.entry import Entry, Revocation
@@ -115,6 +115,18 @@ class DesiredState:
         if known is None:
             known = self._computed[definition, reach] = self._evaluate(definition, reach)
         return known
+
+    def every(self) -> Iterator[tuple[Registration, ListDefinition, DesiredList]]:
+        """Every list of every cluster."""
+        for registration in self.snapshot.clusters.values():
+            for definition in registration.definitions(self.configuration):
+                yield registration, definition, self.of(registration, definition)
+
+    def named(self, cluster: str, list_name: str) -> DesiredList | None:
+        """The list of that name on that cluster, or None."""
+        registration = self.snapshot.clusters.get(cluster)
+        definition = registration.definition(list_name, self.configuration) if registration else None
+        return self.of(registration, definition) if registration and definition else None
 
     def reach_of(self, labels: Mapping[str, str]) -> Reach:
         """The pairs of vault and selector, now or formerly assigned, within its ceiling, that these labels match."""

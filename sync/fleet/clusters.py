@@ -125,6 +125,10 @@ class Registration:
         known = ((override, configuration.definition(override.name)) for override in self.lists)
         return tuple(override.applied(definition) for override, definition in known if definition is not None)
 
+    def definition(self, name: str, configuration: Configuration) -> ListDefinition | None:
+        """The cluster's list of that name, or None."""
+        return next((each for each in self.definitions(configuration) if each.name == name), None)
+
     def place(self, definition: ListDefinition) -> str:
         """Which object a list is, of all there ever were under the cluster's name: that of a machine, by its pins."""
         return f"{self.host} {self.ca_sha256} {definition.namespace}/{definition.object}"

@@ -256,10 +256,7 @@ def with_entry(snapshot: Snapshot, key: SecretKey, entry: Entry | None) -> Snaps
 def in_force(desires: DesiredState, entry: Entry) -> frozenset[str]:
     """The versions of the secret that are in force on any list of any cluster."""
     return frozenset(
-        version
-        for registration in desires.snapshot.clusters.values()
-        for definition in registration.definitions(desires.configuration)
-        if (version := desires.of(registration, definition).in_force.get(entry.key)) is not None
+        version for _, _, desired in desires.every() if (version := desired.in_force.get(entry.key)) is not None
     )
 
 

@@ -218,10 +218,9 @@ def _attempt(runtime: Runtime, task: PushTask, previous: ListStatus, before: Sna
 
 def _task_of(runtime: Runtime, snapshot: Snapshot, task: PushTask) -> tuple[Registration, ListDefinition]:
     registration = snapshot.clusters.get(task.cluster)
-    if registration is not None:
-        for definition in registration.definitions(runtime.in_force(snapshot)):
-            if definition.name == task.list:
-                return registration, definition
+    definition = registration.definition(task.list, runtime.in_force(snapshot)) if registration else None
+    if registration and definition:
+        return registration, definition
     raise Changed(f"{task.list} is no longer a list of {task.cluster}")
 
 
