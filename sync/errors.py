@@ -3,6 +3,7 @@
     TrustcastError
     ├── Permanent      asking again changes nothing: a person must act
     │   ├── Unauthorized   credentials or permissions are missing (401, 403)
+    │   │   └── TokenRejected  the token itself is refused (401): a fresh credential may help
     │   ├── NotFound       the named thing does not exist (404)
     │   └── Invalid        the other side, or we, refuse the content (400, 422, bad input)
     └── Temporary      asking again later may succeed (429, 5xx, connection, time-out)
@@ -26,6 +27,10 @@ class Permanent(TrustcastError):
 
 class Unauthorized(Permanent):
     """The credentials are missing, expired, or allow too little (401, 403)."""
+
+
+class TokenRejected(Unauthorized):
+    """The token itself is refused (401): a fresh credential may help."""
 
 
 class NotFound(Permanent):

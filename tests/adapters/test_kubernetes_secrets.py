@@ -15,9 +15,8 @@ from local.kubernetes.faults import Fault, Kind
 from local.support.serving import Server
 from local.support.tls import Authority
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
-from sync.adapters.kubernetes.wire import Denied
 from sync.deadline import Deadline
-from sync.errors import Changed, Invalid, NotFound, Temporary, Unreachable
+from sync.errors import Changed, Invalid, NotFound, Temporary, TokenRejected, Unauthorized, Unreachable
 from sync.fleet.kubeconfig import Endpoint
 from sync.reconcile.observed import MISSING
 
@@ -70,8 +69,8 @@ def verb(request):
     ("status", "error"),
     [
         (400, Invalid),
-        (401, Denied),
-        (403, Denied),
+        (401, TokenRejected),
+        (403, Unauthorized),
         (404, NotFound),
         (409, Changed),
         (412, Changed),

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.adapters.kubernetes.wire import Call, Denied, observed, proves_absence, refusal
-from sync.errors import Changed, Invalid, NotFound, Temporary
+from sync.adapters.kubernetes.wire import Call, observed, proves_absence, refusal
+from sync.errors import Changed, Invalid, NotFound, Temporary, TokenRejected, Unauthorized
 
 CALL = Call("patch", "plant", "trust-list")
 TOKEN = "eyJ-planted-token"
@@ -106,7 +106,7 @@ def test_law13_no_answer_raises_anything_else(metadata, data) -> None:
 
 @given(st.binary(), st.integers(300, 599))
 def test_law13_no_refusal_fails(body, code) -> None:
-    assert isinstance(refused(code, body), Denied | NotFound | Changed | Invalid | Temporary)
+    assert isinstance(refused(code, body), Unauthorized | NotFound | Changed | Invalid | Temporary)
 
 
 def gone(name: str = "trust-list", kind: str = "secrets"):
@@ -139,8 +139,8 @@ UID = status(message="metadata.uid: field is immutable", details={"causes": [{"f
         (301, b"", CALL, Invalid, "redirects (301)"),
         (307, b"", CALL, Invalid, "register its own address"),
         (400, status(message="bad"), CALL, Invalid, "(400): bad"),
-        (401, b"", CALL, Denied, "store a fresh credential"),
-        (403, b"", CALL, Denied, "may not patch Secret plant/trust-list"),
+        (401, b"", CALL, TokenRejected, "store a fresh credential"),
+        (403, b"", CALL, Unauthorized, "may not patch Secret plant/trust-list"),
         (404, gone(), CALL, Changed, "gone"),
         (404, b"404 page not found", CALL, NotFound, "registered address"),
         (404, gone("plant", "namespaces"), CREATE, NotFound, "create the namespace plant"),
@@ -166,9 +166,10 @@ def test_every_refusal_has_its_error(code, body, call, error, told) -> None:
     assert told in str(given)
 
 
-@pytest.mark.parametrize("code", [401, 403])
-def test_a_caller_can_tell_401_from_403(code) -> None:
-    assert refused(code).status == code
+@pytest.mark.parametrize(("code", "token_rejected"), [(401, True), (403, False)])
+def test_a_caller_can_tell_401_from_403(code, token_rejected) -> None:
+    assert isinstance(refused(code), Unauthorized)
+    assert isinstance(refused(code), TokenRejected) is token_rejected
 
 
 @pytest.mark.parametrize(

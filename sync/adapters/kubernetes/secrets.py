@@ -57,9 +57,9 @@ class _Answer:
 class KubernetesSecrets:
     """The Secrets of one cluster; safe to use from several threads.
 
-    Every verb raises `Unreachable` without an answer in time, `Denied` on 401 and 403, `Invalid` where the
-    cluster refuses the content or its answer breaks a limit, `Temporary` where it is busy (429) or broken
-    (5xx).
+    Every verb raises `Unreachable` without an answer in time, `TokenRejected` on 401, `Unauthorized` on 403,
+    `Invalid` where the cluster refuses the content or its answer breaks a limit, `Temporary` where it is busy
+    (429) or broken (5xx).
     Writes raise `Changed` where the Secret is no longer the one that was read.
     """
 

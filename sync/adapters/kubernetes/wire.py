@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sync.errors import Changed, Invalid, NotFound, Temporary, TrustcastError, Unauthorized
+from sync.errors import Changed, Invalid, NotFound, Temporary, TokenRejected, TrustcastError, Unauthorized
 from sync.reconcile.observed import FIELD_MANAGER, Observed
 from sync.text import printable
 
@@ -27,18 +27,6 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _QUOTED = re.compile(r"Invalid value|\{")
 """Where a refusal begins to quote the object: that may be the whole Secret, others' keys included (law 9)."""
 _LONGEST_WAIT = 3600  # seconds: no server makes us stay away for longer
-
-
-class Denied(Unauthorized):
-    """The cluster does not let us.
-
-    Attributes:
-        status: 401 where it does not know the token, 403 where the token may not do this.
-    """
-
-    def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +116,10 @@ def proves_absence(body: bytes, call: Call) -> bool:
 def refusal(code: int, headers: Mapping[str, str], body: bytes, call: Call, *, token: str) -> TrustcastError:
     """The error that an unsuccessful answer means; `token` is struck out of what the server says."""
     match code:
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return _denied(code, call)
+        case HTTPStatus.UNAUTHORIZED:
+            return TokenRejected("the cluster does not know the token (401): store a fresh credential")
+        case HTTPStatus.FORBIDDEN:
+            return Unauthorized(f"the token may not {call} (403): bind the Role to its service account")
         case HTTPStatus.NOT_FOUND:
             return _not_found(body, call)
         case HTTPStatus.CONFLICT | HTTPStatus.PRECONDITION_FAILED:
@@ -139,12 +129,6 @@ def refusal(code: int, headers: Mapping[str, str], body: bytes, call: Call, *, t
         case _ if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return _busy(code, headers)
     return _refused(code, body, call, token)
-
-
-def _denied(code: int, call: Call) -> Denied:
-    if code == HTTPStatus.UNAUTHORIZED:
-        return Denied("the cluster does not know the token (401): store a fresh credential", status=code)
-    return Denied(f"the token may not {call} (403): bind the Role to its service account", status=code)
 
 
 def _refused(code: int, body: bytes, call: Call, token: str) -> TrustcastError:
