@@ -84,7 +84,6 @@ def snapshot(*entries: Entry, clusters: tuple[str, ...] = ("plant",), **more: An
     """All that decides, under a head of its own."""
     return Snapshot(
         Head("head"),
-        "etag",
         entries={each.key: each for each in entries},
         clusters={name: registration(name, site=name) for name in clusters},
         **more,

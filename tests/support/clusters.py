@@ -81,19 +81,19 @@ class HttpWriter:
         answer = self._http.post(path, json={"metadata": {"name": NAMESPACE}})
         assert answer.status_code in {201, 409}, answer.text
 
-    def create(self, name, files, manager) -> None:
+    def create(self, name: str, files: Mapping[str, bytes], manager: str) -> None:
         body = {"metadata": {"name": name}, "data": _encoded(files)}
         self._ask("POST", "", body, {"fieldManager": manager}, "application/json")
 
-    def merge(self, name, patch, manager) -> None:
+    def merge(self, name: str, patch: Mapping[str, Any], manager: str) -> None:
         self._ask("PATCH", f"/{name}", patch, {"fieldManager": manager}, "application/merge-patch+json")
 
-    def apply(self, name, files, manager) -> None:
+    def apply(self, name: str, files: Mapping[str, bytes], manager: str) -> None:
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": _encoded(files)}
         query = {"fieldManager": manager, "force": "true"}
         self._ask("PATCH", f"/{name}", body, query, "application/apply-patch+yaml")
 
-    def delete(self, name) -> None:
+    def delete(self, name: str) -> None:
         self._ask("DELETE", f"/{name}", {}, {}, "application/json")
 
     def close(self) -> None:
@@ -116,16 +116,16 @@ class StateWriter:
     def __init__(self, state: Cluster) -> None:
         self._state = state
 
-    def create(self, name, files, manager) -> None:
+    def create(self, name: str, files: Mapping[str, bytes], manager: str) -> None:
         self._state.create(NAMESPACE, {"metadata": {"name": name}, "data": _encoded(files)}, manager)
 
-    def merge(self, name, patch, manager) -> None:
+    def merge(self, name: str, patch: Mapping[str, Any], manager: str) -> None:
         self._state.merge(NAMESPACE, name, patch, manager)
 
-    def apply(self, name, files, manager) -> None:
+    def apply(self, name: str, files: Mapping[str, bytes], manager: str) -> None:
         self._state.apply(NAMESPACE, name, {"data": _encoded(files)}, manager, force=True)
 
-    def delete(self, name) -> None:
+    def delete(self, name: str) -> None:
         self._state.delete(NAMESPACE, name)
 
 
@@ -151,6 +151,7 @@ def open_real(_: Authority) -> Iterator[ClusterUnderTest]:
     given = json.loads(os.environ[ENVIRONMENT])
     ca_pem = Path(given["ca_file"]).read_bytes()
     with _through_client(given["server"], ca_pem, given["token"]) as under_test:
+        assert isinstance(under_test.writer, HttpWriter)
         under_test.writer.create_namespace()
         yield under_test
 
@@ -174,4 +175,6 @@ def _encoded(files: Mapping[str, bytes]) -> dict[str, str]:
 OPENERS: dict[str, Callable[[Authority], AbstractContextManager[ClusterUnderTest]]] = {
     "stand-in": open_stand_in,
     "memory": open_memory,
-} | ({"real": open_real} if os.environ.get(ENVIRONMENT) else {})
+}
+if os.environ.get(ENVIRONMENT):
+    OPENERS["real"] = open_real

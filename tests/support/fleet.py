@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sync.deadline import Deadline
+    from sync.fleet.kubeconfig import Endpoint
     from sync.ports.clusters import Target
     from sync.ports.vault import Vault
 
@@ -56,6 +57,9 @@ class Targets:
     """`ports.Clusters`: every registered cluster is open."""
 
     clusters: Mapping[str, Target]
+
+    def endpoint(self, cluster: str, secret: str) -> Endpoint:
+        raise NotImplementedError(f"credential {secret} of {cluster}: registrations are enrolled as they are")
 
     def connect(self, registration: Registration, deadline: Deadline, *, renew: bool = False) -> Target:  # noqa: ARG002
         return self.clusters[registration.name]

@@ -5,12 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from starlette.responses import Response
 
 from local.stack import Stack
 from local.support.serving import Server
 from tests.support.planted import ANSWERS, ELSEWHERE, TOKENS
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from local.clusters import LocalCluster
 
 TRUST = "aio-opc-ua-broker-trust-list"
 
@@ -22,7 +28,7 @@ class Hostile:
     vault_url: str = ""
     seen: set[str] = field(default_factory=set)
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sent = b""
         while (message := await receive())["type"] == "http.request":
             sent += message["body"]
@@ -65,7 +71,7 @@ def _status(code: int, echo: str) -> str:
 
 
 def _secret(echo: str) -> str:
-    fields = {"f:data": {"f:hand.key": {}, "f:new\n[red]": {}}}
+    fields: dict[str, Any] = {"f:data": {"f:hand.key": {}, "f:new\n[red]": {}}}
     managed = [{"manager": "x", "operation": "Update", "fieldsV1": fields}]
     data = {"hand.key": base64.b64encode(ELSEWHERE.key_pem.encode() + echo.encode()).decode(), "new\n[red]": ""}
     metadata = {"uid": "1", "resourceVersion": "1", "name": TRUST, "managedFields": managed}
@@ -74,7 +80,7 @@ def _secret(echo: str) -> str:
 
 @dataclass(frozen=True)
 class Echo:
-    """A plant behind the hostile server."""
+    """A cluster behind the hostile server."""
 
     name: str
     server: str
@@ -95,18 +101,20 @@ class Echo:
 class HostileStack(Stack):
     """The local stack, with one more watched vault and clusters, all of one hostile server."""
 
-    def _start(self):
-        self.hostile, self.server = Hostile(), None
+    def _start(self) -> Self:
+        self.hostile = Hostile()
+        self.server: Server | None = None
         return super()._start()
 
-    def _plant(self, plant):
+    def _cluster(self, cluster: str | LocalCluster) -> LocalCluster:
         if self.server is None:
             self.server = self._open.enter_context(Server(self.hostile, authority=self.authority))
             self.hostile.vault_url = self.server.url
-        if plant in TOKENS:
-            return Echo(plant, f"{self.server.url}/{plant}", self.authority.ca_pem)
-        return super()._plant(plant)
+        if isinstance(cluster, str) and cluster in TOKENS:
+            return cast("LocalCluster", Echo(cluster, f"{self.server.url}/{cluster}", self.authority.ca_pem))
+        return super()._cluster(cluster)
 
-    def _environment(self, metadata_url):
+    def _environment(self, metadata_url: str) -> dict[str, str]:
+        assert self.server is not None
         vaults = json.dumps([{"url": self.vault.url}, {"url": self.server.url}])
         return super()._environment(metadata_url) | {"TRUSTCAST_VAULTS": vaults}

@@ -14,7 +14,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from local.keyvault.secrets import Properties, Secrets, Version, _check_name
 from local.keyvault.secrets import Refused as RefusedByVault
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
     Pause = Callable[[str], None]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 FORBIDDEN = re.compile(r"[/\\#?%\x00-\x1f\x7f-\x9f]")
 ETAG = re.compile(r'W/"[^"]+"')
 ENTITY_BYTES = 1024 * 1024
@@ -56,14 +59,16 @@ def go_on(_: str) -> None:
 class KeptRows(JsonRows):
     """Values kept as they are: quicker, and blind to what cannot be serialised."""
 
-    def encode(self, value, *, due=None, brief=None):
+    def encode(self, value: object, *, due: datetime | None = None, brief: object = None) -> dict[str, Any]:
         return {"value": value, "due": due, "schema": SCHEMA, BRIEF: brief}
 
-    def decode(self, columns, kind, row):  # noqa: ARG002
-        return columns["value"]
+    def decode(self, columns: Mapping[str, Any], kind: type[T], row: str) -> T:  # noqa: ARG002
+        value: T = columns["value"]
+        return value
 
-    def brief(self, columns, kind, row):  # noqa: ARG002
-        return columns[BRIEF]
+    def brief(self, columns: Mapping[str, Any], kind: type[T], row: str) -> T | None:  # noqa: ARG002
+        brief: T | None = columns[BRIEF]
+        return brief
 
 
 class MemoryTable:
@@ -271,11 +276,18 @@ class MemoryVault:
 
     def __init__(self, *, clock: Callable[[], datetime] | None = None, pause: Pause = go_on, seed: object = 0) -> None:
         self.pause = pause
-        seconds = {"clock": lambda: clock().timestamp()} if clock else {}
-        self.secrets = Secrets(seed=seed, **seconds)
+        self.secrets = Secrets(clock=lambda: clock().timestamp(), seed=seed) if clock else Secrets(seed=seed)
         self.reads: list[tuple[str, str]] = []
 
-    def set(self, name, value, *, content_type=None, tags=None, enabled: bool = True) -> str:
+    def set(
+        self,
+        name: str,
+        value: str,
+        *,
+        content_type: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        enabled: bool = True,
+    ) -> str:
         """A new version, as its owner uploads it; gives its identifier."""
         properties = Properties(content_type=content_type, tags=tags, enabled=enabled)
         return self.secrets.set(name, value, properties).id
@@ -314,9 +326,9 @@ class MemoryVault:
         return _properties(_in_vault(self.secrets.update, name, version, Properties(tags=dict(tags))))
 
 
-def _in_vault(action, *arguments):
+def _in_vault(action: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
     try:
-        return action(*arguments)
+        return action(*arguments, **options)
     except RefusedByVault as refused:
         kinds = {400: Invalid, 403: Disabled, 404: NotFound, 409: Changed}
         raise kinds[refused.status](refused.code) from refused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.support import certs
 
-FRESH = {"not_before": certs.NOW - certs.YEAR, "not_after": certs.NOW + 30 * certs.YEAR}
+FRESH: dict[str, Any] = {"not_before": certs.NOW - certs.YEAR, "not_after": certs.NOW + 30 * certs.YEAR}
 SERVER, ELSEWHERE = certs.server(name="plant", **FRESH), certs.server(name="on-the-cluster", **FRESH)
 SUBJECT = "CN=[/x] [red]\\0Aforged line\u202egnol"
 
@@ -29,11 +30,11 @@ TOKENS = {name: canary(f"token-of-{name}") for name in (*ANSWERS, "garbage", "se
 
 
 def key_bytes(built: certs.Built) -> bytes:
-    return built.key.private_numbers().private_value.to_bytes(32)
+    return bytes(built.key.private_numbers().private_value.to_bytes(32))
 
 
 def der_key(built: certs.Built) -> bytes:
-    return built.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return bytes(built.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def jwk(built: certs.Built) -> str:
@@ -41,7 +42,7 @@ def jwk(built: certs.Built) -> str:
 
 
 def openssh(built: certs.Built) -> str:
-    return built.key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    return str(built.key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()), "ascii")
 
 
 def pfx(built: certs.Built) -> str:

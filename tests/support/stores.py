@@ -1,11 +1,14 @@
 """Stores that the contract suites are run against: Azure tables (Azurite), in memory, and in memory as objects."""
 
+from __future__ import annotations
+
 import itertools
 import os
 import random
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from sync.adapters.storage.azure_tables import connect_tables
 from sync.adapters.storage.table import Operation
@@ -20,12 +23,23 @@ from sync.fleet.clusters import Access, AccessKind, Registration
 from sync.fleet.configuration import Configuration
 from sync.fleet.lists import DEFAULT_LISTS
 from sync.fleet.vaults import Default, WatchedVault
-from sync.ports.decisions import Decisions, Write
-from sync.ports.statuses import Statuses
+from sync.ports.decisions import Write
 from sync.ports.stored import ABSENT, ANYTHING
-from sync.ports.work import Work
 from sync.reconcile.status import ListStatus
 from tests.support.memory import MemoryDecisions, MemoryStatuses, MemoryWork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    import pytest
+
+    from sync.adapters.storage.decisions import TableDecisions
+    from sync.adapters.storage.statuses import TableStatuses
+    from sync.adapters.storage.work import TableWork
+    from sync.catalogue.rows import RowKey
+    from sync.ports.decisions import Decisions, Row
+    from sync.ports.stored import Expect
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -48,14 +62,14 @@ _prefixes = itertools.count()
 class Stores:
     """One set of stores, and the decisions as another process of the service sees them."""
 
-    decisions: Decisions
-    work: Work
-    statuses: Statuses
-    elsewhere: Decisions
+    decisions: TableDecisions
+    work: TableWork
+    statuses: TableStatuses
+    elsewhere: TableDecisions
 
 
 @contextmanager
-def in_azurite(request):
+def in_azurite(request: pytest.FixtureRequest) -> Iterator[Stores]:
     account = request.getfixturevalue("azurite").connection_string
     prefix = f"t{os.getpid()}x{next(_prefixes)}"
     tables, others = (connect_tables(account, call_timeout=30, prefix=prefix) for _ in range(2))
@@ -65,35 +79,42 @@ def in_azurite(request):
 
 
 @contextmanager
-def in_memory(_, *, strict: bool = True):
+def in_memory(_: pytest.FixtureRequest, *, strict: bool = True) -> Iterator[Stores]:
     decisions = MemoryDecisions(strict=strict)
     elsewhere = MemoryDecisions(table=decisions.table)
     yield Stores(decisions, MemoryWork(strict=strict), MemoryStatuses(strict=strict), elsewhere)
 
 
 @contextmanager
-def as_objects(request):
+def as_objects(request: pytest.FixtureRequest) -> Iterator[Stores]:
     with in_memory(request, strict=False) as stores:
         yield stores
 
 
-OPENERS = {"azurite": in_azurite, "memory": in_memory, "memory-objects": as_objects}
+OPENERS: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Stores]]] = {
+    "azurite": in_azurite,
+    "memory": in_memory,
+    "memory-objects": as_objects,
+}
 
 
-def head(token: str = "token"):
+def head(token: str = "token") -> Head:
     return Head(token, NOW, NOW - timedelta(seconds=1))
 
 
-def entry(name: str = "corp-root", **changes):
+def entry(name: str = "corp-root", **changes: Any) -> Entry:
     key = SecretKey("kv1.vault.azure.net", name)
     newest = VersionProperties(name, "1" * 32, NOW, NOW, tags={"trustcast-lists": "trust"})
     return Entry(key, name, newest, Assignment(("trust",), "*"), NOW, **changes)
 
 
-def full_entry():
+def held() -> Held:
+    return Held("d" * 64, "it was unassigned", NOW, (Loss("trust", ("a.der",), ("plant-1",), 9),))
+
+
+def full_entry() -> Entry:
     found = Finding(Code.EXPIRED, "it expired on 2020-01-01", (Role.TRUST,), "a.der")
     item = StoredItem(Kind.CERTIFICATE, bytes(range(256)))
-    held = Held("d" * 64, "it was unassigned", NOW, (Loss("trust", ("a.der",), ("plant-1",), 9),))
     return entry(
         candidates=(Candidate("2" * 32, NOW, True, (item,), (found,)),),
         rejected=(Rejected("3" * 32, NOW, (found,)),),
@@ -101,11 +122,11 @@ def full_entry():
         known=("2" * 32, "3" * 32),
         former=("old.der",),
         claims=(Claim(NOW, "*", (("trust", "a.der"),)),),
-        held=held,
+        held=held(),
     )
 
 
-def large_entry():
+def large_entry() -> Entry:
     noise = random.Random(1).randbytes
     return entry(
         candidates=tuple(
@@ -114,12 +135,12 @@ def large_entry():
     )
 
 
-def registration(name: str = "plant-1"):
+def registration(name: str = "plant-1") -> Registration:
     access = Access(AccessKind.KUBECONFIG, "plant-1-kubeconfig")
     return Registration(name=name, labels={"site": "ham"}, access=access, host="h:6443", ca_sha256="c" * 64)
 
 
-def configuration():
+def configuration() -> Configuration:
     vault = WatchedVault("https://kv1.vault.azure.net", ("trust",), "site=ham", Default(("trust",), "*"))
     return Configuration((vault,), DEFAULT_LISTS)
 
@@ -127,27 +148,27 @@ def configuration():
 SECRET = SecretRow(SecretKey("kv1.vault.azure.net", "corp-root"))
 APPROVAL = ApprovalRow("a" * 64)
 LOSSES = LossesRow("2026-06-01T12:00:00.123456+00:00", "f00d")
-ROWS = {
+ROWS: dict[RowKey, Row] = {
     SECRET: full_entry(),
     ClusterRow("plant-1"): registration(),
     ConfigurationRow(): configuration(),
-    ClusterProposal("plant-1"): Proposal(full_entry().held, registration(), configuration()),
+    ClusterProposal("plant-1"): Proposal(held(), registration(), configuration()),
     APPROVAL: Approval("a" * 64, NOW),
     LOSSES: Losses(NOW, (Loss("trust", ("a.der", "b.der"), ("plant-1",), 9),)),
 }
 
 
-def insert(decisions, *names, token: str = "token") -> None:
+def insert(decisions: Decisions, *names: RowKey, token: str = "token") -> None:
     decisions.commit([Write(name, ROWS[name], ABSENT) for name in names], head=head(token))
 
 
-def put(decisions, value, expect, token: str = "token") -> None:
+def put(decisions: Decisions, value: Row | None, expect: Expect, token: str = "token") -> None:
     decisions.commit([Write(SECRET, value, expect)], head=head(token))
 
 
-def status(cluster: str = "plant-1", list_name: str = "trust", **changes):
+def status(cluster: str = "plant-1", list_name: str = "trust", **changes: Any) -> ListStatus:
     return ListStatus(cluster, list_name, **changes)
 
 
-def damage(store, partition, key) -> None:
+def damage(store: TableDecisions | TableStatuses, partition: str, key: str) -> None:
     store._table.write(partition, Operation(key, {"schema": 1, "zlib": False, "body0": b"}{"}, ANYTHING))

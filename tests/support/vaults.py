@@ -98,17 +98,25 @@ class SdkSeed:
         self._client = client
         self._made: set[str] = set()
 
-    def set(self, name, value, *, content_type=None, tags=None, enabled: bool = True) -> str:
+    def set(
+        self,
+        name: str,
+        value: str,
+        *,
+        content_type: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        enabled: bool = True,
+    ) -> str:
         made = self._client.set_secret(
             name, value, content_type=content_type, tags=dict(tags) if tags else None, enabled=enabled
         )
         self._made.add(name)
         return made.properties.version or ""
 
-    def set_enabled(self, name, version, enabled) -> None:
+    def set_enabled(self, name: str, version: str, enabled: bool) -> None:
         self._client.update_secret_properties(name, version, enabled=enabled)
 
-    def delete(self, name) -> None:
+    def delete(self, name: str) -> None:
         self._made.discard(name)
         self._client.begin_delete_secret(name, _polling_interval=0.1).wait()
 
