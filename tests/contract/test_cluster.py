@@ -1,6 +1,10 @@
 """What every cluster does that trustcast writes to: the stand-in, a real kube-apiserver, the in-memory one."""
 
+from __future__ import annotations
+
 import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,23 +15,34 @@ from sync.errors import Changed, Invalid, NotFound
 from sync.reconcile.observed import MISSING
 from tests.support.clusters import NAMESPACE, OPENERS, encoded
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sync.ports.clusters import Target
+    from sync.reconcile.observed import Observed
+    from tests.support.clusters import ClusterUnderTest
+
+WriteAsSeen = Callable[["Target", str, "Observed"], "Observed"]
+Step = tuple[str, Any]
+"""What is done, and with which files or keys."""
+
 GONE = {"uid": str(uuid.uuid4()), "resource_version": "1"}
 
 
 @pytest.fixture(scope="module", params=OPENERS)
-def cluster(request, tmp_path_factory):
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterUnderTest]:
     authority = Authority.in_folder(tmp_path_factory.mktemp("tls"))
     with OPENERS[request.param](authority) as opened:
         yield opened
 
 
 @pytest.fixture
-def target(cluster):
+def target(cluster: ClusterUnderTest) -> Target:
     return cluster.target
 
 
 @pytest.fixture
-def name():
+def name() -> str:
     return fresh_name()
 
 
@@ -35,42 +50,44 @@ def fresh_name() -> str:
     return f"list-{uuid.uuid4().hex}"
 
 
-def as_read(seen):
+def as_read(seen: Observed) -> dict[str, str]:
+    assert seen.uid is not None
+    assert seen.resource_version is not None
     return {"uid": seen.uid, "resource_version": seen.resource_version}
 
 
-def observe(target, name):
+def observe(target: Target, name: str) -> Observed:
     return target.observe(NAMESPACE, name)
 
 
-def filled(target, name, **files):
+def filled(target: Target, name: str, **files: bytes) -> Observed:
     """A Secret that we created and filled; keys' dots are written as two underscores."""
     empty = target.create_empty(NAMESPACE, name)
     return apply(target, name, empty, {key.replace("__", "."): value for key, value in files.items()})
 
 
-def apply(target, name, seen, files):
+def apply(target: Target, name: str, seen: Observed, files: Mapping[str, bytes]) -> Observed:
     return target.apply(NAMESPACE, name, files, **as_read(seen))
 
 
-def remove(target, name, seen, *keys):
+def remove(target: Target, name: str, seen: Observed, *keys: str) -> Observed:
     return target.remove_keys(NAMESPACE, name, keys, **as_read(seen))
 
 
-def test_a_secret_that_never_was_is_missing(target, name) -> None:
+def test_a_secret_that_never_was_is_missing(target: Target, name: str) -> None:
     assert observe(target, name) == MISSING
 
 
-def test_a_secret_in_a_namespace_that_never_was_is_missing(target, name) -> None:
+def test_a_secret_in_a_namespace_that_never_was_is_missing(target: Target, name: str) -> None:
     assert target.observe("trustcast-nowhere", name) == MISSING
 
 
-def test_a_secret_cannot_be_created_in_a_namespace_that_never_was(target, name) -> None:
+def test_a_secret_cannot_be_created_in_a_namespace_that_never_was(target: Target, name: str) -> None:
     with pytest.raises(NotFound, match="trustcast-nowhere"):
         target.create_empty("trustcast-nowhere", name)
 
 
-def test_a_new_secret_is_empty_and_nobody_owns_anything(target, name) -> None:
+def test_a_new_secret_is_empty_and_nobody_owns_anything(target: Target, name: str) -> None:
     made = target.create_empty(NAMESPACE, name)
     assert made.exists
     assert (made.data, made.owned, made.others) == ({}, frozenset(), {})
@@ -78,40 +95,40 @@ def test_a_new_secret_is_empty_and_nobody_owns_anything(target, name) -> None:
     assert observe(target, name) == made
 
 
-def test_a_secret_is_created_once(target, name) -> None:
+def test_a_secret_is_created_once(target: Target, name: str) -> None:
     target.create_empty(NAMESPACE, name)
     with pytest.raises(Changed):
         target.create_empty(NAMESPACE, name)
 
 
-def test_what_is_applied_is_there_and_ours(target, name) -> None:
+def test_what_is_applied_is_there_and_ours(target: Target, name: str) -> None:
     seen = filled(target, name, a__der=b"\x00\x01", b__crl=b"")
     assert seen.data == {"a.der": b"\x00\x01", "b.crl": b""}
     assert (seen.owned, seen.others) == (frozenset({"a.der", "b.crl"}), {})
     assert observe(target, name) == seen
 
 
-def test_law5_an_apply_of_the_same_changes_nothing(target, name) -> None:
+def test_law5_an_apply_of_the_same_changes_nothing(target: Target, name: str) -> None:
     seen = filled(target, name, a__der=b"1")
     assert apply(target, name, seen, {"a.der": b"1"}) == seen
 
 
-def test_every_change_has_a_resource_version_of_its_own(target, name) -> None:
+def test_every_change_has_a_resource_version_of_its_own(target: Target, name: str) -> None:
     seen = filled(target, name, a__der=b"1")
     assert apply(target, name, seen, {"a.der": b"2"}).resource_version != seen.resource_version
 
 
-def test_a_key_that_is_ours_alone_leaves_when_omitted(target, name) -> None:
+def test_a_key_that_is_ours_alone_leaves_when_omitted(target: Target, name: str) -> None:
     seen = apply(target, name, filled(target, name, a__der=b"1", b__der=b"2"), {"b.der": b"2"})
     assert (seen.data, seen.owned) == ({"b.der": b"2"}, frozenset({"b.der"}))
 
 
-def test_all_our_keys_can_leave(target, name) -> None:
+def test_all_our_keys_can_leave(target: Target, name: str) -> None:
     seen = apply(target, name, filled(target, name, a__der=b"1"), {})
     assert (seen.exists, seen.data, seen.owned) == (True, {}, frozenset())
 
 
-def test_law6_a_key_of_another_stays_beside_ours(cluster, target, name) -> None:
+def test_law6_a_key_of_another_stays_beside_ours(cluster: ClusterUnderTest, target: Target, name: str) -> None:
     filled(target, name, a__der=b"1")
     cluster.edit(name, hand__der=b"h")
     seen = apply(target, name, observe(target, name), {"a.der": b"2"})
@@ -119,7 +136,9 @@ def test_law6_a_key_of_another_stays_beside_ours(cluster, target, name) -> None:
     assert (seen.owned, seen.others) == (frozenset({"a.der"}), {"hand.der": ("kubectl-edit",)})
 
 
-def test_law6_a_hand_edit_takes_our_key_and_an_apply_takes_it_back(cluster, target, name) -> None:
+def test_law6_a_hand_edit_takes_our_key_and_an_apply_takes_it_back(
+    cluster: ClusterUnderTest, target: Target, name: str
+) -> None:
     filled(target, name, a__der=b"1")
     cluster.edit(name, a__der=b"edited")
     edited = observe(target, name)
@@ -128,21 +147,23 @@ def test_law6_a_hand_edit_takes_our_key_and_an_apply_takes_it_back(cluster, targ
     assert (seen.data, seen.owned, seen.others) == ({"a.der": b"1"}, frozenset({"a.der"}), {})
 
 
-def test_a_hand_edit_that_removes_our_key_leaves_no_owner(cluster, target, name) -> None:
+def test_a_hand_edit_that_removes_our_key_leaves_no_owner(cluster: ClusterUnderTest, target: Target, name: str) -> None:
     filled(target, name, a__der=b"1", b__der=b"2")
     cluster.edit(name, a__der=None)
     seen = observe(target, name)
     assert (seen.data, seen.owned, seen.others) == ({"b.der": b"2"}, frozenset({"b.der"}), {})
 
 
-def test_a_key_that_another_owned_first_with_the_same_bytes_is_shared(cluster, target, name) -> None:
+def test_a_key_that_another_owned_first_with_the_same_bytes_is_shared(
+    cluster: ClusterUnderTest, target: Target, name: str
+) -> None:
     target.create_empty(NAMESPACE, name)
     cluster.edit(name, a__der=b"1")
     seen = apply(target, name, observe(target, name), {"a.der": b"1"})
     assert (seen.owned, seen.others) == (frozenset({"a.der"}), {"a.der": ("kubectl-edit",)})
 
 
-def test_a_shared_key_outlives_an_apply_that_omits_it(cluster, target, name) -> None:
+def test_a_shared_key_outlives_an_apply_that_omits_it(cluster: ClusterUnderTest, target: Target, name: str) -> None:
     target.create_empty(NAMESPACE, name)
     cluster.edit(name, a__der=b"1")
     shared = apply(target, name, observe(target, name), {"a.der": b"1"})
@@ -150,7 +171,7 @@ def test_a_shared_key_outlives_an_apply_that_omits_it(cluster, target, name) -> 
     assert (seen.data, seen.owned, seen.others) == ({"a.der": b"1"}, frozenset(), {"a.der": ("kubectl-edit",)})
 
 
-def test_a_shared_key_leaves_by_removal(cluster, target, name) -> None:
+def test_a_shared_key_leaves_by_removal(cluster: ClusterUnderTest, target: Target, name: str) -> None:
     filled(target, name, a__der=b"1", b__der=b"2")
     cluster.writer.apply(name, {"a.der": b"1"}, "gitops")
     shared = observe(target, name)
@@ -159,12 +180,14 @@ def test_a_shared_key_leaves_by_removal(cluster, target, name) -> None:
     assert (seen.data, seen.owned, seen.others) == ({"b.der": b"2"}, frozenset({"b.der"}), {})
 
 
-def test_the_removal_of_a_key_that_is_gone_changes_nothing(target, name) -> None:
+def test_the_removal_of_a_key_that_is_gone_changes_nothing(target: Target, name: str) -> None:
     seen = filled(target, name, a__der=b"1")
     assert remove(target, name, seen, "b.der") == seen
 
 
-def test_a_key_that_came_with_the_creation_is_not_removed_by_an_apply(cluster, target, name) -> None:
+def test_a_key_that_came_with_the_creation_is_not_removed_by_an_apply(
+    cluster: ClusterUnderTest, target: Target, name: str
+) -> None:
     """Why lists are created empty; our own Update entries count as others."""
     cluster.writer.create(name, {"a.der": b"1"}, "trustcast")
     shared = apply(target, name, observe(target, name), {"a.der": b"1"})
@@ -172,7 +195,7 @@ def test_a_key_that_came_with_the_creation_is_not_removed_by_an_apply(cluster, t
     assert apply(target, name, shared, {}).data == {"a.der": b"1"}
 
 
-def test_several_owners_of_a_key_are_all_named(cluster, target, name) -> None:
+def test_several_owners_of_a_key_are_all_named(cluster: ClusterUnderTest, target: Target, name: str) -> None:
     filled(target, name, a__der=b"1")
     cluster.writer.apply(name, {"a.der": b"1"}, "zeta")
     cluster.writer.apply(name, {"a.der": b"1"}, "alpha")
@@ -182,7 +205,9 @@ def test_several_owners_of_a_key_are_all_named(cluster, target, name) -> None:
 @pytest.mark.parametrize(
     "write", [lambda t, n, s: apply(t, n, s, {"a.der": b"2"}), lambda t, n, s: remove(t, n, s, "a.der")]
 )
-def test_law7_a_write_on_what_changed_meanwhile_is_refused(cluster, target, name, write) -> None:
+def test_law7_a_write_on_what_changed_meanwhile_is_refused(
+    cluster: ClusterUnderTest, target: Target, name: str, write: WriteAsSeen
+) -> None:
     seen = filled(target, name, a__der=b"1")
     cluster.edit(name, hand__der=b"h")
     with pytest.raises(Changed):
@@ -193,7 +218,9 @@ def test_law7_a_write_on_what_changed_meanwhile_is_refused(cluster, target, name
 @pytest.mark.parametrize(
     "write", [lambda t, n, s: apply(t, n, s, {"a.der": b"2"}), lambda t, n, s: remove(t, n, s, "a.der")]
 )
-def test_law7_a_write_never_brings_a_deleted_secret_back(cluster, target, name, write) -> None:
+def test_law7_a_write_never_brings_a_deleted_secret_back(
+    cluster: ClusterUnderTest, target: Target, name: str, write: WriteAsSeen
+) -> None:
     seen = filled(target, name, a__der=b"1")
     cluster.writer.delete(name)
     with pytest.raises(Changed):
@@ -204,7 +231,9 @@ def test_law7_a_write_never_brings_a_deleted_secret_back(cluster, target, name, 
 @pytest.mark.parametrize(
     "write", [lambda t, n, s: apply(t, n, s, {"a.der": b"2"}), lambda t, n, s: remove(t, n, s, "a.der")]
 )
-def test_law7_a_write_meant_for_a_deleted_secret_spares_its_successor(cluster, target, name, write) -> None:
+def test_law7_a_write_meant_for_a_deleted_secret_spares_its_successor(
+    cluster: ClusterUnderTest, target: Target, name: str, write: WriteAsSeen
+) -> None:
     seen = filled(target, name, a__der=b"1")
     cluster.writer.delete(name)
     cluster.writer.create(name, {"a.der": b"new"}, "kubectl-create")
@@ -213,30 +242,30 @@ def test_law7_a_write_meant_for_a_deleted_secret_spares_its_successor(cluster, t
     assert observe(target, name).data == {"a.der": b"new"}
 
 
-def test_another_uid_is_refused_even_with_the_right_resource_version(target, name) -> None:
+def test_another_uid_is_refused_even_with_the_right_resource_version(target: Target, name: str) -> None:
     """A cluster restored from a backup counts its versions anew."""
-    seen = filled(target, name, a__der=b"1")
+    version = as_read(filled(target, name, a__der=b"1"))["resource_version"]
     with pytest.raises(Changed):
-        target.apply(NAMESPACE, name, {}, uid=GONE["uid"], resource_version=seen.resource_version)
+        target.apply(NAMESPACE, name, {}, uid=GONE["uid"], resource_version=version)
     with pytest.raises(Changed):
-        target.remove_keys(NAMESPACE, name, ["a.der"], uid=GONE["uid"], resource_version=seen.resource_version)
+        target.remove_keys(NAMESPACE, name, ["a.der"], uid=GONE["uid"], resource_version=version)
 
 
-def test_a_successor_has_another_uid(cluster, target, name) -> None:
+def test_a_successor_has_another_uid(cluster: ClusterUnderTest, target: Target, name: str) -> None:
     before = target.create_empty(NAMESPACE, name)
     cluster.writer.delete(name)
     assert target.create_empty(NAMESPACE, name).uid != before.uid
 
 
 @pytest.mark.parametrize("key", ["a b.der", "é.der", "", ".", "..", "..x", "a" * 254, "a/b"])
-def test_a_key_that_is_no_file_name_is_refused_and_named(target, name, key) -> None:
+def test_a_key_that_is_no_file_name_is_refused_and_named(target: Target, name: str, key: str) -> None:
     seen = filled(target, name, a__der=b"1")
     with pytest.raises(Invalid, match="data"):
         apply(target, name, seen, {"a.der": b"1", key: b"2"})
     assert observe(target, name) == seen
 
 
-def test_a_secret_holds_a_mebibyte_and_no_byte_more(target, name) -> None:
+def test_a_secret_holds_a_mebibyte_and_no_byte_more(target: Target, name: str) -> None:
     empty = target.create_empty(NAMESPACE, name)
     full = apply(target, name, empty, {"a.der": bytes(1048575), "b.der": b"1"})
     assert sum(map(len, full.data.values())) == 1048576
@@ -244,7 +273,7 @@ def test_a_secret_holds_a_mebibyte_and_no_byte_more(target, name) -> None:
         apply(target, name, full, {"a.der": bytes(1048576), "b.der": b"1"})
 
 
-def test_an_immutable_secret_says_so_and_refuses(cluster, target, name) -> None:
+def test_an_immutable_secret_says_so_and_refuses(cluster: ClusterUnderTest, target: Target, name: str) -> None:
     filled(target, name, a__der=b"1")
     cluster.writer.merge(name, {"immutable": True}, "kubectl-edit")
     seen = observe(target, name)
@@ -255,13 +284,17 @@ def test_an_immutable_secret_says_so_and_refuses(cluster, target, name) -> None:
 
 
 @pytest.mark.parametrize(("label", "owner"), [(True, True), (True, False), (False, True)])
-def test_law6_a_secret_of_the_secret_store_extension_is_told(cluster, target, name, label, owner) -> None:
+def test_law6_a_secret_of_the_secret_store_extension_is_told(
+    cluster: ClusterUnderTest, target: Target, name: str, label: bool, owner: bool
+) -> None:
     filled(target, name, a__der=b"1")
     cluster.make_sse_owned(name, label=label, owner=owner)
     assert observe(target, name).sse_managed
 
 
-def test_labels_and_owners_of_others_do_not_make_it_the_extensions(cluster, target, name) -> None:
+def test_labels_and_owners_of_others_do_not_make_it_the_extensions(
+    cluster: ClusterUnderTest, target: Target, name: str
+) -> None:
     filled(target, name, a__der=b"1")
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": str(uuid.uuid4())}
     metadata = {"labels": {"app": "x"}, "annotations": {"n": "v"}, "ownerReferences": [owner]}
@@ -270,7 +303,7 @@ def test_labels_and_owners_of_others_do_not_make_it_the_extensions(cluster, targ
     assert (seen.sse_managed, seen.owned, seen.others) == (False, frozenset({"a.der"}), {})
 
 
-def test_a_label_of_another_survives_our_writes(cluster, target, name) -> None:
+def test_a_label_of_another_survives_our_writes(cluster: ClusterUnderTest, target: Target, name: str) -> None:
     filled(target, name, a__der=b"1")
     cluster.make_sse_owned(name, label=True, owner=True)
     apply(target, name, observe(target, name), {"b.der": b"2"})
@@ -289,7 +322,7 @@ STEPS = st.one_of(
 )
 
 
-def play(cluster, name, steps):
+def play(cluster: ClusterUnderTest, name: str, steps: list[Step]) -> Iterator[tuple[object, ...]]:
     """What is seen after each step; names of managers stay, identities do not."""
     cluster.target.create_empty(NAMESPACE, name)
     for action, what in steps:
@@ -309,14 +342,16 @@ def play(cluster, name, steps):
 
 
 @pytest.fixture(scope="module")
-def memory(tmp_path_factory):
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterUnderTest]:
     with OPENERS["memory"](Authority.in_folder(tmp_path_factory.mktemp("tls"))) as opened:
         yield opened
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, max_size=8))
-def test_any_course_of_writes_ends_as_in_memory(cluster, memory, steps) -> None:
+def test_any_course_of_writes_ends_as_in_memory(
+    cluster: ClusterUnderTest, memory: ClusterUnderTest, steps: list[Step]
+) -> None:
     """Against a real API server this holds the arithmetic of ownership to the original."""
     name = fresh_name()
     assert list(play(cluster, name, steps)) == list(play(memory, name, steps))

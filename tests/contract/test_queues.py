@@ -1,5 +1,7 @@
 """What queues of plan and push messages must do: Azure Queue Storage, read as the host does, and in memory."""
 
+from __future__ import annotations
+
 import base64
 import itertools
 import os
@@ -9,6 +11,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from azure.storage.queue import QueueServiceClient
@@ -16,10 +19,18 @@ from azure.storage.queue import QueueServiceClient
 from sync.adapters.storage.queues import StorageQueues
 from sync.errors import Unreachable
 from sync.ports.messages import PlanFleet, PushCluster, parse_message
-from sync.ports.queues import Queues
 from tests.support.memory import MemoryQueues
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from sync.ports.queues import Queues
+
 _prefixes = itertools.count()
+
+Taken = tuple[str, int]
+"""Text and dequeue count."""
 
 
 @dataclass(frozen=True)
@@ -32,22 +43,23 @@ class QueuesUnderTest:
     """
 
     queues: Queues
-    take: Callable[[str], tuple[str, int] | None]
+    take: Callable[[str], Taken | None]
     pass_time: Callable[[float], None]
 
 
 @contextmanager
-def in_azurite(request):
+def in_azurite(request: pytest.FixtureRequest) -> Iterator[QueuesUnderTest]:
     account = request.getfixturevalue("azurite").connection_string
     prefix = f"t{os.getpid()}x{next(_prefixes)}"
     queues = StorageQueues(account, call_timeout=30, prefix=prefix)
     with QueueServiceClient.from_connection_string(account) as runtime:
 
-        def take(queue):
+        def take(queue: str) -> Taken | None:
             with runtime.get_queue_client(f"{prefix}-{queue}") as client:
                 message = client.receive_message(visibility_timeout=1)
                 if message is None:
                     return None
+                assert message.dequeue_count is not None
                 client.update_message(message, visibility_timeout=0)
                 return base64.b64decode(message.content, validate=True).decode(), message.dequeue_count
 
@@ -56,77 +68,86 @@ def in_azurite(request):
 
 
 @contextmanager
-def in_memory(_):
+def in_memory(_: pytest.FixtureRequest) -> Iterator[QueuesUnderTest]:
     now = [datetime(2026, 6, 1, tzinfo=UTC)]
     queues = MemoryQueues(clock=lambda: now[0])
 
-    def take(queue):
+    def take(queue: str) -> Taken | None:
         message = queues.take(queue)
         if message is None:
             return None
         queues.give_back(message)
         return message.text, message.dequeued
 
-    def pass_time(seconds) -> None:
+    def pass_time(seconds: float) -> None:
         now[0] += timedelta(seconds=seconds)
 
     yield QueuesUnderTest(queues, take, pass_time)
 
 
-OPENERS = {"azurite": in_azurite, "memory": in_memory}
+OPENERS: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[QueuesUnderTest]]] = {
+    "azurite": in_azurite,
+    "memory": in_memory,
+}
 
 
 @pytest.fixture(params=OPENERS)
-def under_test(request):
+def under_test(request: pytest.FixtureRequest) -> Iterator[QueuesUnderTest]:
     with OPENERS[request.param](request) as opened:
         yield opened
 
 
-def test_a_plan_message_arrives_as_it_was_sent(under_test) -> None:
+def taken(under_test: QueuesUnderTest, queue: str) -> Taken:
+    message = under_test.take(queue)
+    assert message is not None
+    return message
+
+
+def test_a_plan_message_arrives_as_it_was_sent(under_test: QueuesUnderTest) -> None:
     under_test.queues.send_plan(PlanFleet("ünï: admitted"))
-    text, dequeued = under_test.take("plan")
+    text, dequeued = taken(under_test, "plan")
     assert parse_message(text, PlanFleet) == PlanFleet("ünï: admitted")
     assert dequeued == 1
 
 
-def test_a_push_message_arrives_in_its_own_queue(under_test) -> None:
+def test_a_push_message_arrives_in_its_own_queue(under_test: QueuesUnderTest) -> None:
     under_test.queues.send_plan(PlanFleet("x"))
     under_test.queues.send_push(PushCluster("plant-1", "plan"))
-    text, _ = under_test.take("push")
+    text, _ = taken(under_test, "push")
     assert parse_message(text, PushCluster) == PushCluster("plant-1", "plan")
 
 
-def test_a_message_that_was_not_done_comes_again_and_says_so(under_test) -> None:
+def test_a_message_that_was_not_done_comes_again_and_says_so(under_test: QueuesUnderTest) -> None:
     under_test.queues.send_push(PushCluster("plant-1", "plan"))
-    first, second = under_test.take("push"), under_test.take("push")
+    first, second = taken(under_test, "push"), taken(under_test, "push")
     assert first[0] == second[0]
     assert (first[1], second[1]) == (1, 2)
 
 
-def test_every_message_of_a_burst_arrives(under_test) -> None:
+def test_every_message_of_a_burst_arrives(under_test: QueuesUnderTest) -> None:
     for number in range(40):
         under_test.queues.send_push(PushCluster(f"plant-{number}", "plan"))
-    taken = {parse_message(under_test.take("push")[0], PushCluster).cluster for _ in range(40)}
-    assert taken == {f"plant-{number}" for number in range(40)}
+    arrived = {parse_message(taken(under_test, "push")[0], PushCluster).cluster for _ in range(40)}
+    assert arrived == {f"plant-{number}" for number in range(40)}
 
 
-def test_a_delay_is_rounded_up_to_a_whole_second(under_test) -> None:
+def test_a_delay_is_rounded_up_to_a_whole_second(under_test: QueuesUnderTest) -> None:
     under_test.queues.send_plan(PlanFleet("later"), delay=0.01)
     assert under_test.take("plan") is None
     under_test.pass_time(1.1)
-    assert parse_message(under_test.take("plan")[0], PlanFleet) == PlanFleet("later")
+    assert parse_message(taken(under_test, "plan")[0], PlanFleet) == PlanFleet("later")
 
 
-def test_a_delayed_message_holds_no_other_up(under_test) -> None:
+def test_a_delayed_message_holds_no_other_up(under_test: QueuesUnderTest) -> None:
     under_test.queues.send_push(PushCluster("plant-1", "later"), delay=16.0)
     under_test.queues.send_push(PushCluster("plant-2", "now"))
-    assert parse_message(under_test.take("push")[0], PushCluster).cluster == "plant-2"
+    assert parse_message(taken(under_test, "push")[0], PushCluster).cluster == "plant-2"
 
 
-def test_a_message_of_the_longest_names_is_taken(under_test) -> None:
+def test_a_message_of_the_longest_names_is_taken(under_test: QueuesUnderTest) -> None:
     """Law 9: messages carry names and a reason only, so they are small."""
     under_test.queues.send_push(PushCluster("p" * 253, "r" * 256))
-    assert len(under_test.take("push")[0]) < 1024
+    assert len(taken(under_test, "push")[0]) < 1024
 
 
 def test_an_account_that_does_not_answer_is_unreachable() -> None:

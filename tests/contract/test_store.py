@@ -1,9 +1,12 @@
 """What every store of work and statuses must do; and how the account's failures are told."""
 
+from __future__ import annotations
+
 import itertools
 import random
 import socket
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,23 +17,32 @@ from sync.errors import Changed, Invalid, Permanent, Unauthorized, Unreachable
 from sync.ports.stored import ABSENT, ANYTHING, Unchanged
 from sync.ports.work import ClusterWork, PlanMark, VaultWork
 from sync.reconcile.status import ListSummary, State
-from tests.support.stores import MICROSECOND, NOW, ODD_NAMES, damage, status
+from tests.support.stores import MICROSECOND, NOW, ODD_NAMES, damage, status, there
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.storage import Azurite
+    from sync.ports.statuses import Statuses
+    from sync.ports.stored import Expect, Stored
+    from sync.ports.work import Work
+    from tests.support.stores import Stores
 
 
 @pytest.fixture
-def work(stores):
+def work(stores: Stores) -> Work:
     return stores.work
 
 
 @pytest.fixture
-def statuses(stores):
+def statuses(stores: Stores) -> Statuses:
     return stores.statuses
 
 
 # The work
 
 
-def test_work_that_was_never_set_is_none(work) -> None:
+def test_work_that_was_never_set_is_none(work: Work) -> None:
     assert work.plan_mark() is None
     assert work.planned() == ""
     assert work.cluster("plant-1") is None
@@ -38,7 +50,15 @@ def test_work_that_was_never_set_is_none(work) -> None:
     assert work.due(NOW) == ()
 
 
-SETTERS = {
+Setter = tuple[
+    "Callable[[Work, Any, Expect], Unchanged]",
+    "Callable[[Work], Stored[Any] | None]",
+    "PlanMark | ClusterWork | VaultWork",
+    "PlanMark | ClusterWork | VaultWork",
+]
+"""How a row is written and read, and two values of it."""
+
+SETTERS: dict[str, Setter] = {
     "plan mark": (lambda w, v, e: w.set_plan_mark(v, e), lambda w: w.plan_mark(), PlanMark(NOW, 4.0), PlanMark()),
     "cluster": (
         lambda w, v, e: w.set_cluster("plant-1", v, e),
@@ -56,37 +76,37 @@ SETTERS = {
 
 
 @pytest.mark.parametrize("kind", SETTERS)
-def test_work_is_written_by_test_and_set(work, kind) -> None:
+def test_work_is_written_by_test_and_set(work: Work, kind: str) -> None:
     write, read, one, other = SETTERS[kind]
     first = write(work, one, ABSENT)
-    assert (read(work).value, read(work).unchanged) == (one, first)
+    assert (there(read(work)).value, there(read(work)).unchanged) == (one, first)
     with pytest.raises(Changed):
         write(work, other, ABSENT)
     second = write(work, other, first)
-    assert (read(work).value, read(work).unchanged) == (other, second)
+    assert (there(read(work)).value, there(read(work)).unchanged) == (other, second)
     with pytest.raises(Changed):
         write(work, one, first)
-    assert read(work).unchanged == write(work, one, ANYTHING) or read(work).value == one
+    assert there(read(work)).unchanged == write(work, one, ANYTHING) or there(read(work)).value == one
 
 
 @pytest.mark.parametrize("etag", ["none: the row changes too fast", "", "7"])
 @pytest.mark.parametrize("kind", SETTERS)
-def test_an_etag_that_is_none_is_refused_and_writes_nothing(work, kind, etag) -> None:
+def test_an_etag_that_is_none_is_refused_and_writes_nothing(work: Work, kind: str, etag: str) -> None:
     """It says something else than that the row has changed: the caller is wrong, and trying again mends nothing."""
     write, read, one, other = SETTERS[kind]
     write(work, one, ABSENT)
     with pytest.raises(Invalid):
         write(work, other, Unchanged(etag))
-    assert read(work).value == one
+    assert there(read(work)).value == one
 
 
-def test_the_planned_head_is_replaced(work) -> None:
+def test_the_planned_head_is_replaced(work: Work) -> None:
     for token in ("first", "second"):
         work.set_planned(token)
         assert work.planned() == token
 
 
-def test_a_forgotten_clusters_work_is_gone_and_forgetting_again_is_nothing(work) -> None:
+def test_a_forgotten_clusters_work_is_gone_and_forgetting_again_is_nothing(work: Work) -> None:
     etag = work.set_cluster("plant-1", ClusterWork(due=NOW), ABSENT)
     for _ in range(2):
         work.forget_cluster("plant-1")
@@ -96,7 +116,7 @@ def test_a_forgotten_clusters_work_is_gone_and_forgetting_again_is_nothing(work)
         work.set_cluster("plant-1", ClusterWork(), etag)
 
 
-def test_clusters_are_due_at_their_time_to_the_microsecond(work) -> None:
+def test_clusters_are_due_at_their_time_to_the_microsecond(work: Work) -> None:
     dues = {
         "long ago": NOW - timedelta(days=400),
         "just before": NOW - MICROSECOND,
@@ -111,17 +131,17 @@ def test_clusters_are_due_at_their_time_to_the_microsecond(work) -> None:
 
 
 @pytest.mark.parametrize("star", [False, True])
-def test_a_due_time_that_is_taken_back_is_no_longer_due(work, star) -> None:
+def test_a_due_time_that_is_taken_back_is_no_longer_due(work: Work, star: bool) -> None:
     etag = work.set_cluster("plant-1", ClusterWork(due=NOW), ABSENT)
     work.set_cluster("plant-1", ClusterWork(), ANYTHING if star else etag)
     assert work.due(NOW) == ()
 
 
-def test_clusters_of_any_name_have_work_of_their_own(work) -> None:
+def test_clusters_of_any_name_have_work_of_their_own(work: Work) -> None:
     for number, name in enumerate(ODD_NAMES):
         work.set_cluster(name, ClusterWork(None, NOW - timedelta(seconds=number)), ABSENT)
     assert sorted(work.due(NOW)) == sorted(ODD_NAMES)
-    assert [work.cluster(name).value.due for name in ODD_NAMES] == [
+    assert [there(work.cluster(name)).value.due for name in ODD_NAMES] == [
         NOW - timedelta(seconds=number) for number in range(len(ODD_NAMES))
     ]
 
@@ -129,7 +149,7 @@ def test_clusters_of_any_name_have_work_of_their_own(work) -> None:
 # The statuses
 
 
-def test_a_status_is_written_by_test_and_set(statuses) -> None:
+def test_a_status_is_written_by_test_and_set(statuses: Statuses) -> None:
     full = status(
         state=State.IN_SYNC,
         detail="ünï <b>",
@@ -142,23 +162,24 @@ def test_a_status_is_written_by_test_and_set(statuses) -> None:
     )
     assert statuses.get("plant-1", "trust") is None
     first = statuses.put(full, ABSENT)
-    assert (statuses.get("plant-1", "trust").value, statuses.get("plant-1", "trust").unchanged) == (full, first)
+    read = there(statuses.get("plant-1", "trust"))
+    assert (read.value, read.unchanged) == (full, first)
     with pytest.raises(Changed):
         statuses.put(status(), ABSENT)
     statuses.put(status(), first)
     with pytest.raises(Changed):
         statuses.put(full, first)
-    assert statuses.get("plant-1", "trust").value == status()
+    assert there(statuses.get("plant-1", "trust")).value == status()
 
 
-def test_all_statuses_are_found_whatever_their_names(statuses) -> None:
+def test_all_statuses_are_found_whatever_their_names(statuses: Statuses) -> None:
     pairs = sorted(itertools.product(ODD_NAMES, ["trust", "is|suer"]))
     for cluster, list_name in pairs:
         statuses.put(status(cluster, list_name), ABSENT)
     assert sorted((s.cluster, s.list) for s in statuses.all()) == pairs
 
 
-def test_what_planning_compares_is_told_of_every_status_as_it_was_written(statuses) -> None:
+def test_what_planning_compares_is_told_of_every_status_as_it_was_written(statuses: Statuses) -> None:
     files = {f"file-{number}.der": f"{number:064}" for number in range(1000)}
     written = [
         status(name, list_name, state=State.OFFLINE, digest="d" * 64, applied=applied, due=NOW)
@@ -169,11 +190,11 @@ def test_what_planning_compares_is_told_of_every_status_as_it_was_written(status
         statuses.put(each, ABSENT)
     assert statuses.summaries() == {(each.cluster, each.list): each.summary for each in written}
     changed = status(ODD_NAMES[0], state=State.IN_SYNC)
-    statuses.put(changed, statuses.get(ODD_NAMES[0], "trust").unchanged)
+    statuses.put(changed, there(statuses.get(ODD_NAMES[0], "trust")).unchanged)
     assert statuses.summaries()[ODD_NAMES[0], "trust"] == changed.summary
 
 
-def test_a_forgotten_cluster_takes_its_own_statuses_only(statuses) -> None:
+def test_a_forgotten_cluster_takes_its_own_statuses_only(statuses: Statuses) -> None:
     names = ["plant", "plant-1", "plant|", "plant.", "plan", "Plant", "plant~"]
     for name in names:
         for list_name in ("trust", "issuer"):
@@ -184,14 +205,14 @@ def test_a_forgotten_cluster_takes_its_own_statuses_only(statuses) -> None:
     assert len(statuses.all()) == 12
 
 
-def test_a_status_of_a_thousand_files_is_read_as_it_was_written(statuses) -> None:
+def test_a_status_of_a_thousand_files_is_read_as_it_was_written(statuses: Statuses) -> None:
     noise = random.Random(1)
     applied = {f"file-{number}.der": noise.randbytes(32).hex() for number in range(1000)}
     statuses.put(status(applied=applied), ABSENT)
-    assert statuses.get("plant-1", "trust").value.applied == applied
+    assert there(statuses.get("plant-1", "trust")).value.applied == applied
 
 
-def test_lists_that_hold_alike_are_told_apart_where_they_do_not(statuses) -> None:
+def test_lists_that_hold_alike_are_told_apart_where_they_do_not(statuses: Statuses) -> None:
     held = {"a.der": "0" * 64}
     for cluster, applied in (("c1", held), ("c2", dict(held)), ("c3", {"a.der": "1" * 64}), ("c4", {})):
         statuses.put(status(cluster, applied=applied), ABSENT)
@@ -202,50 +223,52 @@ def test_lists_that_hold_alike_are_told_apart_where_they_do_not(statuses) -> Non
 # Damage
 
 
-def test_a_damaged_status_is_as_if_the_list_was_never_looked_at(tables) -> None:
+def test_a_damaged_status_is_as_if_the_list_was_never_looked_at(tables: Stores) -> None:
     tables.statuses.put(status(failures=3), ABSENT)
     tables.statuses.put(status("plant-2", failures=4), ABSENT)
     damage(tables.statuses, "status", "plant-1|trust")
     assert [s.failures for s in tables.statuses.all()] == [0, 4]
-    stored = tables.statuses.get("plant-1", "trust")
+    stored = there(tables.statuses.get("plant-1", "trust"))
     assert stored.value == status()
     tables.statuses.put(status(failures=1), stored.unchanged)
-    assert tables.statuses.get("plant-1", "trust").value.failures == 1
+    assert there(tables.statuses.get("plant-1", "trust")).value.failures == 1
 
 
 @pytest.mark.parametrize("brief", [None, b"}{", b"[]", "text"], ids=["absent", "damaged", "of another type", "text"])
-def test_a_status_that_does_not_say_what_planning_compares_must_be_looked_at(tables, brief) -> None:
+def test_a_status_that_does_not_say_what_planning_compares_must_be_looked_at(
+    tables: Stores, brief: bytes | str | None
+) -> None:
     """A row of an earlier trustcast, or a damaged one: it stands for nothing, and its value is read all the same."""
     tables.statuses.put(status(failures=3, digest="d" * 64), ABSENT)
-    known = tables.statuses._table.get("status", "plant-1|trust")
+    known = there(tables.statuses._table.get("status", "plant-1|trust"))
     columns = {name: known.value[name] for name in ("schema", "zlib", "body0")}
     columns |= {} if brief is None else {"brief": brief}
     tables.statuses._table.write("status", Operation("plant-1|trust", columns, ANYTHING))
     assert tables.statuses.summaries() == {("plant-1", "trust"): ListSummary()}
-    assert tables.statuses.get("plant-1", "trust").value.failures == 3
+    assert there(tables.statuses.get("plant-1", "trust")).value.failures == 3
 
 
-def test_what_a_newer_trustcast_wrote_is_not_planned_by(tables) -> None:
+def test_what_a_newer_trustcast_wrote_is_not_planned_by(tables: Stores) -> None:
     columns = {"schema": SCHEMA + 1, "zlib": False, "body0": b"{}", "brief": b"{}"}
     tables.statuses._table.write("status", Operation("plant-1|trust", columns, ABSENT))
     with pytest.raises(Permanent, match="deploy the newer version"):
         tables.statuses.summaries()
 
 
-def test_a_cluster_whose_due_time_is_damaged_is_due(tables) -> None:
+def test_a_cluster_whose_due_time_is_damaged_is_due(tables: Stores) -> None:
     """Law 10: it is not forgotten."""
     work = tables.work
     work.set_cluster("plant-1", ClusterWork(NOW, NOW), ABSENT)
     columns = {"schema": 1, "zlib": False, "body0": b"}{", "due": NOW}
     work._table.write("cluster", Operation("plant-1", columns, ANYTHING))
     assert work.due(NOW) == ("plant-1",)
-    assert work.cluster("plant-1").value == ClusterWork()
+    assert there(work.cluster("plant-1")).value == ClusterWork()
 
 
 # The account
 
 
-def test_an_account_that_does_not_answer_is_unreachable(azurite) -> None:
+def test_an_account_that_does_not_answer_is_unreachable(azurite: Azurite) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         account = ";".join(
@@ -261,7 +284,7 @@ def test_an_account_that_does_not_answer_is_unreachable(azurite) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Testing an element:DeprecationWarning:azure")  # the SDK reads XML so
-def test_a_wrong_key_is_unauthorized_and_not_shown(azurite) -> None:
+def test_a_wrong_key_is_unauthorized_and_not_shown(azurite: Azurite) -> None:
     account = ";".join(
         "AccountKey=c2VjcmV0c2VjcmV0" if part.startswith("AccountKey") else part
         for part in azurite.connection_string.split(";")

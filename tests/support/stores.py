@@ -8,7 +8,7 @@ import random
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sync.adapters.storage.azure_tables import connect_tables
 from sync.adapters.storage.table import Operation
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from sync.adapters.storage.work import TableWork
     from sync.catalogue.rows import RowKey
     from sync.ports.decisions import Decisions, Row
-    from sync.ports.stored import Expect
+    from sync.ports.stored import Expect, Stored
+
+T = TypeVar("T")
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -96,6 +98,12 @@ OPENERS: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Stor
     "memory": in_memory,
     "memory-objects": as_objects,
 }
+
+
+def there(stored: Stored[T] | None) -> Stored[T]:
+    """A row that must be there."""
+    assert stored is not None
+    return stored
 
 
 def head(token: str = "token") -> Head:

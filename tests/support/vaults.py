@@ -25,6 +25,7 @@ from azure.keyvault.secrets import SecretClient
 from local.identity import Identity
 from local.keyvault.server import Vault as StandIn
 from sync.adapters.keyvault.vault import KeyVault
+from sync.ports.vault import Vault
 from tests.support.memory import MemoryVault
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
     from local.support.tls import Authority
-    from sync.ports.vault import Vault
+    from sync.ports.vault import Versions
 
 ENVIRONMENT = "TRUSTCAST_TEST_VAULT_"
 FAR_FUTURE = 4_102_444_800  # 2100-01-01
@@ -73,6 +74,12 @@ class Seed(Protocol):
     def delete(self, name: str) -> None: ...
 
 
+class Bounded(Vault, Protocol):
+    """A vault that can be asked to look through fewer versions."""
+
+    def versions(self, name: str, *, at_most: int = ...) -> Versions: ...
+
+
 @dataclass(frozen=True, slots=True)
 class VaultUnderTest:
     """A vault, and a way to put secrets into it. Other people's secrets may be in it too.
@@ -81,7 +88,7 @@ class VaultUnderTest:
         differs: names of tests that must fail against it, with the reason.
     """
 
-    vault: Vault
+    vault: Bounded
     seed: Seed
     differs: Mapping[str, str] = field(default_factory=dict)
 
