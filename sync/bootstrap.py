@@ -89,7 +89,7 @@ def connect(chosen: Settings) -> Runtime:
             chosen.verify_interval,
             chosen.offline_retry.first,
             chosen.offline_retry.longest,
-            chosen.still,
+            chosen.quiet_period,
         ),
         push_timeout=chosen.push_timeout.total_seconds(),
         expiry_warning=chosen.expiry_warning,

@@ -5,6 +5,7 @@ import sys
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -13,6 +14,7 @@ from sync.fleet.lists import DEFAULT_LISTS
 from sync.settings import (
     ACCOUNT,
     CONNECTION_STRING,
+    SETTING_OF,
     SETTINGS,
     BackOff,
     Settings,
@@ -45,7 +47,7 @@ def test_what_is_not_set_has_the_documented_default() -> None:
     assert found.configuration.lists == DEFAULT_LISTS
     assert found.configuration.vault("kv1.vault.azure.net") is not None
     assert found.credentials_vault == "https://kv2.vault.azure.net"
-    assert found.tick == "0 * * * * *"
+    assert found.check_schedule == "0 * * * * *"
     assert found.vault_interval == timedelta(seconds=60)
     assert found.verify_interval == timedelta(minutes=30)
     assert found.offline_retry == BackOff(timedelta(seconds=30), timedelta(hours=1))
@@ -60,7 +62,7 @@ def test_what_is_not_set_has_the_documented_default() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("tick", "*/10 * * * * MON-FRI", "*/10 * * * * MON-FRI"),
+        ("check_schedule", "*/10 * * * * MON-FRI", "*/10 * * * * MON-FRI"),
         ("vault_interval", " 1.5m ", timedelta(seconds=90)),
         ("verify_interval", "2h", timedelta(hours=2)),
         ("offline_retry", "1s .. 5s", BackOff(timedelta(seconds=1), timedelta(seconds=5))),
@@ -68,11 +70,12 @@ def test_what_is_not_set_has_the_documented_default() -> None:
         ("hold_files", "0", 0),
         ("expiry_warning", "7d", timedelta(days=7)),
         ("vault_reads_per_second", "1", 1),
+        ("quiet_period", "2s", timedelta(seconds=2)),
         ("hold_clusters", "  ", 3),
     ],
 )
 def test_what_is_set_is_read_and_blank_counts_as_absent(name, text, value) -> None:
-    assert getattr(read(**{f"TRUSTCAST_{name.upper()}": text}), name) == value
+    assert getattr(read(**{SETTING_OF[name].name: text}), name) == value
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
@@ -90,22 +93,22 @@ def test_every_example_is_accepted_and_differs_from_the_default(setting) -> None
         ("TRUSTCAST_VAULTS", '[{"url": "https://a.b", "lists": ["x"]}]', "the list 'x' is not defined"),
         ("TRUSTCAST_LISTS", "[]", "no list is defined"),
         ("TRUSTCAST_CREDENTIALS_VAULT", "kv2", "'kv2' is no https URL"),
-        ("TRUSTCAST_TICK", "* * * * *", "is no NCRONTAB schedule of six fields"),
-        ("TRUSTCAST_TICK", "a b c d e ;", "is no NCRONTAB schedule"),
-        ("TRUSTCAST_VAULT_INTERVAL", "60", "'60' is no positive span of time"),
-        ("TRUSTCAST_VAULT_INTERVAL", "0s", "'0s' is no positive span of time"),
-        ("TRUSTCAST_VERIFY_INTERVAL", "-1m", "is no positive span of time"),
-        ("TRUSTCAST_VERIFY_INTERVAL", "999999999d", "is no positive span of time"),
-        ("TRUSTCAST_OFFLINE_RETRY", "30s", "is no first and longest wait joined by '..'"),
-        ("TRUSTCAST_OFFLINE_RETRY", "1h..30s", "begins with the longer wait"),
-        ("TRUSTCAST_HOLD_SHARE", "25", "'25' is no percentage"),
-        ("TRUSTCAST_HOLD_SHARE", "101%", "'101%' is no percentage"),
-        ("TRUSTCAST_HOLD_FILES", "three", "'three' is no whole number"),
-        ("TRUSTCAST_HOLD_FILES", "-1", "'-1' is no whole number"),
+        ("TRUSTCAST_TICK", "* * * * *", "is not an NCRONTAB schedule of six fields"),
+        ("TRUSTCAST_TICK", "a b c d e ;", "is not an NCRONTAB schedule"),
+        ("TRUSTCAST_VAULT_INTERVAL", "60", "'60' is not a positive time span"),
+        ("TRUSTCAST_VAULT_INTERVAL", "0s", "'0s' is not a positive time span"),
+        ("TRUSTCAST_VERIFY_INTERVAL", "-1m", "is not a positive time span"),
+        ("TRUSTCAST_VERIFY_INTERVAL", "999999999d", "is not a positive time span"),
+        ("TRUSTCAST_OFFLINE_RETRY", "30s", "is not a first and a longest wait joined by '..'"),
+        ("TRUSTCAST_OFFLINE_RETRY", "1h..30s", "has a first wait that is longer"),
+        ("TRUSTCAST_HOLD_SHARE", "25", "'25' is not a percentage"),
+        ("TRUSTCAST_HOLD_SHARE", "101%", "'101%' is not a percentage"),
+        ("TRUSTCAST_HOLD_FILES", "three", "'three' is not a whole number"),
+        ("TRUSTCAST_HOLD_FILES", "-1", "'-1' is not a whole number"),
         ("TRUSTCAST_CALL_TIMEOUT", "15s", "is not below 15s"),
         ("TRUSTCAST_PUSH_TIMEOUT", "2s", "it is shorter than TRUSTCAST_CALL_TIMEOUT"),
         ("TRUSTCAST_VAULT_READS_PER_SECOND", "0", "0 would stop everything"),
-        ("TRUSTCAST_TICK", "\x1b[31m", "'\\x1b[31m' is no NCRONTAB"),
+        ("TRUSTCAST_TICK", "\x1b[31m", "'\\x1b[31m' is not an NCRONTAB"),
     ],
 )
 def test_a_faulty_setting_is_refused_by_name_with_the_reason_and_an_example(name, text, complaint) -> None:
@@ -115,12 +118,12 @@ def test_a_faulty_setting_is_refused_by_name_with_the_reason_and_an_example(name
     assert "(example: " in problem
 
 
-def test_every_problem_is_told_at_once_one_a_line() -> None:
+def test_all_problems_are_reported_at_once_one_a_line() -> None:
     told = problems({"TRUSTCAST_TICK": "x", "TRUSTCAST_LISTS": "[", ACCOUNT.name: "A B"})
     assert [re.split(r"[: ]", line)[0] for line in told] == [
         "TRUSTCAST_VAULTS",
-        "TRUSTCAST_CREDENTIALS_VAULT",
         "TRUSTCAST_LISTS",
+        "TRUSTCAST_CREDENTIALS_VAULT",
         "TRUSTCAST_TICK",
         "AzureWebJobsStorage__accountName",
     ]
@@ -186,9 +189,16 @@ def test_the_documented_settings_are_those_of_the_code_and_no_others() -> None:
     assert list(documented()) == [each.name for each in (*SETTINGS, CONNECTION_STRING, ACCOUNT)]
 
 
-def test_the_settings_that_are_kept_are_those_of_the_table() -> None:
-    kept = {each.name for each in fields(Settings)} - {"configuration", "storage"}
-    assert kept | {"vaults", "lists"} == {each.name.removeprefix("TRUSTCAST_").lower() for each in SETTINGS}
+def test_every_field_has_its_variable_and_two_are_read_from_several() -> None:
+    assert {each.name for each in fields(Settings)} == {*SETTING_OF, "configuration", "storage"}
+    assert {each.name for each in SETTINGS} == {"TRUSTCAST_VAULTS", "TRUSTCAST_LISTS"} | {
+        each.name for each in SETTING_OF.values()
+    }
+
+
+@pytest.mark.parametrize("name", SETTING_OF)
+def test_the_parser_of_a_field_gives_its_type(name) -> None:
+    assert type(SETTING_OF[name].parse(SETTING_OF[name].example)) is get_type_hints(Settings)[name]
 
 
 @pytest.mark.parametrize("setting", [*SETTINGS, CONNECTION_STRING, ACCOUNT], ids=lambda each: each.name)
