@@ -21,7 +21,7 @@ def run() -> Report:
             name = f"plc{number:02}"
             began = time.perf_counter()
             stack.vault.set(name, certificate(name).pem, tags=TAGS)
-            while f"{name}.der" not in stack.plants["lab"].files("aio-opc-ua-broker-trust-list"):
+            while f"{name}.der" not in stack.clusters["lab"].files("aio-opc-ua-broker-trust-list"):
                 if time.perf_counter() - began > 60:
                     raise TimeoutError(name)
                 time.sleep(0.005)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 NAMESPACE = "azure-iot-operations"
 
 
-class Plant(Protocol):
-    """One cluster, as a person at the plant sees it."""
+class LocalCluster(Protocol):
+    """One cluster, as a person on site sees it."""
 
     @property
     def name(self) -> str:
@@ -63,23 +63,23 @@ class StandIn:
         return self.cluster.name
 
     def kubeconfig(self) -> str:
-        """See `Plant`."""
+        """See `LocalCluster`."""
         return kubeconfig(self.cluster)
 
     def files(self, secret: str) -> dict[str, bytes]:
-        """See `Plant`."""
+        """See `LocalCluster`."""
         return self.cluster.files(NAMESPACE, secret)
 
     def edit(self, secret: str, files: Mapping[str, bytes | None]) -> None:
-        """See `Plant`."""
+        """See `LocalCluster`."""
         self.cluster.edit(NAMESPACE, secret, files)
 
     def cut_off(self) -> None:
-        """See `Plant`."""
+        """See `LocalCluster`."""
         self.cluster.set_fault(Fault(Kind.DOWN))
 
     def reconnect(self) -> None:
-        """See `Plant`."""
+        """See `LocalCluster`."""
         self.cluster.set_fault(None)
 
 
@@ -92,27 +92,27 @@ class Real:
     token: str
 
     def kubeconfig(self) -> str:
-        """See `Plant`."""
+        """See `LocalCluster`."""
         return self.cluster.kubeconfig(self.token)
 
     def files(self, secret: str) -> dict[str, bytes]:
-        """See `Plant`."""
+        """See `LocalCluster`."""
         with self.cluster.client() as client:
             answer = client.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{secret}")
         data = answer.json().get("data") or {} if answer.status_code == 200 else {}  # noqa: PLR2004
         return {name: base64.b64decode(value) for name, value in data.items()}
 
     def edit(self, secret: str, files: Mapping[str, bytes | None]) -> None:
-        """See `Plant`."""
+        """See `LocalCluster`."""
         data = {k: None if v is None else base64.b64encode(v).decode() for k, v in files.items()}
         self.cluster.kubectl(
             "patch", "secret", secret, "-n", NAMESPACE, "--type", "merge", "-p", json.dumps({"data": data})
         )
 
     def cut_off(self) -> None:
-        """See `Plant`."""
+        """See `LocalCluster`."""
         self.cluster.kill()
 
     def reconnect(self) -> None:
-        """See `Plant`."""
+        """See `LocalCluster`."""
         self.cluster.revive()

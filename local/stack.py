@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from local.azure_cli import AzureCli, resource_manager
-from local.clusters import NAMESPACE, Plant, StandIn
+from local.clusters import NAMESPACE, LocalCluster, StandIn
 from local.eventgrid.events import Subscription
 from local.eventgrid.server import EventGrid
 from local.identity import Identity
@@ -62,7 +62,7 @@ class Stack:
     """Everything started and connected, inside its `with` block.
 
     Args:
-        plants: names of the clusters to make, or clusters that exist.
+        clusters: names of the clusters to make, or clusters that exist.
         settings: settings beside those that connect the parts.
         watch: is told of every event delivered.
         log: where the host's log goes; None: a file in the stack's folder.
@@ -71,13 +71,13 @@ class Stack:
 
     def __init__(
         self,
-        plants: Sequence[str | Plant] = tuple(LABELS),
+        clusters: Sequence[str | LocalCluster] = tuple(LABELS),
         *,
         settings: Mapping[str, str] | None = None,
         watch: Callable[[Delivery], None] = lambda _: None,
         python: str = sys.executable,
     ) -> None:
-        self._plants = plants
+        self._clusters = clusters
         self._settings = dict(settings or {})
         self._watch = watch
         self._python = python
@@ -110,7 +110,9 @@ class Stack:
         )
         self.credentials = enter(Vault("kv-clusters", authority=self.authority, identity=self.identity))
         self.fleet = enter(Fleet(self.authority))
-        self.plants: dict[str, Plant] = {plant.name: plant for plant in map(self._plant, self._plants)}
+        self.clusters: dict[str, LocalCluster] = {
+            cluster.name: cluster for cluster in map(self._cluster, self._clusters)
+        }
         self.host_url = f"http://127.0.0.1:{free_ports(1)[0]}"
         self.environment = self._environment(metadata.url)
         self.start_host()
@@ -123,10 +125,10 @@ class Stack:
         )
         return self
 
-    def _plant(self, plant: str | Plant) -> Plant:
-        if not isinstance(plant, str):
-            return plant
-        return StandIn(self.fleet.add(plant, grant=least_privilege(NAMESPACE)))
+    def _cluster(self, cluster: str | LocalCluster) -> LocalCluster:
+        if not isinstance(cluster, str):
+            return cluster
+        return StandIn(self.fleet.add(cluster, grant=least_privilege(NAMESPACE)))
 
     def _environment(self, metadata_url: str) -> dict[str, str]:
         return {
@@ -201,7 +203,7 @@ class Stack:
     def enrol(self, name: str, labels: Mapping[str, str] | None = None, **options: str) -> None:
         """Store a cluster's credential in its vault and register it, as an operator does."""
         tags = {"trustcast-credential": name}
-        self.credentials.set(f"{name}-kubeconfig", self.plants[name].kubeconfig(), tags=tags)
+        self.credentials.set(f"{name}-kubeconfig", self.clusters[name].kubeconfig(), tags=tags)
         wanted = LABELS.get(name, {}) if labels is None else labels
         flags = [word for key, value in wanted.items() for word in ("--label", f"{key}={value}")]
         flags += [word for key, value in options.items() for word in (f"--{key}", value)]
@@ -222,7 +224,7 @@ def main() -> None:
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Stack(settings=RESPONSIVE) as stack, Server(resource_manager(), authority=stack.authority) as manager:
-        for name in stack.plants:
+        for name in stack.clusters:
             stack.enrol(name)
         _write(ENV_FILE, stack.exports())
         az = AzureCli(
@@ -265,7 +267,7 @@ def _introduction(stack: Stack, vault_name: str) -> str:
             "The stack runs; Ctrl-C ends it and forgets everything.",
             f"  watched vault      {stack.vault.url}",
             f"  credentials vault  {stack.credentials.url}",
-            f"  clusters           {', '.join(stack.plants)} behind {stack.fleet.url} (registered)",
+            f"  clusters           {', '.join(stack.clusters)} behind {stack.fleet.url} (registered)",
             f"  functions host     {stack.host_url}, log {stack.log}",
             "In another terminal, in this folder:",
             f"  source {ENV_FILE.relative_to(ROOT)}",

@@ -24,7 +24,7 @@ from local.stack import RESPONSIVE, Stack
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from local.clusters import Plant
+    from local.clusters import LocalCluster
     from local.eventgrid.events import Delivery
 
 STILL = "1s"
@@ -69,7 +69,7 @@ class Report:
             )
 
 
-def run(report: Report, plants: Sequence[str | Plant] | None) -> dict[str, list[float]]:
+def run(report: Report, clusters: Sequence[str | LocalCluster] | None) -> dict[str, list[float]]:
     """Start the stack and go through every step; the latencies by cluster, in milliseconds."""
     settings = {**RESPONSIVE, "TRUSTCAST_STILL": STILL}
     with ExitStack() as open_parts:
@@ -77,8 +77,8 @@ def run(report: Report, plants: Sequence[str | Plant] | None) -> dict[str, list[
             "the stack starts: two vaults, Event Grid, three clusters, Azurite, the functions host"
         ) as seen:
             stack = open_parts.enter_context(
-                Stack(plants, settings=settings, watch=report.event)
-                if plants
+                Stack(clusters, settings=settings, watch=report.event)
+                if clusters
                 else Stack(settings=settings, watch=report.event)
             )
             seen.append(f"watched vault {stack.vault.url}, host {stack.host_url}")
@@ -110,8 +110,8 @@ def main() -> None:
     chosen = parser.parse_args()
     report = Report(as_json=chosen.json)
     with ExitStack() as open_parts:
-        plants = open_parts.enter_context(_real_plants()) if chosen.kube == "real" else None
-        latencies = run(report, plants)
+        clusters = open_parts.enter_context(_real_clusters()) if chosen.kube == "real" else None
+        latencies = run(report, clusters)
     document = summary(report, latencies)
     failed = [step["name"] for step in report.steps if not step["held"]]
     if chosen.json:
@@ -127,11 +127,11 @@ def main() -> None:
 
 
 @contextmanager
-def _real_plants() -> Iterator[Sequence[Plant]]:
-    from local.demo.real_clusters import real_plants  # noqa: PLC0415  needs kube-apiserver
+def _real_clusters() -> Iterator[Sequence[LocalCluster]]:
+    from local.demo.real_clusters import real_clusters  # noqa: PLC0415  needs kube-apiserver
 
-    with real_plants() as plants:
-        yield plants
+    with real_clusters() as clusters:
+        yield clusters
 
 
 if __name__ == "__main__":

@@ -19,14 +19,14 @@ ACCOUNT = "trustcast"
 
 
 @contextmanager
-def real_plants() -> Iterator[tuple[Real, ...]]:
+def real_clusters() -> Iterator[tuple[Real, ...]]:
     """API servers that run inside the block, with the Role of infra/kubernetes applied."""
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="trustcast-kube-")))
-        yield tuple(_plant(running, name, folder / name) for name in LABELS)
+        yield tuple(_cluster(running, name, folder / name) for name in LABELS)
 
 
-def _plant(running: ExitStack, name: str, folder: Path) -> Real:
+def _cluster(running: ExitStack, name: str, folder: Path) -> Real:
     cluster = running.enter_context(RealCluster.start(folder, programs_folder()))
     cluster.create_namespace(NAMESPACE)
     for manifest in sorted((ROOT / "infra" / "kubernetes").glob("*.yaml")):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from local.clusters import Plant
+    from local.clusters import LocalCluster
     from local.stack import Stack
     from sync.findings import Finding
 
@@ -55,8 +55,8 @@ class Scene:
         self.say = say
         self.runtime = connect(settings())
         self.client = SecretClient(stack.vault.url, DefaultAzureCredential())
-        self.plants: tuple[Plant, ...] = tuple(stack.plants.values())
-        self.latencies: dict[str, list[float]] = {name: [] for name in stack.plants}
+        self.clusters: tuple[LocalCluster, ...] = tuple(stack.clusters.values())
+        self.latencies: dict[str, list[float]] = {name: [] for name in stack.clusters}
         self.now = datetime.now(UTC)  # noqa: TID251  an entry point
         self.authority = ca(name="Plant Root CA", not_before=self.yesterday, not_after=self.next_year)
 
@@ -134,8 +134,8 @@ class Scene:
 def register(scene: Scene) -> list[str]:
     """Clusters are registered: hamburg and lyon (env=prod), lab (env=test)."""
     with ThreadPoolExecutor() as pool:
-        list(pool.map(scene.stack.enrol, scene.stack.plants))
-    return [f"{len(scene.plants)} clusters, each with host and CA pinned"]
+        list(pool.map(scene.stack.enrol, scene.stack.clusters))
+    return [f"{len(scene.clusters)} clusters, each with host and CA pinned"]
 
 
 def fill(scene: Scene) -> list[str]:
@@ -154,11 +154,11 @@ def fill(scene: Scene) -> list[str]:
     scene.put("press-1-crt", pem.pem, PEM, "utf-8", "trust", "env=prod")
     scene.put("oven-2-der", der.der.hex(), CERTIFICATE, "hex", "trust", "env in (prod, test)")
     issuers = {"root-a.crt", "root-b.crt", "root-c.der", "root-d.der", "plant-root.der", "plant-root.crl"}
-    for plant in scene.plants:
-        scene.until(f"{plant.name} has {issuers}", lambda p=plant: set(p.files(ISSUER)) == issuers)  # type: ignore[misc]
-        trusted = {"oven-2.der"} | ({"press-1.crt"} if plant.name != "lab" else set())
-        scene.until(f"{plant.name} trusts {trusted}", lambda p=plant, t=trusted: set(p.files(TRUST)) == t)  # type: ignore[misc]
-    return [f"{plant.name}: trust {sorted(plant.files(TRUST))}" for plant in scene.plants] + [
+    for cluster in scene.clusters:
+        scene.until(f"{cluster.name} has {issuers}", lambda c=cluster: set(c.files(ISSUER)) == issuers)  # type: ignore[misc]
+        trusted = {"oven-2.der"} | ({"press-1.crt"} if cluster.name != "lab" else set())
+        scene.until(f"{cluster.name} trusts {trusted}", lambda c=cluster, t=trusted: set(c.files(TRUST)) == t)  # type: ignore[misc]
+    return [f"{cluster.name}: trust {sorted(cluster.files(TRUST))}" for cluster in scene.clusters] + [
         f"issuer {sorted(issuers)}"
     ]
 
@@ -171,12 +171,12 @@ def latency(scene: Scene) -> list[str]:
         name = "robot-der"
         began = time.monotonic()
         scene.put(name, wanted.hex(), CERTIFICATE, "hex", "trust")
-        waiting = set(scene.plants)
+        waiting = set(scene.clusters)
         while waiting:
-            for plant in tuple(waiting):
-                if plant.files(TRUST).get("robot.der") == wanted:
-                    scene.latencies[plant.name].append((time.monotonic() - began) * 1000)
-                    waiting.discard(plant)
+            for cluster in tuple(waiting):
+                if cluster.files(TRUST).get("robot.der") == wanted:
+                    scene.latencies[cluster.name].append((time.monotonic() - began) * 1000)
+                    waiting.discard(cluster)
             if time.monotonic() - began > PATIENCE:
                 raise Failed(f"robot-der did not reach {[p.name for p in waiting]}")
             time.sleep(0.005)
@@ -185,7 +185,7 @@ def latency(scene: Scene) -> list[str]:
 
 def invalid(scene: Scene) -> list[str]:
     """A version that has expired is rejected with its reason; the last good one stays."""
-    good = scene.plants[0].files(TRUST)["press-1.crt"]
+    good = scene.clusters[0].files(TRUST)["press-1.crt"]
     expired = server(
         name="press-1",
         application_uri="urn:press-1.example:opcua",
@@ -200,7 +200,7 @@ def invalid(scene: Scene) -> list[str]:
 
 def private(scene: Scene) -> list[str]:
     """A secret with a private key is refused, and nothing of it is kept."""
-    good = scene.plants[0].files(TRUST)["oven-2.der"]
+    good = scene.clusters[0].files(TRUST)["oven-2.der"]
     new = scene.server("oven-2")
     scene.put("oven-2-der", new.pem + new.key_pem, PEM, "utf-8", "trust", "env in (prod, test)")
     sentence = scene.until_said("oven-2-der", Code.PRIVATE_KEY)
@@ -212,33 +212,33 @@ def untagged(scene: Scene) -> list[str]:
     """A new version without tags keeps its lists."""
     new = scene.server("oven-2")
     scene.put("oven-2-der", new.der.hex(), CERTIFICATE, "hex")
-    for plant in scene.plants:
-        scene.until(f"{plant.name} has the new oven-2.der", lambda p=plant: p.files(TRUST).get("oven-2.der") == new.der)  # type: ignore[misc]
+    for cluster in scene.clusters:
+        scene.until(f"{cluster.name} has the new one", lambda c=cluster: c.files(TRUST).get("oven-2.der") == new.der)  # type: ignore[misc]
     return [scene.until_said("oven-2-der", Code.TAGS_DROPPED)]
 
 
 def repair(scene: Scene) -> list[str]:
     """A change by hand is found and repaired; another writer's file is left alone."""
-    plant = scene.plants[0]
-    good = plant.files(TRUST)["press-1.crt"]
-    plant.edit(TRUST, {"press-1.crt": b"edited by hand", "by-hand.der": b"somebody else's"})
-    scene.say(f"somebody edits press-1.crt on {plant.name} and adds by-hand.der")
-    scene.until(f"{plant.name} has its press-1.crt back", lambda: plant.files(TRUST)["press-1.crt"] == good)
-    if plant.files(TRUST).get("by-hand.der") != b"somebody else's":
+    cluster = scene.clusters[0]
+    good = cluster.files(TRUST)["press-1.crt"]
+    cluster.edit(TRUST, {"press-1.crt": b"edited by hand", "by-hand.der": b"somebody else's"})
+    scene.say(f"somebody edits press-1.crt on {cluster.name} and adds by-hand.der")
+    scene.until(f"{cluster.name} has its press-1.crt back", lambda: cluster.files(TRUST)["press-1.crt"] == good)
+    if cluster.files(TRUST).get("by-hand.der") != b"somebody else's":
         raise Failed("a file that is not ours was touched")
     return ["press-1.crt is as it should be; by-hand.der is listed as unmanaged"]
 
 
 def offline(scene: Scene) -> list[str]:
     """A cluster that is offline holds nobody up, and catches up by itself."""
-    away = scene.plants[1]
+    away = scene.clusters[1]
     away.cut_off()
     scene.say(f"the link to {away.name} goes down")
     new = scene.server("conveyor-3").der
     scene.put("conveyor-3-der", new.hex(), CERTIFICATE, "hex", "trust")
-    for plant in scene.plants:
-        if plant is not away:
-            scene.until(f"{plant.name} has it", lambda p=plant: p.files(TRUST).get("conveyor-3.der") == new)  # type: ignore[misc]
+    for cluster in scene.clusters:
+        if cluster is not away:
+            scene.until(f"{cluster.name} has it", lambda c=cluster: c.files(TRUST).get("conveyor-3.der") == new)  # type: ignore[misc]
     scene.until(f"{away.name} is offline", lambda: scene.state(away.name, "trust") is State.OFFLINE)
     away.reconnect()
     scene.say(f"the link to {away.name} is back")
@@ -250,8 +250,8 @@ def disable(scene: Scene) -> list[str]:
     """A secret is disabled, which raises no event: the sweep finds it, and its file leaves."""
     scene.client.update_secret_properties("conveyor-3-der", enabled=False)
     scene.stack.run_function("check_drift")
-    for plant in scene.plants:
-        scene.until(f"{plant.name} dropped it", lambda p=plant: "conveyor-3.der" not in p.files(TRUST))  # type: ignore[misc]
+    for cluster in scene.clusters:
+        scene.until(f"{cluster.name} dropped it", lambda c=cluster: "conveyor-3.der" not in c.files(TRUST))  # type: ignore[misc]
     return ["conveyor-3.der left every cluster"]
 
 
@@ -259,19 +259,19 @@ def removal(scene: Scene) -> list[str]:
     """A removal that is too large is held, and carried out once it is approved."""
     bundle = "".join(scene.server(f"line-{n}").pem for n in range(5))
     scene.put("line-pem", bundle, PEM, "utf-8", "trust")
-    for plant in scene.plants:
-        scene.until(f"{plant.name} has five more", lambda p=plant: _lines(p) == 5)  # type: ignore[misc]  # noqa: PLR2004
+    for cluster in scene.clusters:
+        scene.until(f"{cluster.name} has five more", lambda c=cluster: _lines(c) == 5)  # type: ignore[misc]  # noqa: PLR2004
     scene.client.begin_delete_secret("line-pem").wait()
     scene.stack.run_function("check_drift")
     scene.until("the removal is held", lambda: bool(held_removals(scene.runtime.decisions.snapshot(fresh=True))))
     waiting = scene.stack.cli_json("removals", "list")
-    if any(_lines(plant) != 5 for plant in scene.plants):  # noqa: PLR2004
+    if any(_lines(cluster) != 5 for cluster in scene.clusters):  # noqa: PLR2004
         raise Failed("files left before the approval")
     told = [f"held: {waiting[0]['cause']}, {len(waiting[0]['losses'][0]['files'])} files of a list"]
     approved = scene.stack.cli("removals", "approve", waiting[0]["digest"])
     told.append(approved.stdout.strip() or approved.stderr.strip())
-    for plant in scene.plants:
-        scene.until(f"{plant.name} dropped the five", lambda p=plant: _lines(p) == 0)  # type: ignore[misc]
+    for cluster in scene.clusters:
+        scene.until(f"{cluster.name} dropped the five", lambda c=cluster: _lines(c) == 0)  # type: ignore[misc]
     return told
 
 
@@ -280,7 +280,7 @@ def finish(scene: Scene) -> list[str]:
     scene.until("all in sync", lambda: all(s.state is State.IN_SYNC for s in scene.runtime.statuses.all()))
     thumbprint = scene.authority.certificate.fingerprint(hashes.SHA256()).hex()
     places = scene.stack.cli_json("status", "--thumbprint", thumbprint)
-    if len(places) != len(scene.plants):
+    if len(places) != len(scene.clusters):
         raise Failed(f"the plant's root is on {len(places)} lists")
     for line in scene.stack.cli("status").stdout.splitlines():
         scene.say(line)
@@ -290,15 +290,15 @@ def finish(scene: Scene) -> list[str]:
 STEPS = (register, fill, latency, invalid, private, untagged, repair, offline, disable, removal, finish)
 
 
-def _lines(plant: Plant) -> int:
-    return sum(name.startswith("line-") for name in plant.files(TRUST))
+def _lines(cluster: LocalCluster) -> int:
+    return sum(name.startswith("line-") for name in cluster.files(TRUST))
 
 
 def _same(scene: Scene, name: str, good: bytes) -> None:
-    for plant in scene.plants:
-        files = plant.files(TRUST)
+    for cluster in scene.clusters:
+        files = cluster.files(TRUST)
         if name in files and files[name] != good:
-            raise Failed(f"{name} on {plant.name} was replaced")
+            raise Failed(f"{name} on {cluster.name} was replaced")
 
 
 def _public_roots(count: int) -> list[x509.Certificate]:

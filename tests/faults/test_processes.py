@@ -68,7 +68,7 @@ class Processes:
         self.stack.stop_host(signal.SIGKILL)
 
     def on(self, cluster: str) -> dict[str, bytes]:
-        return self.stack.plants[cluster].files(TRUST)
+        return self.stack.clusters[cluster].files(TRUST)
 
     def hasten(self) -> None:
         """What the two minutes of a lost message and the timer would bring."""
@@ -112,7 +112,7 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
             runtime = connect(Settings.from_environment(stack.environment | {"AzureWebJobsStorage": direct}))
             for name in NAMES:
                 tags = {"trustcast-credential": name}
-                stack.credentials.set(f"{name}-kubeconfig", stack.plants[name].kubeconfig(), tags=tags)
+                stack.credentials.set(f"{name}-kubeconfig", stack.clusters[name].kubeconfig(), tags=tags)
                 register(runtime, RegistrationRequest(name, f"{name}-kubeconfig"))
             yield Processes(stack, azurite, queues, tables, runtime)
 

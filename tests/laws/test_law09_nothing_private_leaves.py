@@ -101,8 +101,8 @@ def _run(patch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, bytes]:
 
 
 def _enrol(stack: HostileStack, outputs: dict[str, bytes], patch: pytest.MonkeyPatch) -> None:
-    for name, plant in stack.plants.items():
-        stack.credentials.set(name, plant.kubeconfig(), tags={"trustcast-credential": name})
+    for name, cluster in stack.clusters.items():
+        stack.credentials.set(name, cluster.kubeconfig(), tags={"trustcast-credential": name})
         code, outputs[f"clusters add {name}"] = _run(patch, "clusters", "add", name, "--credential", name)
         assert code == 0, outputs
     for name, config in MALFORMED.items():
@@ -112,7 +112,7 @@ def _enrol(stack: HostileStack, outputs: dict[str, bytes], patch: pytest.MonkeyP
 
 
 def _upload(stack: HostileStack) -> None:
-    stack.plants["good"].edit(TRUST, {"hand.key": ELSEWHERE.key_pem.encode()})
+    stack.clusters["good"].edit(TRUST, {"hand.key": ELSEWHERE.key_pem.encode()})
     echoes = {"refused": (403, "in-the-403"), "broken": (500, "in-the-500")}
     for name, (status, word) in echoes.items():
         body = json.dumps({"error": {"code": "Forbidden", "message": f"{canary(word)} {canary(name)}"}})

@@ -68,7 +68,7 @@ def arrives(stack, name, built, **waiting) -> None:
     """Wait until the list holds the certificate, or nothing, under the secret's name."""
 
     def there():
-        return stack.plants["plant"].files(TRUST).get(f"{name}.der") == (built.der if built else None)
+        return stack.clusters["plant"].files(TRUST).get(f"{name}.der") == (built.der if built else None)
 
     until(there, f"{name} did not become what it should on the cluster", **waiting)
 
@@ -154,7 +154,7 @@ def test_an_event_delayed_until_all_has_moved_on_brings_nothing_old_back(stack) 
     stack.events.release()
     assert attempts(stack, "delayed") == [202, 202]
     sweep_brings(stack, "after-delayed", upload(stack, "after-delayed"))
-    assert "delayed.der" not in stack.plants["plant"].files(TRUST)
+    assert "delayed.der" not in stack.clusters["plant"].files(TRUST)
 
 
 def test_an_event_an_hour_old_by_its_own_time_still_says_look(stack) -> None:
@@ -269,7 +269,7 @@ def test_a_secret_of_25_kilobytes_arrives(stack) -> None:
     count = text.count("BEGIN")
 
     def there():
-        return sum(name.startswith("large-") for name in stack.plants["plant"].files(TRUST)) >= count
+        return sum(name.startswith("large-") for name in stack.clusters["plant"].files(TRUST)) >= count
 
     until(there, "the files of a secret of 25 kB did not arrive")
     assert attempts(stack, "large-pem") == [202]

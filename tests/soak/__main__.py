@@ -92,8 +92,8 @@ class Soak:
     certificates: int = 0
     told: list[str] = field(default_factory=list)
 
-    def plant(self, name: str) -> StandIn:
-        return self.stack.plants[name]  # type: ignore[return-value]
+    def cluster(self, name: str) -> StandIn:
+        return self.stack.clusters[name]  # type: ignore[return-value]
 
     def tell(self, what: str, about: str = "") -> None:
         self.done[what] += 1
@@ -163,7 +163,7 @@ class Soak:
     def edit(self, steady: set[str]) -> None:
         """By hand: a file of ours altered or removed whose secret is left alone, another's put there or taken away."""
         cluster, list_name = self.random.choice(list(CLUSTERS)), self.random.choice(list(OBJECTS))
-        held = self.plant(cluster).files(OBJECTS[list_name])
+        held = self.cluster(cluster).files(OBJECTS[list_name])
         ours = sorted(steady & {n for n in self.model.list(cluster, list_name) if n in held})
         foreign = self.model.foreign.setdefault((cluster, list_name), {})
         if ours and self.random.random() < 0.7:
@@ -177,7 +177,7 @@ class Soak:
                 foreign[name] = data
             elif name.startswith("foreign-"):
                 del foreign[name]
-        self.plant(cluster).edit(OBJECTS[list_name], change)
+        self.cluster(cluster).edit(OBJECTS[list_name], change)
         self.tell("hand edit", f"{cluster}/{list_name} {sorted(change)}")
 
     # A round, and its end.
@@ -186,7 +186,7 @@ class Soak:
         self.told.append(f"round: {(treatment := self.random.choice(TREATMENTS))}")
         self.stack.events.treat(treatment)
         for name in self.random.sample(list(CLUSTERS), self.random.randint(0, 2)):
-            self.plant(name).cluster.set_fault(fault := self.random.choice(TROUBLE))
+            self.cluster(name).cluster.set_fault(fault := self.random.choice(TROUBLE))
             self.tell("cluster in trouble", f"{name} {fault.kind} {fault.status}")
         if self.random.random() < 0.3:
             self.stack.vault.faults.add(
@@ -217,7 +217,7 @@ class Soak:
 
     def _end_trouble(self) -> None:
         for name in CLUSTERS:
-            self.plant(name).cluster.set_fault(None)
+            self.cluster(name).cluster.set_fault(None)
         self.stack.vault.faults.clear()
         self.stack.events.release(turned_around=self.random.random() < 0.5)
         self.stack.events.treat(Treatment())
@@ -254,7 +254,7 @@ class Soak:
     def _differences(self) -> Iterator[str]:
         for cluster in CLUSTERS:
             for list_name, name in OBJECTS.items():
-                must, has = self.model.list(cluster, list_name), self.plant(cluster).files(name)
+                must, has = self.model.list(cluster, list_name), self.cluster(cluster).files(name)
                 if must != has:
                     lacks, more = sorted(must.keys() - has.keys()), sorted(has.keys() - must.keys())
                     other = sorted(n for n in must.keys() & has.keys() if must[n] != has[n])
@@ -268,7 +268,7 @@ class Soak:
         did = ", ".join(f"{number} {what}" for what, number in sorted(self.done.items()))
         files = sum(len(self.model.list(c, name)) for c in CLUSTERS for name in OBJECTS)
         reads = self.stack.vault.faults.count("value")
-        writes = sum(sum(self.plant(c).cluster.requests[v] for v in ("apply", "merge", "create")) for c in CLUSTERS)
+        writes = sum(sum(self.cluster(c).cluster.requests[v] for v in ("apply", "merge", "create")) for c in CLUSTERS)
         return (
             f"{rounds} rounds in {seconds:.0f} s, all equal: {did}; {len(self.model.secrets)} secrets, {files} "
             f"files on {len(CLUSTERS) * len(OBJECTS)} lists, {reads} values read, {writes} writes, "
@@ -296,7 +296,7 @@ def soak(minutes: float, seed: int) -> str:
         run = Soak(stack, runtime, random.Random(seed))
         for name, labels in CLUSTERS.items():
             stack.credentials.set(
-                f"{name}-kubeconfig", stack.plants[name].kubeconfig(), tags={"trustcast-credential": name}
+                f"{name}-kubeconfig", stack.clusters[name].kubeconfig(), tags={"trustcast-credential": name}
             )
             register(
                 runtime, RegistrationRequest(name, f"{name}-kubeconfig", tuple(f"{k}={v}" for k, v in labels.items()))
