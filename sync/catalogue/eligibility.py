@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from sync.catalogue.assignment import file_names
 from sync.catalogue.delivery import delivery_findings
 from sync.certificates.items import Certificate, Item, RevocationList
-from sync.fleet.policy import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -64,12 +63,10 @@ def eligible_versions(
         definition: the list.
         selectors: which of the selectors it ever had match here; who holds a name depends on them.
     """
-    policy = definition.policy
-    accept = policy.accept & entry.assignment.accept
     passing = [
         candidate
         for candidate in entry.candidates
-        if verdict(candidate.findings, definition.role, accept=accept, reject=policy.reject).passes
+        if definition.verdict(candidate.findings, entry.assignment.accept).passes
         and not delivery_findings(files_of(entry, candidate), candidate.pem, definition.delivery)
     ]
     last = len(passing) - 1

@@ -29,8 +29,7 @@ from sync.catalogue.entry import (
     Reading,
     Rejected,
 )
-from sync.findings import TIME_ALONE, Code, Finding, Severity
-from sync.fleet.policy import verdict
+from sync.findings import Code, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from sync.catalogue.assignment import Assigned, Assignment
     from sync.catalogue.secret import SecretKey, VersionProperties
     from sync.fleet.configuration import Configuration
+    from sync.fleet.policy import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +73,18 @@ def walk(entry: Entry | None, look: VaultReading, assignment: Assignment, config
     open_lists = set(assignment.lists)
     for version in look.versions[:KNOWN_VERSIONS] if open_lists else ():
         reading = known.get(version.version)
+        verdicts = _verdicts(reading, assignment, configuration) if reading else {}
+        passed = {name for name, verdict in verdicts.items() if verdict.passes}
         if isinstance(reading, Rejected) and version.version not in look.readings:
-            let_go = any(_passes(reading, name, assignment, configuration) for name in open_lists)
-            reading = None if let_go else reading  # its bytes were not kept, and are wanted after all
+            reading = None if passed & open_lists else reading  # its bytes were not kept, and are wanted after all
         maybe_once_in_force = in_force_since is None or version.created < in_force_since
         if reading is None and version.enabled:
             return Walk(wants=version)
         if reading is None and maybe_once_in_force:
             return Walk(stop=version.version)
         if isinstance(reading, Candidate):
-            passed = {name for name in open_lists if _passes(reading, name, assignment, configuration)}
             open_lists -= passed
-            if maybe_once_in_force and any(_ended(reading, name, assignment, configuration) for name in open_lists):
+            if maybe_once_in_force and any(verdicts[name].expired for name in open_lists & verdicts.keys()):
                 return Walk(stop=version.version)
         if not open_lists:
             return Walk()
@@ -151,28 +151,15 @@ def _last_in_force(entry: Entry | None, assignment: Assignment, configuration: C
     passing = (
         candidate.created
         for candidate in (entry.candidates if entry else ())
-        if any(_passes(candidate, name, assignment, configuration) for name in assignment.lists)
+        if any(verdict.passes for verdict in _verdicts(candidate, assignment, configuration).values())
     )
     return max(passing, default=None)
 
 
-def _passes(candidate: Reading, name: str, assignment: Assignment, configuration: Configuration) -> bool:
-    return configuration.definition(name) is not None and not _rejecting(candidate, name, assignment, configuration)
-
-
-def _ended(candidate: Candidate, name: str, assignment: Assignment, configuration: Configuration) -> bool:
-    """Whether time alone rejects the version on the list."""
-    rejecting = _rejecting(candidate, name, assignment, configuration)
-    return bool(rejecting) and rejecting <= TIME_ALONE
-
-
-def _rejecting(candidate: Reading, name: str, assignment: Assignment, configuration: Configuration) -> set[Code]:
-    definition = configuration.definition(name)
-    if definition is None:
-        return set()
-    policy = definition.policy
-    found = verdict(candidate.findings, definition.role, accept=assignment.accept & policy.accept, reject=policy.reject)
-    return {finding.code for finding in found.findings if finding.severity is Severity.REJECT}
+def _verdicts(reading: Reading, assignment: Assignment, configuration: Configuration) -> dict[str, Verdict]:
+    """What the version amounts to on each list that it is assigned to; none for a list that is not defined."""
+    definitions = (configuration.definition(name) for name in assignment.lists)
+    return {d.name: d.verdict(reading.findings, assignment.accept) for d in definitions if d is not None}
 
 
 def _candidates(versions: tuple[VersionProperties, ...], readings: Mapping[str, Reading]) -> tuple[Candidate, ...]:

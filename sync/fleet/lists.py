@@ -11,11 +11,13 @@ import msgspec
 
 from sync.findings import WAIVABLE, Role, Severity
 from sync.fleet.documents import decode_json, joined, refuse, repeated
-from sync.fleet.policy import NO_POLICY, Policy, PolicyInput
+from sync.fleet.policy import NO_POLICY, Policy, PolicyInput, Verdict, verdict
 from sync.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
+
+    from sync.findings import Code, Finding
 
 
 NO_LIST = "none"
@@ -67,6 +69,15 @@ class ListDefinition:
     object: str
     delivery: Delivery = Delivery.SECRET
     policy: Policy = NO_POLICY
+
+    def verdict(self, findings: Iterable[Finding], accepted: Collection[Code]) -> Verdict:
+        """What the findings about one version amount to on this list.
+
+        Args:
+            findings: for all roles.
+            accepted: codes that the secret's tag waives; each counts only if the list's policy allows it.
+        """
+        return verdict(findings, self.role, accept=self.policy.accept & {*accepted}, reject=self.policy.reject)
 
 
 DEFAULT_LISTS = (

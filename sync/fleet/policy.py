@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sync.findings import WAIVABLE, Code, Finding, Role, Severity
+from sync.findings import TIME_ALONE, WAIVABLE, Code, Finding, Role, Severity
 from sync.text import printable
 
 if TYPE_CHECKING:
@@ -53,6 +53,12 @@ class Verdict:
 
     passes: bool
     findings: tuple[Finding, ...]
+
+    @property
+    def expired(self) -> bool:
+        """Whether time alone rejects: what was found would have passed before."""
+        rejecting = {finding.code for finding in self.findings if finding.severity is Severity.REJECT}
+        return bool(rejecting) and rejecting <= TIME_ALONE
 
 
 def verdict(findings: Iterable[Finding], role: Role, *, accept: Collection[Code], reject: Collection[Code]) -> Verdict:

@@ -14,7 +14,6 @@ from sync.certificates.checks import ageing
 from sync.certificates.items import Certificate
 from sync.desired.state import OBJECT_LIMIT
 from sync.findings import Code, Finding, Severity
-from sync.fleet.policy import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -165,9 +164,7 @@ class Verdicts:
         for name in entry.assignment.lists if newest else ():
             definition = self._desires.configuration.definition(name)
             if definition is not None and newest is not None:
-                accept = definition.policy.accept & entry.assignment.accept
-                found = verdict(newest.findings, definition.role, accept=accept, reject=definition.policy.reject)
-                yield from found.findings
+                yield from definition.verdict(newest.findings, entry.assignment.accept).findings
                 yield from delivery_findings(files_of(entry, newest), newest.pem, definition.delivery)
 
     def _no_cluster_matches(self, entry: Entry) -> Iterator[Finding]:
