@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 from sync.catalogue.assignment import NOWHERE, assign
 from sync.catalogue.entry import Entry
 from sync.catalogue.examination import read_version, refuse_managed
+from sync.catalogue.reading import Done, Read, Stop, VaultReading, next_read
 from sync.catalogue.rows import ConfigurationRow, SecretRow
-from sync.catalogue.update import VaultReading, prune, reread_due, update_entry, walk
+from sync.catalogue.update import prune, reread_due, update_entry
 from sync.desired.removals import hold, losses, may_lose
 from sync.desired.revocation import ended_revocations, remembering
 from sync.desired.state import DesiredState
@@ -169,16 +170,17 @@ def _judged(
         if due and (version := next((v for v in look.versions if v.version == due and v.enabled), None)):
             look = replace(look, readings={due: source.reading(version, look.at)})
         for _ in range(READS):
-            wanted = walk(old, look, assignment, configuration).wants
-            if wanted is None:
-                break
-            if runtime.clock() - look.at > LONGEST:
-                raise Temporary(f"the vault answers too slowly to look at {source.key}")
-            try:
-                reading = source.reading(wanted, look.at)
-            except Unauthorized:
-                return _unreadable(old, source.key, look, assigned, wanted)
-            look = replace(look, readings={**look.readings, wanted.version: reading})
+            match next_read(old, look, assignment, configuration):
+                case Stop() | Done():
+                    break
+                case Read(wanted):
+                    if runtime.clock() - look.at > LONGEST:
+                        raise Temporary(f"the vault answers too slowly to look at {source.key}")
+                    try:
+                        reading = source.reading(wanted, look.at)
+                    except Unauthorized:
+                        return _unreadable(old, source.key, look, assigned, wanted)
+                    look = replace(look, readings={**look.readings, wanted.version: reading})
     return update_entry(old, source.key, look, assigned, configuration)
 
 

@@ -1,7 +1,10 @@
 """From looks at one secret to its entry: the walk's table, tags, time, ties of fault, the daily proof."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +13,8 @@ from hypothesis import strategies as st
 from sync.catalogue.assignment import assign
 from sync.catalogue.eligibility import files_of
 from sync.catalogue.entry import KNOWN_VERSIONS, Rejected
-from sync.catalogue.update import VaultReading, prune, reread_due, update_entry, walk
+from sync.catalogue.reading import Read, VaultReading, next_read
+from sync.catalogue.update import prune, reread_due, update_entry
 from sync.findings import Code, Finding, Role
 from sync.fleet.policy import Policy, verdict
 from tests.support import certs
@@ -28,6 +32,14 @@ from tests.support.catalogues import (
 )
 from tests.support.certs import DAY, NOW
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sync.catalogue.entry import Candidate, Entry
+    from sync.fleet.configuration import Configuration
+    from tests.support.certs import Built
+
+
 GOOD, OTHER, THIRD = certs.server(), certs.server(key_name="b"), certs.server(key_name="c")
 EXPIRED = certs.server(not_after=NOW - DAY, key_name="old")
 CA, EXPIRED_CA = certs.ca(), certs.ca(not_after=NOW - DAY, key_name="old")
@@ -37,13 +49,20 @@ GARBAGE = None
 SERVER_ON_ISSUER = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*"}
 
 
-def reading(number, built, at=NOW):
+def reading(number: int, built: Built | None, at: datetime = NOW) -> Candidate | Rejected:
     if built is GARBAGE:
         return Rejected(version_name(number), version(number).created, (Finding(Code.NOT_A_CERTIFICATE),))
     return candidate(number, built, at=at)
 
 
-def look_at(before, values, *, at=NOW, configuration=CONFIGURATION, **differs):
+def look_at(
+    before: Entry | None,
+    values: dict[str, Any],
+    *,
+    at: datetime = NOW,
+    configuration: Configuration = CONFIGURATION,
+    **differs: dict[str, str],
+) -> tuple[Entry, list[int]]:
     """One look as admission takes it: the entry, and the numbers of the versions that were read.
 
     Args:
@@ -59,18 +78,20 @@ def look_at(before, values, *, at=NOW, configuration=CONFIGURATION, **differs):
     assignment = assigned.assignment or (before.assignment if before else None)
     look, read = VaultReading(at, versions, {}), []
     if assignment is not None:
-        while wanted := walk(before, look, assignment, configuration).wants:
-            number = int(wanted.version, 16)
+        while isinstance(wanted := next_read(before, look, assignment, configuration), Read):
+            number = int(wanted.version.version, 16)
             read.append(number)
-            look = replace(look, readings={**look.readings, wanted.version: reading(number, pairs[number][0], at)})
+            look = replace(
+                look, readings={**look.readings, version_name(number): reading(number, pairs[number][0], at)}
+            )
     return update_entry(before, key("plc7"), look, assigned, configuration), read
 
 
-def versions_of(found):
+def versions_of(found: Entry) -> list[int]:
     return [int(c.version, 16) for c in found.candidates]
 
 
-def passing(found):
+def passing(found: Entry) -> list[int]:
     """Numbers of the versions that could come into force on the trust list."""
     return [
         int(c.version, 16) for c in found.candidates if verdict(c.findings, Role.TRUST, accept=(), reject=()).passes
@@ -100,7 +121,7 @@ FIRST_LOOKS = {
 
 
 @pytest.mark.parametrize(("values", "read", "kept", "stop"), FIRST_LOOKS.values(), ids=FIRST_LOOKS)
-def test_the_first_look_at_a_secret(values, read, kept, stop) -> None:
+def test_the_first_look_at_a_secret(values: dict[str, Any], read: list[int], kept: list[int], stop: int | None) -> None:
     found, was_read = look_at(None, values)
     assert (was_read, versions_of(found)) == (read, kept)
     assert found.stop == (version_name(stop) if stop else None)
@@ -130,7 +151,9 @@ LATER_LOOKS = {
 
 
 @pytest.mark.parametrize(("first", "second", "read", "kept"), LATER_LOOKS.values(), ids=LATER_LOOKS)
-def test_a_later_look_at_a_secret(first, second, read, kept) -> None:
+def test_a_later_look_at_a_secret(
+    first: dict[str, Any], second: dict[str, Any], read: list[int], kept: list[int]
+) -> None:
     before, _ = look_at(None, first)
     found, was_read = look_at(before, second, at=NOW + timedelta(minutes=5))
     assert (was_read, versions_of(found)) == (read, kept)
@@ -215,14 +238,14 @@ def test_a_newer_disabled_head_is_told() -> None:
 # --- The daily proof -------------------------------------------------------------------------------------
 
 
-def reread_at(at):
+def reread_at(at: datetime) -> Entry:
     return entry("plc7", candidate(1, GOOD), reread_at=at)
 
 
 @pytest.mark.parametrize(
     ("since", "due"), [(DAY, version_name(1)), (DAY - timedelta(seconds=1), None), (timedelta(0), None)]
 )
-def test_law11_the_proof_is_due_after_a_day(since, due) -> None:
+def test_law11_the_proof_is_due_after_a_day(since: timedelta, due: str | None) -> None:
     assert reread_due(reread_at(NOW - since), NOW) == due
 
 
@@ -231,7 +254,7 @@ def test_a_disabled_version_needs_no_proof() -> None:
     assert reread_due(off, NOW) is None
 
 
-def proof(before, value, at=NOW):
+def proof(before: Entry, value: Candidate, at: datetime = NOW) -> Entry:
     """A look that read the version in force once more and found this."""
     look = VaultReading(at, (version(1),), {version_name(1): value})
     return update_entry(before, key("plc7"), look, assign(look.versions, VAULT, CONFIGURATION), CONFIGURATION)
@@ -259,7 +282,7 @@ def test_other_bytes_under_a_known_version_are_told_and_the_vaults_are_in_force(
 
 
 @pytest.mark.parametrize(("after", "owed"), [(1.9, True), (2.0, False)])
-def test_what_is_read_within_two_seconds_of_its_change_is_looked_at_once_more(after, owed) -> None:
+def test_what_is_read_within_two_seconds_of_its_change_is_looked_at_once_more(after: float, owed: bool) -> None:
     at = version(1).updated + timedelta(seconds=after)
     found, _ = look_at(None, {1: GOOD}, at=at)
     assert found.needs_second_look is owed
@@ -310,7 +333,7 @@ FATES = st.dictionaries(st.integers(1, 5), st.tuples(VALUES, st.sampled_from([{}
 
 
 @given(FATES)
-def test_law2_a_second_look_at_the_same_versions_reads_nothing_and_decides_the_same(values) -> None:
+def test_law2_a_second_look_at_the_same_versions_reads_nothing_and_decides_the_same(values: dict[str, Any]) -> None:
     first, _ = look_at(None, values)
     again, read = look_at(first, values, at=NOW + timedelta(minutes=1))
     assert read == []
@@ -319,7 +342,9 @@ def test_law2_a_second_look_at_the_same_versions_reads_nothing_and_decides_the_s
 
 
 @given(FATES, FATES)
-def test_a_look_depends_on_versions_alone_never_more_than_all_are_read_and_none_disabled(first, second) -> None:
+def test_a_look_depends_on_versions_alone_never_more_than_all_are_read_and_none_disabled(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
     before, _ = look_at(None, first)
     found, read = look_at(before, {**first, **second})
     assert len(read) == len(set(read))
@@ -328,7 +353,7 @@ def test_a_look_depends_on_versions_alone_never_more_than_all_are_read_and_none_
 
 
 @given(FATES)
-def test_law3_a_candidate_in_force_is_never_pushed_out_by_what_is_rejected(values) -> None:
+def test_law3_a_candidate_in_force_is_never_pushed_out_by_what_is_rejected(values: dict[str, Any]) -> None:
     before, _ = look_at(None, {0: GOOD})
     bad = {n: (v if v not in (GOOD, OTHER) else WEAK, p) for n, (v, p) in values.items()}
     found, _ = look_at(before, {0: GOOD, **bad})

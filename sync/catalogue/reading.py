@@ -1,0 +1,121 @@
+"""One look at a secret: what was read, and which version's value is read next.
+
+The versions are gone through from the newest to the oldest:
+
+    read and passing on every assigned list    done: nothing older matters
+    enabled, not read yet                      its value is read next
+    disabled, newer than anything in force     never was in force: passed over (`head-disabled`)
+    disabled or expired, with nothing newer    may have been in force before this catalogue knew of it: the look
+    known to have been in force                stops there, adds nothing and removes nothing (law 1)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sync.catalogue.entry import KNOWN_VERSIONS, Candidate, Rejected
+from sync.catalogue.secret import VersionProperties
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from sync.catalogue.assignment import Assignment
+    from sync.catalogue.entry import Entry, Reading
+    from sync.fleet.configuration import Configuration
+    from sync.fleet.policy import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class VaultReading:
+    """One fresh look at a secret.
+
+    Attributes:
+        at: when it began (UTC).
+        versions: newest first; empty: the vault has no such secret.
+        readings: what was read in this look, by version.
+        rebuilt: while an emptied catalogue is rebuilt, when that began (UTC).
+    """
+
+    at: datetime
+    versions: tuple[VersionProperties, ...]
+    readings: Mapping[str, Reading]
+    rebuilt: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The value of this version is wanted next."""
+
+    version: VersionProperties
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A rebuild goes no further than the version of this name (law 1)."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing more needs to be read."""
+
+
+def next_read(
+    entry: Entry | None, look: VaultReading, assignment: Assignment, configuration: Configuration
+) -> Read | Stop | Done:
+    """What to read next, by the module's table and by what the catalogue remembers."""
+    known = readings_of(entry, look)
+    in_force_since = _last_in_force(entry, assignment, configuration)
+    open_lists = set(assignment.lists)
+    for version in look.versions[:KNOWN_VERSIONS]:
+        if not open_lists:
+            break
+        reading = known.get(version.version)
+        verdicts = _verdicts(reading, open_lists, assignment, configuration) if reading else {}
+        passed = {name for name, verdict in verdicts.items() if verdict.passes}
+        if isinstance(reading, Rejected) and passed and version.version not in look.readings:
+            reading = None  # it passes under today's policy, but its bytes were not kept
+        maybe_once_in_force = in_force_since is None or version.created < in_force_since
+        match reading:
+            case None if version.enabled:
+                return Read(version)
+            case None if maybe_once_in_force:
+                return Stop(version.version)
+            case Candidate() if maybe_once_in_force and any(verdict.expired for verdict in verdicts.values()):
+                return Stop(version.version)
+            case Candidate():
+                open_lists -= passed
+    return Done()
+
+
+def readings_of(entry: Entry | None, look: VaultReading) -> dict[str, Reading]:
+    """Every version's reading that is still of use; what was read just now wins over what was kept."""
+    before: list[Reading] = [*entry.held_candidates, *entry.candidates, *entry.rejected, *entry.passed] if entry else []
+    known: dict[str, Reading] = {reading.version: reading for reading in before}
+    for version, reading in look.readings.items():
+        old = known.get(version)
+        same = isinstance(old, Candidate) and isinstance(reading, Candidate) and old.items == reading.items
+        if not same:
+            known[version] = reading
+    return known
+
+
+def _last_in_force(entry: Entry | None, assignment: Assignment, configuration: Configuration) -> datetime | None:
+    """When the newest version was created that passes on some list, so that it is known to have been in force."""
+    passing = (
+        candidate.created
+        for candidate in (entry.candidates if entry else ())
+        if any(v.passes for v in _verdicts(candidate, assignment.lists, assignment, configuration).values())
+    )
+    return max(passing, default=None)
+
+
+def _verdicts(
+    reading: Reading, lists: Iterable[str], assignment: Assignment, configuration: Configuration
+) -> dict[str, Verdict]:
+    """What the version amounts to on each of the lists; an undefined one has no verdict."""
+    definitions = (configuration.definition(name) for name in lists)
+    return {d.name: d.verdict(reading.findings, assignment.accept) for d in definitions if d is not None}
