@@ -1,43 +1,52 @@
 """Law 2: events come twice, late, out of order or never; event, sweep and command run the same code."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.catalogue.entry import Entry
 from sync.commands.assignment import Tags, assign_secret
 from sync.steps.admission import admit
 from tests.support import certs
 from tests.support.catalogues import key
+from tests.support.certs import NOW
 from tests.support.fleet import Fleet, event, registration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sync.catalogue.entry import Entry
+    from tests.support.certs import Built
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 A, B, C = (certs.server(name=name) for name in "abc")
 MINUTE = timedelta(minutes=1)
 
 
-def joined():
+def joined() -> Fleet:
     made = Fleet()
     made.enrol(registration("plant"))
     return made
 
 
 @pytest.fixture
-def fleet():
+def fleet() -> Fleet:
     return joined()
 
 
-def uploaded(fleet, *values) -> None:
+def uploaded(fleet: Fleet, *values: Built) -> None:
     """Versions of one secret, a minute apart; their events wait."""
     for built in values:
         fleet.clock.move(MINUTE)
         fleet.upload("plc7", built.pem, TAGS)
 
 
-def test_law2_an_event_that_comes_three_times_does_no_more_than_one(fleet) -> None:
+def test_law2_an_event_that_comes_three_times_does_no_more_than_one(fleet: Fleet) -> None:
     uploaded(fleet, A)
     fleet.events *= 3
     fleet.work_off()
@@ -49,14 +58,14 @@ def test_law2_an_event_that_comes_three_times_does_no_more_than_one(fleet) -> No
     assert fleet.decisions.head() == head
 
 
-def test_law2_events_the_wrong_way_round_leave_the_newest_version(fleet) -> None:
+def test_law2_events_the_wrong_way_round_leave_the_newest_version(fleet: Fleet) -> None:
     uploaded(fleet, A, B, C)
     fleet.events.reverse()
     fleet.work_off()
     assert fleet.files("plant") == {"plc7.der": C.der}
 
 
-def test_law2_an_event_an_hour_late_brings_nothing_old_back(fleet) -> None:
+def test_law2_an_event_an_hour_late_brings_nothing_old_back(fleet: Fleet) -> None:
     uploaded(fleet, A)
     late = fleet.events.pop()
     uploaded(fleet, B)
@@ -67,14 +76,14 @@ def test_law2_an_event_an_hour_late_brings_nothing_old_back(fleet) -> None:
     assert fleet.files("plant") == {"plc7.der": B.der}
 
 
-def test_law2_every_event_is_a_new_look_without_any_sweep(fleet) -> None:
+def test_law2_every_event_is_a_new_look_without_any_sweep(fleet: Fleet) -> None:
     for built in (A, B, C):
         uploaded(fleet, built)
         fleet.work_off()
         assert fleet.files("plant") == {"plc7.der": built.der}
 
 
-def test_law2_a_look_that_finds_nothing_new_moves_nothing(fleet) -> None:
+def test_law2_a_look_that_finds_nothing_new_moves_nothing(fleet: Fleet) -> None:
     uploaded(fleet, A)
     fleet.work_off()
     fleet.sweep(MINUTE)
@@ -85,21 +94,21 @@ def test_law2_a_look_that_finds_nothing_new_moves_nothing(fleet) -> None:
     assert fleet.decisions.head() == head
 
 
-def test_law2_without_any_event_the_sweep_finds_it(fleet) -> None:
+def test_law2_without_any_event_the_sweep_finds_it(fleet: Fleet) -> None:
     uploaded(fleet, A)
     fleet.events.clear()
     fleet.sweep(MINUTE)
     assert fleet.files("plant") == {"plc7.der": A.der}
 
 
-def test_law2_an_event_that_names_a_version_that_is_not_there_says_look_all_the_same(fleet) -> None:
+def test_law2_an_event_that_names_a_version_that_is_not_there_says_look_all_the_same(fleet: Fleet) -> None:
     uploaded(fleet, A)
     fleet.events = [event("plc7", "f" * 32)]
     fleet.work_off()
     assert fleet.files("plant") == {"plc7.der": A.der}
 
 
-def test_law2_an_event_of_a_secret_that_never_was_leaves_no_trace(fleet) -> None:
+def test_law2_an_event_of_a_secret_that_never_was_leaves_no_trace(fleet: Fleet) -> None:
     head = fleet.decisions.head()
     fleet.events = [event("never-was", "f" * 32)]
     fleet.work_off()
@@ -107,38 +116,44 @@ def test_law2_an_event_of_a_secret_that_never_was_leaves_no_trace(fleet) -> None
     assert fleet.decisions.head().value.before == head.value.moved
 
 
-def catalogued(fleet):
+def catalogued(fleet: Fleet) -> list[Entry]:
     """The catalogue, but for when it was looked at and which look that was."""
     entries = fleet.decisions.snapshot(fresh=True).entries.values()
-    still = {"looked": None, "reread_at": None, "needs_second_look": False}
-    return [replace(entry, newest=replace(entry.newest, version="", created=None, updated=None),
-                    claims=tuple(replace(claim, since=None) for claim in entry.claims), **still)
-            if isinstance(entry, Entry) else entry for entry in entries]  # fmt: skip
+    still: dict[str, Any] = {"looked": NOW, "reread_at": None, "needs_second_look": False}
+    return [
+        replace(
+            entry,
+            newest=entry.newest and replace(entry.newest, version="", created=NOW, updated=NOW),
+            claims=tuple(replace(claim, since=NOW) for claim in entry.claims),
+            **still,
+        )
+        for entry in entries
+    ]
 
 
-def by_event(fleet) -> None:
+def by_event(fleet: Fleet) -> None:
     fleet.work_off()
 
 
-def by_sweep(fleet) -> None:
+def by_sweep(fleet: Fleet) -> None:
     fleet.events.clear()
     fleet.sweep(MINUTE)
 
 
-def by_command(fleet) -> None:
+def by_command(fleet: Fleet) -> None:
     fleet.events.clear()
     assign_secret(fleet.runtime, key("plc7"), Tags("trust", "*"))
     fleet.work_off()
 
 
-def by_asking_for_it(fleet) -> None:
+def by_asking_for_it(fleet: Fleet) -> None:
     fleet.events.clear()
     admit(fleet.runtime, key("plc7"))
     fleet.work_off()
 
 
 @pytest.mark.parametrize("way", [by_sweep, by_command, by_asking_for_it])
-def test_law2_event_sweep_and_command_come_to_the_same(way) -> None:
+def test_law2_event_sweep_and_command_come_to_the_same(way: Callable[[Fleet], None]) -> None:
     first, second = joined(), joined()
     for fleet in (first, second):
         uploaded(fleet, certs.server(key="rsa-1024"), A, certs.server(key="rsa-1024", serial=2))
@@ -152,9 +167,12 @@ CHANGES = st.lists(st.tuples(st.sampled_from(["one", "two"]), st.sampled_from([A
 
 
 @given(CHANGES, st.data())
-def test_law2_whatever_becomes_of_the_events_the_lists_end_as_the_vault_says(changes, data) -> None:
+def test_law2_whatever_becomes_of_the_events_the_lists_end_as_the_vault_says(
+    changes: list[tuple[str, Built]], data: st.DataObject
+) -> None:
     fleet = joined()
-    expected, raised = {}, []
+    expected: dict[str, bytes] = {}
+    raised: list[str] = []
     for name, built in changes:
         fleet.clock.move(MINUTE)
         fleet.upload(name, built.pem, TAGS)

@@ -1,7 +1,10 @@
 """Law 3: a rejected version is recorded with its reasons, and the last one in force stays."""
 
+from __future__ import annotations
+
 import base64
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +14,11 @@ from tests.support.catalogues import key
 from tests.support.certs import DAY, NOW
 from tests.support.fleet import TRUST, Fleet, registration
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sync.catalogue.entry import Candidate, Rejected
+
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD = certs.server()
 ROOT = certs.ca()
@@ -18,25 +26,26 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def fleet():
+def fleet() -> Fleet:
     made = Fleet()
     made.enrol(registration("plant"), registration("lab"))
     return made
 
 
-def uploaded(fleet, name, value, tags=TAGS) -> None:
+def uploaded(fleet: Fleet, name: str, value: str, tags: Mapping[str, str] = TAGS) -> None:
     fleet.clock.move(MINUTE)
     fleet.upload(name, value, tags)
     fleet.work_off()
 
 
-def said(fleet, name):
+def said(fleet: Fleet, name: str) -> set[Code]:
     """Every code that the catalogue and the lists bear about the secret."""
     snapshot = fleet.decisions.snapshot(fresh=True)
     entry = snapshot.entries[key(name)]
     desires = fleet.runtime.desires(snapshot)
     of_set = desires.of(snapshot.clusters["plant"], TRUST).findings.get(entry.key, ())
-    kept = [f for each in (*entry.candidates, *entry.rejected) for f in each.findings]
+    read: tuple[Candidate | Rejected, ...] = (*entry.candidates, *entry.rejected)
+    kept = [f for each in read for f in each.findings]
     return {finding.code for finding in (*kept, *entry.secret_findings, *of_set)}
 
 
@@ -55,7 +64,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize(("value", "code"), INVALID.values(), ids=INVALID)
-def test_law3_the_last_version_in_force_stays_and_the_reason_is_recorded(fleet, value, code) -> None:
+def test_law3_the_last_version_in_force_stays_and_the_reason_is_recorded(fleet: Fleet, value: str, code: Code) -> None:
     uploaded(fleet, "plc7", GOOD.pem)
     uploaded(fleet, "plc7", value)
     fleet.sweep(MINUTE)
@@ -64,7 +73,7 @@ def test_law3_the_last_version_in_force_stays_and_the_reason_is_recorded(fleet, 
 
 
 @pytest.mark.parametrize(("value", "code"), INVALID.values(), ids=INVALID)
-def test_law3_what_is_invalid_from_the_start_never_arrives(fleet, value, code) -> None:
+def test_law3_what_is_invalid_from_the_start_never_arrives(fleet: Fleet, value: str, code: Code) -> None:
     uploaded(fleet, "plc7", value)
     assert fleet.files("plant") == {}
     assert code in said(fleet, "plc7")
@@ -79,7 +88,9 @@ BAD_TAGS = {
 
 
 @pytest.mark.parametrize(("tags", "code"), BAD_TAGS.values(), ids=BAD_TAGS)
-def test_law3_refused_tags_leave_the_last_assignment_in_force(fleet, tags, code) -> None:
+def test_law3_refused_tags_leave_the_last_assignment_in_force(
+    fleet: Fleet, tags: Mapping[str, str], code: Code
+) -> None:
     uploaded(fleet, "plc7", GOOD.pem)
     renewed = certs.server(key_name="renewed")
     uploaded(fleet, "plc7", renewed.pem, tags)
@@ -90,7 +101,7 @@ def test_law3_refused_tags_leave_the_last_assignment_in_force(fleet, tags, code)
 # --- Where only a rule about the whole set rejects the newer one -------------------------------------------
 
 
-def test_law3_an_older_crl_leaves_the_newer_one_in_force(fleet) -> None:
+def test_law3_an_older_crl_leaves_the_newer_one_in_force(fleet: Fleet) -> None:
     uploaded(fleet, "root", ROOT.pem)
     newer = certs.crl(ROOT, number=5)
     uploaded(fleet, "crl", newer.pem)
@@ -99,7 +110,7 @@ def test_law3_an_older_crl_leaves_the_newer_one_in_force(fleet) -> None:
     assert Code.CRL_ROLLBACK in said(fleet, "crl")
 
 
-def test_law3_a_forged_crl_leaves_the_true_one_in_force(fleet) -> None:
+def test_law3_a_forged_crl_leaves_the_true_one_in_force(fleet: Fleet) -> None:
     uploaded(fleet, "root", ROOT.pem)
     true = certs.crl(ROOT, number=5)
     uploaded(fleet, "crl", true.pem)
@@ -108,7 +119,7 @@ def test_law3_a_forged_crl_leaves_the_true_one_in_force(fleet) -> None:
     assert Code.CRL_SIGNATURE in said(fleet, "crl")
 
 
-def test_law3_a_version_that_a_crl_revokes_already_leaves_the_one_before_it_in_force(fleet) -> None:
+def test_law3_a_version_that_a_crl_revokes_already_leaves_the_one_before_it_in_force(fleet: Fleet) -> None:
     first = certs.server(name="leaf", issuer=ROOT)
     second = certs.server(name="leaf", issuer=ROOT, key_name="second", serial=99)
     uploaded(fleet, "root", ROOT.pem)
@@ -119,14 +130,14 @@ def test_law3_a_version_that_a_crl_revokes_already_leaves_the_one_before_it_in_f
     assert Code.REVOKED in said(fleet, "leaf")
 
 
-def test_law3_a_name_that_is_taken_leaves_both_as_they_were(fleet) -> None:
+def test_law3_a_name_that_is_taken_leaves_both_as_they_were(fleet: Fleet) -> None:
     uploaded(fleet, "plc7", GOOD.pem)
     uploaded(fleet, "other", certs.server(name="other").pem, {**TAGS, "trustcast-file": "plc7.der"})
     assert fleet.files("plant") == {"plc7.der": GOOD.der}
     assert Code.FILE_NAME_TAKEN in said(fleet, "other")
 
 
-def retagged(fleet, name, tags) -> None:
+def retagged(fleet: Fleet, name: str, tags: Mapping[str, str]) -> None:
     fleet.clock.move(MINUTE)
     fleet.vault.update(name, fleet.vault.versions(name).items[0].version, tags=tags)
     fleet.sweep(MINUTE)
@@ -139,7 +150,7 @@ OTHER = certs.server(name="other")
 RENEWED = certs.server(name="other", key_name="renewed")
 
 
-def test_law3_the_first_version_that_passes_takes_no_name_that_is_in_force(fleet) -> None:
+def test_law3_the_first_version_that_passes_takes_no_name_that_is_in_force(fleet: Fleet) -> None:
     uploaded(fleet, "older", certs.server(not_after=NOW - DAY).pem, NAMED)
     uploaded(fleet, "plc7", GOOD.pem, NAMED)
     uploaded(fleet, "older", OTHER.pem, NAMED)
@@ -147,7 +158,7 @@ def test_law3_the_first_version_that_passes_takes_no_name_that_is_in_force(fleet
     assert Code.FILE_NAME_TAKEN in said(fleet, "older")
 
 
-def test_law3_a_version_that_gives_another_name_takes_none_that_is_in_force(fleet) -> None:
+def test_law3_a_version_that_gives_another_name_takes_none_that_is_in_force(fleet: Fleet) -> None:
     uploaded(fleet, "root", ROOT.pem)
     uploaded(fleet, "older", certs.crl(ROOT).pem, NAMED)
     uploaded(fleet, "plc7", GOOD.pem, NAMED)
@@ -156,7 +167,7 @@ def test_law3_a_version_that_gives_another_name_takes_none_that_is_in_force(flee
     assert Code.FILE_NAME_TAKEN in said(fleet, "older")
 
 
-def test_law3_a_secret_that_is_renamed_takes_no_name_that_is_in_force(fleet) -> None:
+def test_law3_a_secret_that_is_renamed_takes_no_name_that_is_in_force(fleet: Fleet) -> None:
     uploaded(fleet, "older", OTHER.pem)
     uploaded(fleet, "plc7", GOOD.pem, NAMED)
     retagged(fleet, "older", NAMED)
@@ -165,13 +176,13 @@ def test_law3_a_secret_that_is_renamed_takes_no_name_that_is_in_force(fleet) -> 
 
 
 @pytest.fixture
-def sites():
+def sites() -> Fleet:
     made = Fleet()
     made.enrol(registration("plant", site="plant"), registration("lab", site="lab"))
     return made
 
 
-def test_law3_a_secret_that_goes_to_more_clusters_takes_no_name_that_is_in_force_there(sites) -> None:
+def test_law3_a_secret_that_goes_to_more_clusters_takes_no_name_in_force_there(sites: Fleet) -> None:
     uploaded(sites, "older", OTHER.pem, IN_LAB)
     uploaded(sites, "plc7", GOOD.pem, IN_PLANT)
     retagged(sites, "older", NAMED)
@@ -179,7 +190,7 @@ def test_law3_a_secret_that_goes_to_more_clusters_takes_no_name_that_is_in_force
     assert sites.files("plant") == {"plc.der": GOOD.der}
 
 
-def test_law3_a_secret_that_goes_to_more_clusters_keeps_its_name_where_it_was_in_force(sites) -> None:
+def test_law3_a_secret_that_goes_to_more_clusters_keeps_its_name_where_in_force(sites: Fleet) -> None:
     uploaded(sites, "older", OTHER.pem, IN_LAB)
     uploaded(sites, "waits", GOOD.pem, NAMED)
     retagged(sites, "older", NAMED)
@@ -187,7 +198,7 @@ def test_law3_a_secret_that_goes_to_more_clusters_keeps_its_name_where_it_was_in
     assert sites.files("plant") == {"plc.der": GOOD.der}
 
 
-def test_law3_a_secret_that_comes_back_to_a_cluster_takes_no_name_that_came_into_force_meanwhile(sites) -> None:
+def test_law3_a_secret_back_at_a_cluster_takes_no_name_in_force_there_meanwhile(sites: Fleet) -> None:
     uploaded(sites, "older", OTHER.pem, NAMED)
     retagged(sites, "older", IN_LAB)
     uploaded(sites, "plc7", GOOD.pem, IN_PLANT)
@@ -196,7 +207,7 @@ def test_law3_a_secret_that_comes_back_to_a_cluster_takes_no_name_that_came_into
     assert sites.files("lab") == {"plc.der": OTHER.der}
 
 
-def test_law3_an_older_secret_that_is_found_later_takes_no_name_that_is_in_force(fleet) -> None:
+def test_law3_an_older_secret_that_is_found_later_takes_no_name_that_is_in_force(fleet: Fleet) -> None:
     fleet.clock.move(MINUTE)
     fleet.vault.set("older", OTHER.pem, tags=NAMED)
     uploaded(fleet, "plc7", GOOD.pem, NAMED)
@@ -205,7 +216,7 @@ def test_law3_an_older_secret_that_is_found_later_takes_no_name_that_is_in_force
     assert Code.FILE_NAME_TAKEN in said(fleet, "older")
 
 
-def test_law3_an_older_secret_of_a_vault_that_is_watched_later_takes_no_name_that_is_in_force(fleet) -> None:
+def test_law3_an_older_secret_of_a_vault_watched_later_takes_no_name_in_force(fleet: Fleet) -> None:
     """What a catalogue of more than a day does not know is new to it, and no rebuild."""
     fleet.vault.set("older", OTHER.pem, tags=NAMED)
     fleet.clock.move(2 * DAY)
@@ -214,7 +225,7 @@ def test_law3_an_older_secret_of_a_vault_that_is_watched_later_takes_no_name_tha
     assert fleet.files("plant") == {"plc.der": GOOD.der}
 
 
-def test_law3_a_crl_that_waited_is_taken_up_by_itself_when_its_ca_arrives(fleet) -> None:
+def test_law3_a_crl_that_waited_is_taken_up_by_itself_when_its_ca_arrives(fleet: Fleet) -> None:
     crl = certs.crl(ROOT)
     uploaded(fleet, "crl", crl.pem)
     assert fleet.files("plant") == {}
@@ -222,7 +233,7 @@ def test_law3_a_crl_that_waited_is_taken_up_by_itself_when_its_ca_arrives(fleet)
     assert fleet.files("plant") == {"root.der": ROOT.der, "crl.crl": crl.der}
 
 
-def test_law3_time_takes_nothing_that_is_in_force(fleet) -> None:
+def test_law3_time_takes_nothing_that_is_in_force(fleet: Fleet) -> None:
     short = certs.server(not_after=NOW + DAY)
     uploaded(fleet, "plc7", short.pem)
     fleet.clock.move(10 * DAY)

@@ -1,6 +1,9 @@
 """Law 6: server-side apply key by key; what is ours is forced back, what is another's is never touched."""
 
+from __future__ import annotations
+
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +13,13 @@ from tests.support import certs
 from tests.support.catalogues import sha256
 from tests.support.http_fleet import TRUST, http_fleet
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from local.kubernetes.cluster import Cluster
+    from tests.support.certs import Built, BuiltCrl
+    from tests.support.http_fleet import HttpFleet, Stands
+
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 A, B = certs.server(name="a"), certs.server(name="b")
 MINUTE = timedelta(minutes=1)
@@ -17,19 +27,19 @@ WHERE = (TRUST.namespace, TRUST.object)
 
 
 @pytest.fixture
-def fleet(servers):
+def fleet(servers: Stands) -> Iterator[HttpFleet]:
     with http_fleet(servers) as made:
         made.join("plant")
         yield made
 
 
 @pytest.fixture
-def plant(fleet):
+def plant(fleet: HttpFleet) -> Cluster:
     return fleet.plants["plant"]
 
 
 @pytest.fixture
-def filled(fleet):
+def filled(fleet: HttpFleet) -> HttpFleet:
     """The files a.der and b.der are on the list and ours."""
     upload(fleet, "a", A)
     upload(fleet, "b", B)
@@ -37,22 +47,22 @@ def filled(fleet):
     return fleet
 
 
-def upload(fleet, name, built) -> None:
+def upload(fleet: HttpFleet, name: str, built: Built | BuiltCrl) -> None:
     fleet.clock.move(MINUTE)
     fleet.upload(name, built.pem, TAGS)
     fleet.work_off()
 
 
-def delete(fleet, name) -> None:
-    fleet.vault.secrets.delete(name)
+def delete(fleet: HttpFleet, name: str) -> None:
+    fleet.watched.secrets.delete(name)
     fleet.sweep(MINUTE)
 
 
-def verify(fleet) -> None:
+def verify(fleet: HttpFleet) -> None:
     push_cluster(fleet.runtime, "plant")
 
 
-def managers(plant, file):
+def managers(plant: Cluster, file: str) -> set[tuple[str, str]]:
     """The field managers that own a key, ours by its kind of operation."""
     fields = plant.get(*WHERE).body()["metadata"]["managedFields"]
     return {
@@ -66,11 +76,11 @@ def managers(plant, file):
 
 
 @pytest.mark.usefixtures("filled")
-def test_law6_what_is_written_is_owned_key_by_key_by_our_apply_alone(plant) -> None:
+def test_law6_what_is_written_is_owned_key_by_key_by_our_apply_alone(plant: Cluster) -> None:
     assert managers(plant, "a.der") == managers(plant, "b.der") == {("trustcast", "Apply")}
 
 
-HAND_EDITS = {
+HAND_EDITS: dict[str, dict[str, bytes | None]] = {
     "other bytes": {"a.der": b"edited"},
     "no bytes": {"a.der": b""},
     "removed": {"a.der": None},
@@ -79,7 +89,9 @@ HAND_EDITS = {
 
 
 @pytest.mark.parametrize("edit", HAND_EDITS.values(), ids=HAND_EDITS)
-def test_law6_a_hand_edit_of_ours_is_forced_back(filled, plant, edit) -> None:
+def test_law6_a_hand_edit_of_ours_is_forced_back(
+    filled: HttpFleet, plant: Cluster, edit: Mapping[str, bytes | None]
+) -> None:
     plant.edit(*WHERE, edit)
     verify(filled)
     assert filled.files("plant") == {"a.der": A.der, "b.der": B.der}
@@ -87,20 +99,20 @@ def test_law6_a_hand_edit_of_ours_is_forced_back(filled, plant, edit) -> None:
     assert filled.status("plant").state is State.IN_SYNC
 
 
-def test_law6_an_object_deleted_by_hand_is_made_anew(filled, plant) -> None:
+def test_law6_an_object_deleted_by_hand_is_made_anew(filled: HttpFleet, plant: Cluster) -> None:
     plant.delete(*WHERE)
     verify(filled)
     assert filled.files("plant") == {"a.der": A.der, "b.der": B.der}
 
 
-def test_law6_what_is_ours_is_known_from_managed_fields_where_the_status_is_lost(filled) -> None:
+def test_law6_what_is_ours_is_known_from_managed_fields_where_the_status_is_lost(filled: HttpFleet) -> None:
     filled.statuses.forget_cluster("plant")
-    filled.vault.secrets.delete("b")
+    filled.watched.secrets.delete("b")
     delete(filled, "a")
     assert filled.files("plant") == {}
 
 
-def test_law6_what_is_ours_is_known_from_the_status_where_an_editor_took_it(filled, plant) -> None:
+def test_law6_what_is_ours_is_known_from_the_status_where_an_editor_took_it(filled: HttpFleet, plant: Cluster) -> None:
     plant.edit(*WHERE, {"a.der": b"edited"})
     delete(filled, "a")
     assert filled.files("plant") == {"b.der": B.der}
@@ -109,7 +121,7 @@ def test_law6_what_is_ours_is_known_from_the_status_where_an_editor_took_it(fill
 # --- Others' ---------------------------------------------------------------------------------------------
 
 
-def test_law6_keys_of_others_are_listed_with_their_sha256_and_never_touched(filled, plant) -> None:
+def test_law6_keys_of_others_are_listed_with_their_sha256_and_never_touched(filled: HttpFleet, plant: Cluster) -> None:
     plant.edit(*WHERE, {"notes.txt": b"mine", "theirs.der": b"theirs"}, manager="somebody")
     upload(filled, "c", certs.server(name="c"))
     delete(filled, "a")
@@ -120,7 +132,7 @@ def test_law6_keys_of_others_are_listed_with_their_sha256_and_never_touched(fill
     assert filled.status("plant").state is State.IN_SYNC
 
 
-def test_law6_labels_and_annotations_of_others_stay(filled, plant) -> None:
+def test_law6_labels_and_annotations_of_others_stay(filled: HttpFleet, plant: Cluster) -> None:
     metadata = {"labels": {"team": "ot"}, "annotations": {"note": "hands off"}}
     plant.merge(*WHERE, {"metadata": metadata}, "kubectl-edit")
     upload(filled, "c", certs.server(name="c"))
@@ -128,7 +140,9 @@ def test_law6_labels_and_annotations_of_others_stay(filled, plant) -> None:
     assert (body["metadata"]["labels"], body["metadata"]["annotations"]) == tuple(metadata.values())
 
 
-def test_law6_anothers_file_of_our_name_with_other_bytes_is_a_conflict_and_stays(fleet, plant) -> None:
+def test_law6_anothers_file_of_our_name_with_other_bytes_is_a_conflict_and_stays(
+    fleet: HttpFleet, plant: Cluster
+) -> None:
     plant.edit(*WHERE, {"a.der": b"theirs"}, manager="somebody")
     upload(fleet, "a", A)
     assert fleet.files("plant") == {"a.der": b"theirs"}
@@ -137,7 +151,7 @@ def test_law6_anothers_file_of_our_name_with_other_bytes_is_a_conflict_and_stays
     assert fleet.files("plant") == {"a.der": b"theirs"}
 
 
-def test_law6_a_conflict_ends_once_the_other_removes_its_key(fleet, plant) -> None:
+def test_law6_a_conflict_ends_once_the_other_removes_its_key(fleet: HttpFleet, plant: Cluster) -> None:
     plant.edit(*WHERE, {"a.der": b"theirs"}, manager="somebody")
     upload(fleet, "a", A)
     plant.edit(*WHERE, {"a.der": None}, manager="somebody")
@@ -145,7 +159,7 @@ def test_law6_a_conflict_ends_once_the_other_removes_its_key(fleet, plant) -> No
     assert fleet.files("plant") == {"a.der": A.der}
 
 
-def test_law6_anothers_file_is_not_removed_because_a_secret_of_that_name_went(fleet, plant) -> None:
+def test_law6_anothers_file_is_not_removed_because_a_secret_of_that_name_went(fleet: HttpFleet, plant: Cluster) -> None:
     upload(fleet, "b", B)
     plant.edit(*WHERE, {"a.der": A.der}, manager="somebody")
     fleet.upload("a", "no certificate", TAGS)
@@ -157,7 +171,7 @@ def test_law6_anothers_file_is_not_removed_because_a_secret_of_that_name_went(fl
 # --- Ours and another's ----------------------------------------------------------------------------------
 
 
-def test_law6_a_key_that_is_ours_and_anothers_leaves_with_its_secret(fleet, plant) -> None:
+def test_law6_a_key_that_is_ours_and_anothers_leaves_with_its_secret(fleet: HttpFleet, plant: Cluster) -> None:
     """A revoked certificate does not stay trusted because kubectl once wrote it too."""
     plant.edit(*WHERE, {"a.der": A.der}, manager="somebody")
     upload(fleet, "a", A)
@@ -168,7 +182,7 @@ def test_law6_a_key_that_is_ours_and_anothers_leaves_with_its_secret(fleet, plan
     assert plant.requests["merge"] == 1
 
 
-def test_law6_a_revoked_certificate_that_kubectl_wrote_too_leaves(fleet, plant) -> None:
+def test_law6_a_revoked_certificate_that_kubectl_wrote_too_leaves(fleet: HttpFleet, plant: Cluster) -> None:
     root = certs.ca()
     leaf = certs.server(name="leaf", issuer=root)
     plant.edit(*WHERE, {"leaf.der": leaf.der}, manager="somebody")
@@ -182,7 +196,7 @@ def test_law6_a_revoked_certificate_that_kubectl_wrote_too_leaves(fleet, plant) 
 # --- The Secret Store extension's --------------------------------------------------------------------------
 
 
-def test_law6_nothing_is_written_beside_the_secret_store_extension(fleet, plant) -> None:
+def test_law6_nothing_is_written_beside_the_secret_store_extension(fleet: HttpFleet, plant: Cluster) -> None:
     plant.edit(*WHERE, {"old.der": b"x"}, manager="secrets-store-sync-controller")
     plant.make_sse_owned(*WHERE)
     before = plant.get(*WHERE).body()
@@ -194,7 +208,7 @@ def test_law6_nothing_is_written_beside_the_secret_store_extension(fleet, plant)
     assert fleet.status("plant").state is State.SSE_MANAGED
 
 
-def test_law6_a_list_that_the_extension_takes_over_is_left_to_it(filled, plant) -> None:
+def test_law6_a_list_that_the_extension_takes_over_is_left_to_it(filled: HttpFleet, plant: Cluster) -> None:
     plant.make_sse_owned(*WHERE)
     plant.requests.clear()
     delete(filled, "a")
@@ -202,7 +216,7 @@ def test_law6_a_list_that_the_extension_takes_over_is_left_to_it(filled, plant) 
     assert set(filled.files("plant")) == {"a.der", "b.der"}
 
 
-def test_law6_a_cluster_that_is_only_reported_on_is_never_written_to(servers) -> None:
+def test_law6_a_cluster_that_is_only_reported_on_is_never_written_to(servers: Stands) -> None:
     with http_fleet(servers) as fleet:
         fleet.join("plant", mode="report")
         plant = fleet.plants["plant"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,20 @@ from tests.interleavings.cases import LOOK, SMALL, SWEEP, VERIFICATION, a_secret
 from tests.interleavings.explore import explore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping, Sequence
 
+    from sync.catalogue.secret import SecretKey
+    from sync.catalogue.snapshot import Head, Snapshot
+    from sync.ports.decisions import Write
+    from sync.ports.stored import Expect, Unchanged
+    from sync.reconcile.status import ListStatus
+    from sync.steps.admission import Decision
     from sync.steps.runtime import Runtime
     from tests.interleavings.case import Case
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_law7_holds_in_every_interleaving(name) -> None:
+def test_law7_holds_in_every_interleaving(name: str) -> None:
     report = explore(SMALL[name]())
     assert not report.wrong, "\n".join(("", *next(iter(report.wrong.items()))[1]))
     assert not report.truncated
@@ -43,11 +50,14 @@ class Around:
         return getattr(self._inner, name)
 
 
-def vault_first(monkeypatch) -> Callable[[Runtime], Runtime]:
+Wrong = Callable[[pytest.MonkeyPatch], "Callable[[Runtime], Runtime]"]
+
+
+def vault_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     """The vault is looked at before the row is read; the row's ETag then guards nothing."""
     real = admission._catalogue
 
-    def catalogue(runtime, key, event_version):
+    def catalogue(runtime: Runtime, key: SecretKey, event_version: str | None) -> Decision:
         vault = runtime.vaults[key.vault]
         seen = vault.versions(key.name)
         stale = Around(vault, versions=lambda _: seen)
@@ -57,13 +67,13 @@ def vault_first(monkeypatch) -> Callable[[Runtime], Runtime]:
     return lambda runtime: runtime
 
 
-def row_without_etag(_) -> Callable[[Runtime], Runtime]:
+def row_without_etag(_: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     """The catalogue's row is written whatever it has become."""
 
     def wrap(runtime: Runtime) -> Runtime:
         inner = runtime.decisions
 
-        def commit(writes, **heads) -> None:
+        def commit(writes: Sequence[Write], **heads: Any) -> None:
             inner.commit([replace(write, expect=ANYTHING) for write in writes], **heads)
 
         return replace(runtime, decisions=Around(inner, commit=commit))
@@ -71,11 +81,11 @@ def row_without_etag(_) -> Callable[[Runtime], Runtime]:
     return wrap
 
 
-def planned_first(monkeypatch) -> Callable[[Runtime], Runtime]:
+def planned_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     """The head counts as planned before the pushes are asked for, and a redelivered plan believes it."""
     real = planning.plan_fleet
 
-    def plan_fleet(runtime, **_) -> None:
+    def plan_fleet(runtime: Runtime, **_: bool) -> None:
         inner = runtime.work
 
         def planned() -> str:
@@ -89,11 +99,11 @@ def planned_first(monkeypatch) -> Callable[[Runtime], Runtime]:
     return lambda runtime: runtime
 
 
-def plan_mark_cleared_last(monkeypatch) -> Callable[[Runtime], Runtime]:
+def plan_mark_cleared_last(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     """The plan's mark is cleared once the plan is done."""
     clear, plan = planning._clear_mark, planning.plan_fleet
 
-    def plan_fleet(runtime, **options) -> None:
+    def plan_fleet(runtime: Runtime, **options: bool) -> None:
         plan(runtime, **options)
         clear(runtime)
 
@@ -102,15 +112,15 @@ def plan_mark_cleared_last(monkeypatch) -> Callable[[Runtime], Runtime]:
     return lambda runtime: runtime
 
 
-def plan_mark_cleared_after_the_reading(monkeypatch) -> Callable[[Runtime], Runtime]:
+def plan_mark_cleared_after_the_reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     """The plan's mark is cleared once all that decides is read."""
     clear, real = planning._clear_mark, planning.plan_fleet
     monkeypatch.setattr(planning, "_clear_mark", lambda _: None)
 
-    def plan_fleet(runtime, **options) -> None:
+    def plan_fleet(runtime: Runtime, **options: bool) -> None:
         inner = runtime.decisions
 
-        def snapshot():
+        def snapshot() -> Snapshot:
             read = inner.snapshot()
             clear(runtime)
             return read
@@ -121,17 +131,16 @@ def plan_mark_cleared_after_the_reading(monkeypatch) -> Callable[[Runtime], Runt
     return lambda runtime: runtime
 
 
-def push_mark_cleared_last(monkeypatch) -> Callable[[Runtime], Runtime]:
+def push_mark_cleared_last(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     """The cluster's mark is cleared once the push is done, and the head is compared no more."""
     clear = push._clear_mark
 
-    def end(runtime, name) -> str:
+    def end(runtime: Runtime, name: str) -> None:
         clear(runtime, name)
-        return "none"
 
     real = push.push_cluster
 
-    def push_cluster(runtime, name, **options) -> None:
+    def push_cluster(runtime: Runtime, name: str, **options: bool) -> None:
         real(runtime, name, **options)
         end(runtime, name)
 
@@ -141,34 +150,34 @@ def push_mark_cleared_last(monkeypatch) -> Callable[[Runtime], Runtime]:
     return lambda runtime: runtime
 
 
-def head_never_compared(monkeypatch) -> Callable[[Runtime], Runtime]:
+def head_never_compared(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     """A push ends with its status and does not look whether the head moved."""
     monkeypatch.setattr(push, "request_push", lambda *_, **__: None)
     return lambda runtime: runtime
 
 
-def head_compared_before_the_status(monkeypatch) -> Callable[[Runtime], Runtime]:
+def head_compared_before_the_status(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     """The head is compared between the list's write and the status's."""
-    ask = push.request_push
+    ask = enqueue.request_push
     monkeypatch.setattr(push, "request_push", lambda *_, **__: None)
 
     def wrap(runtime: Runtime) -> Runtime:
         inner = runtime.statuses
 
-        def put(status, etag):
+        def put(status: ListStatus, expect: Expect) -> Unchanged:
             if runtime.decisions.head().value.token != status.head:
                 ask(runtime, status.cluster, "the head moved")
-            return inner.put(status, etag)
+            return inner.put(status, expect)
 
         return replace(runtime, statuses=Around(inner, put=put))
 
     return wrap
 
 
-def redelivery_obeys_marks(monkeypatch) -> Callable[[Runtime], Runtime]:
+def redelivery_obeys_marks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     """A redelivered message is satisfied with a mark, whose message may never have been sent."""
 
-    def obedient(real, *arguments, force: bool = False) -> None:  # noqa: ARG001
+    def obedient(real: Callable[..., None], *arguments: Any, force: bool = False) -> None:  # noqa: ARG001
         real(*arguments)
 
     for module, name in ((admission, "request_plan"), (planning, "request_push"), (push, "request_push")):
@@ -176,20 +185,20 @@ def redelivery_obeys_marks(monkeypatch) -> Callable[[Runtime], Runtime]:
     return lambda runtime: runtime
 
 
-def nothing_new_asks_for_nothing(monkeypatch) -> Callable[[Runtime], Runtime]:
+def nothing_new_asks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     """An admission that finds its row up to date returns, though the one before it may have died."""
-    ask = admission.request_plan
+    ask = enqueue.request_plan
     monkeypatch.setattr(admission, "request_plan", lambda *a, force=False: None if force else ask(*a, force=False))
     return lambda runtime: runtime
 
 
-def row_and_head_apart(_) -> Callable[[Runtime], Runtime]:
+def row_and_head_apart(_: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     """The head moves first, and the row is written after it, in a transaction of its own."""
 
     def wrap(runtime: Runtime) -> Runtime:
         inner = runtime.decisions
 
-        def commit(writes, *, head, on_head=None) -> None:
+        def commit(writes: Sequence[Write], *, head: Head | None, on_head: Expect = ANYTHING) -> None:
             if head is not None:
                 inner.commit([], head=head, on_head=on_head)
             inner.commit(writes, head=None)
@@ -199,7 +208,7 @@ def row_and_head_apart(_) -> Callable[[Runtime], Runtime]:
     return wrap
 
 
-WRONG = [
+WRONG: list[tuple[Wrong, Callable[[], Case]]] = [
     (vault_first, lambda: letters("AB", running=(LOOK,))),
     (row_without_etag, lambda: letters("ABC")),
     (planned_first, lambda: letters("AB", crashes=1)),
@@ -216,18 +225,21 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("wrong", "case"), WRONG, ids=lambda each: getattr(each, "__name__", ""))
-def test_law7_is_broken_by_another_order(wrong, case, monkeypatch) -> None:
+def test_law7_is_broken_by_another_order(
+    wrong: Wrong, case: Callable[[], Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrap = wrong(monkeypatch)
-    chosen: Case = case()
-    wrong_ends = explore(replace(chosen, wrap=wrap)).wrong
+    wrong_ends = explore(replace(case(), wrap=wrap)).wrong
     assert wrong_ends
     assert not any("fails" in complaint for complaint in wrong_ends)
 
 
-def test_law4_a_rebuild_would_take_files_if_absence_were_proof(monkeypatch) -> None:
+def test_law4_a_rebuild_would_take_files_if_absence_were_proof(monkeypatch: pytest.MonkeyPatch) -> None:
     real = desired.DesiredState._to_remove
 
-    def gone(desires, files, *arguments):
+    def gone(
+        desires: desired.DesiredState, files: Mapping[str, desired.WantedFile], *arguments: Any
+    ) -> dict[str, desired.RemovalReason]:
         unproven = {name: desired.RemovalReason.DELETED for name in ("plc7.der", "plc8.der") if name not in files}
         return unproven | real(desires, files, *arguments)
 

@@ -1,9 +1,12 @@
 """Law 8: one bad secret, list, cluster, vault, row or event blocks nothing else."""
 
+from __future__ import annotations
+
 import json
 import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,9 +15,20 @@ from sync.reconcile.observed import Observed
 from sync.reconcile.status import State
 from tests.support import certs
 from tests.support.catalogues import CONFIGURATION, HOST, ISSUER, TRUST
-from tests.support.failing import Failing
+from tests.support.failing import failing
 from tests.support.fleet import Fleet, event, registration
 from tests.support.memory import MemoryVault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.kubernetes.cluster import Cluster
+    from sync.deadline import Deadline
+    from sync.fleet.clusters import Registration
+    from sync.fleet.kubeconfig import Endpoint
+    from sync.fleet.lists import ListDefinition
+    from sync.ports.clusters import Target
+    from tests.support.memory import MemoryCluster
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 BOTH = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*"}
@@ -23,14 +37,14 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def fleet():
+def fleet() -> Fleet:
     made = Fleet(configured=CONFIGURATION)
     made.enrol(registration("bad"), registration("good"), registration("other"))
     return made
 
 
-def state(fleet, cluster, definition=TRUST):
-    return fleet.statuses.get(cluster, definition.name).value.state
+def state(fleet: Fleet, cluster: str, definition: ListDefinition = TRUST) -> State:
+    return fleet.status(cluster, definition).state
 
 
 # --- Secrets ---------------------------------------------------------------------------------------------
@@ -39,7 +53,7 @@ BAD_VALUES = ["", "\x00", "%PDF-1.7", "-----BEGIN CERTIFICATE-----\n!!\n-----END
 
 
 @pytest.mark.parametrize("value", BAD_VALUES, ids=["empty", "control", "a document", "broken PEM", "25 kB of base64"])
-def test_law8_a_bad_secret_keeps_no_other_from_its_lists(fleet, value) -> None:
+def test_law8_a_bad_secret_keeps_no_other_from_its_lists(fleet: Fleet, value: str) -> None:
     fleet.upload("a-bad", value, TAGS)
     fleet.upload("good", GOOD.pem, TAGS)
     fleet.upload("z-bad", value, TAGS)
@@ -52,12 +66,12 @@ UNFORESEEN = RecursionError("planted: of a kind that no adapter should let pass"
 
 
 @pytest.mark.parametrize("error", [Temporary("500"), Permanent("400"), Unauthorized("403"), UNFORESEEN], ids=repr)
-def test_law8_a_secret_that_cannot_be_looked_at_stops_no_sweep(fleet, error) -> None:
+def test_law8_a_secret_that_cannot_be_looked_at_stops_no_sweep(fleet: Fleet, error: Exception) -> None:
     for name in ("a-bad", "good", "z-good"):
         fleet.upload(name, GOOD.pem, TAGS)
     fleet.events.clear()
-    failing = Failing(fleet.vault, error, lambda _, *of: "a-bad" in of)
-    fleet.runtime = replace(fleet.runtime, vaults={HOST: failing})
+    vault = failing(fleet.vault, error, lambda _, *of: "a-bad" in of)
+    fleet.runtime = replace(fleet.runtime, vaults={HOST: vault})
     fleet.sweep(MINUTE)
     assert set(fleet.files("good")) == {"good.der", "z-good.der"}
     fleet.runtime = replace(fleet.runtime, vaults={HOST: fleet.vault})
@@ -65,18 +79,20 @@ def test_law8_a_secret_that_cannot_be_looked_at_stops_no_sweep(fleet, error) -> 
     assert set(fleet.files("good")) == {"a-bad.der", "good.der", "z-good.der"}
 
 
-def test_law8_and_law9_of_an_error_that_nobody_foresaw_only_its_kind_is_told(fleet, caplog) -> None:
+def test_law8_and_law9_of_an_error_that_nobody_foresaw_only_its_kind_is_told(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
     fleet.vault.set("bad", GOOD.pem, tags=TAGS)
     fleet.runtime = replace(
         fleet.runtime,
-        vaults={HOST: Failing(fleet.vault, ValueError("PLANTED"), lambda called, *_: called == "versions")},
+        vaults={HOST: failing(fleet.vault, ValueError("PLANTED"), lambda called, *_: called == "versions")},
     )
     fleet.sweep(MINUTE)
     assert "ValueError" in caplog.text
     assert "PLANTED" not in caplog.text
 
 
-def test_law8_one_bad_event_of_a_delivery_keeps_the_others(fleet) -> None:
+def test_law8_one_bad_event_of_a_delivery_keeps_the_others(fleet: Fleet) -> None:
     version = fleet.upload("good", GOOD.pem, TAGS)
     good = json.loads(fleet.events.pop())
     foreign = json.loads(event("x", "1" * 32).replace(HOST, "other.vault.azure.net"))
@@ -89,13 +105,13 @@ def test_law8_one_bad_event_of_a_delivery_keeps_the_others(fleet) -> None:
 
 
 @pytest.mark.parametrize("error", [Unreachable("time-out"), UNFORESEEN], ids=repr)
-def test_law8_a_vault_that_fails_keeps_no_other_from_being_listed(error) -> None:
+def test_law8_a_vault_that_fails_keeps_no_other_from_being_listed(error: Exception) -> None:
     hosts = ["a-bad.vault.azure.net", HOST, "z-good.vault.azure.net"]
     vaults = tuple(replace(CONFIGURATION.vaults[0], url=f"https://{host}") for host in hosts)
     fleet = Fleet(configured=replace(CONFIGURATION, vaults=vaults))
     fleet.enrol(registration("plant"))
     last = MemoryVault(clock=fleet.clock, seed="other")
-    bad = Failing(MemoryVault(clock=fleet.clock), error)
+    bad = failing(MemoryVault(clock=fleet.clock), error)
     fleet.runtime = replace(fleet.runtime, vaults=dict(zip(hosts, (bad, fleet.vault, last), strict=True)))
     fleet.vault.set("one", GOOD.pem, tags=TAGS)
     last.set("two", GOOD.pem, tags=TAGS)
@@ -106,16 +122,16 @@ def test_law8_a_vault_that_fails_keeps_no_other_from_being_listed(error) -> None
 # --- Lists -----------------------------------------------------------------------------------------------
 
 
-def spoil_immutable(state) -> None:
+def spoil_immutable(state: Cluster) -> None:
     state.create(TRUST.namespace, {"metadata": {"name": TRUST.object}, "immutable": True}, "kubectl-create")
 
 
-def spoil_sse(state) -> None:
+def spoil_sse(state: Cluster) -> None:
     state.edit(TRUST.namespace, TRUST.object, {"x": b"x"})
     state.make_sse_owned(TRUST.namespace, TRUST.object)
 
 
-def spoil_conflict(state) -> None:
+def spoil_conflict(state: Cluster) -> None:
     state.edit(TRUST.namespace, TRUST.object, {"root.der": b"somebody else's"})
 
 
@@ -124,7 +140,9 @@ def spoil_conflict(state) -> None:
     [(spoil_immutable, State.BLOCKED), (spoil_sse, State.SSE_MANAGED), (spoil_conflict, State.CONFLICT)],
     ids=["immutable", "the extension's", "conflict"],
 )
-def test_law8_a_list_that_cannot_be_written_keeps_neither_the_next_list_nor_another_cluster(fleet, spoil, told) -> None:
+def test_law8_a_list_that_cannot_be_written_keeps_no_other_list_nor_cluster(
+    fleet: Fleet, spoil: Callable[[Cluster], object], told: State
+) -> None:
     spoil(fleet.clusters["bad"].state)
     fleet.upload("root", ROOT.pem, BOTH)
     fleet.work_off()
@@ -132,7 +150,7 @@ def test_law8_a_list_that_cannot_be_written_keeps_neither_the_next_list_nor_anot
     assert fleet.files("bad", ISSUER) == fleet.files("good") == {"root.der": ROOT.der}
 
 
-def test_law8_a_conflict_over_one_file_keeps_no_other_file_of_the_list(fleet) -> None:
+def test_law8_a_conflict_over_one_file_keeps_no_other_file_of_the_list(fleet: Fleet) -> None:
     spoil_conflict(fleet.clusters["bad"].state)
     fleet.upload("root", ROOT.pem, TAGS)
     fleet.upload("good", GOOD.pem, TAGS)
@@ -140,7 +158,7 @@ def test_law8_a_conflict_over_one_file_keeps_no_other_file_of_the_list(fleet) ->
     assert fleet.files("bad") == {"root.der": b"somebody else's", "good.der": GOOD.der}
 
 
-def test_law8_a_full_list_keeps_its_newest_addition_waiting_and_removes_all_the_same(fleet) -> None:
+def test_law8_a_full_list_keeps_its_newest_addition_waiting_and_removes_all_the_same(fleet: Fleet) -> None:
     others = {"notes": b"n" * (1024 * 1024 - len(ROOT.der) - len(GOOD.der) - 10)}
     fleet.clusters["bad"].state.edit(TRUST.namespace, TRUST.object, others)
     for name, built in {"root": ROOT, "good": GOOD, "newest": certs.server(name="newest")}.items():
@@ -149,7 +167,7 @@ def test_law8_a_full_list_keeps_its_newest_addition_waiting_and_removes_all_the_
         fleet.work_off()
     assert set(fleet.files("bad")) == {"notes", "root.der", "good.der"}
     assert state(fleet, "bad") is State.BLOCKED
-    assert fleet.statuses.get("bad", "trust").value.over_limit == ("newest.der",)
+    assert fleet.status("bad").over_limit == ("newest.der",)
     assert set(fleet.files("good")) == {"root.der", "good.der", "newest.der"}
     fleet.vault.delete("good")
     fleet.sweep(MINUTE)
@@ -168,8 +186,10 @@ FAULTS = {
 
 @pytest.mark.parametrize("method", ["observe", "create_empty", "apply"])
 @pytest.mark.parametrize(("error", "told"), FAULTS.values(), ids=FAULTS)
-def test_law8_a_cluster_that_fails_keeps_no_other_waiting(fleet, error, told, method) -> None:
-    fleet.clusters["bad"] = Failing(fleet.clusters["bad"], error, lambda called, *_: called == method)
+def test_law8_a_cluster_that_fails_keeps_no_other_waiting(
+    fleet: Fleet, error: Exception, told: State, method: str
+) -> None:
+    fleet.clusters["bad"] = failing(fleet.clusters["bad"], error, lambda called, *_: called == method)
     fleet.upload("root", ROOT.pem, TAGS)
     fleet.work_off()
     assert state(fleet, "bad") is told
@@ -177,11 +197,14 @@ def test_law8_a_cluster_that_fails_keeps_no_other_waiting(fleet, error, told, me
 
 
 @pytest.mark.parametrize("error", [Permanent("no credential"), Temporary("the credentials vault is busy")], ids=repr)
-def test_law8_a_cluster_without_a_usable_credential_keeps_no_other_waiting(fleet, error) -> None:
+def test_law8_a_cluster_without_a_usable_credential_keeps_no_other_waiting(fleet: Fleet, error: Exception) -> None:
     real = fleet.runtime.clusters
 
     class Access:
-        def connect(self, registration, deadline, *, renew: bool = False):
+        def endpoint(self, cluster: str, secret: str) -> Endpoint:
+            return real.endpoint(cluster, secret)
+
+        def connect(self, registration: Registration, deadline: Deadline, *, renew: bool = False) -> Target:
             if registration.name == "bad":
                 raise error
             return real.connect(registration, deadline, renew=renew)
@@ -193,22 +216,22 @@ def test_law8_a_cluster_without_a_usable_credential_keeps_no_other_waiting(fleet
     assert fleet.files("good") == {"root.der": ROOT.der}
 
 
-def test_law8_a_list_that_fails_keeps_not_the_next_list_of_its_cluster(fleet) -> None:
-    def fails(_, *where) -> bool:
+def test_law8_a_list_that_fails_keeps_not_the_next_list_of_its_cluster(fleet: Fleet) -> None:
+    def fails(_: str, *where: object) -> bool:
         return TRUST.object in where
 
-    fleet.clusters["bad"] = Failing(fleet.clusters["bad"], Unreachable("time-out"), fails)
+    fleet.clusters["bad"] = failing(fleet.clusters["bad"], Unreachable("time-out"), fails)
     fleet.upload("root", ROOT.pem, BOTH)
     fleet.work_off()
     assert (state(fleet, "bad"), state(fleet, "bad", ISSUER)) == (State.OFFLINE, State.IN_SYNC)
 
 
-def crowded(monkeypatch, cluster, *, ours):
+def crowded(monkeypatch: pytest.MonkeyPatch, cluster: MemoryCluster, *, ours: bool) -> dict[str, bytes]:
     """The trust list as a hostile cluster shows it: more keys than a row can hold, said to be ours or others'."""
     keys = {f"{number:x}": random.Random(number).randbytes(32) for number in range(30_000)}
     real, owned = cluster.observe, frozenset(keys if ours else ())
 
-    def observe(*where):
+    def observe(*where: str) -> Observed:
         seen = real(*where)
         return Observed("uid", "1", {**seen.data, **keys}, seen.owned | owned) if TRUST.object in where else seen
 
@@ -216,28 +239,30 @@ def crowded(monkeypatch, cluster, *, ours):
     return keys
 
 
-def test_law8_others_keys_without_end_are_counted_and_keep_not_the_next_list_of_the_cluster(fleet, monkeypatch) -> None:
+def test_law8_others_keys_without_end_are_counted_and_keep_not_the_next_list(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = crowded(monkeypatch, fleet.clusters["bad"], ours=False)
     fleet.upload("root", ROOT.pem, {**TAGS, "trustcast-lists": "issuer"})
     fleet.work_off()
     assert fleet.files("bad", ISSUER) == {"root.der": ROOT.der}
     assert state(fleet, "bad") is State.IN_SYNC
-    told = fleet.statuses.get("bad", TRUST.name).value
+    told = fleet.status("bad")
     assert sorted(keys)[: len(told.unmanaged)] == list(told.unmanaged)
     assert 500 < len(told.unmanaged) == len(keys) - told.unlisted
 
 
-def test_law8_a_status_that_the_storage_refuses_is_told_and_keeps_not_the_next_list_of_the_cluster(
-    fleet, monkeypatch
+def test_law8_a_status_that_the_storage_refuses_is_told_and_keeps_not_the_next_list(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet.upload("good", GOOD.pem, TAGS)
     fleet.work_off()
-    before = fleet.statuses.get("bad", TRUST.name).value
+    before = fleet.status("bad")
     crowded(monkeypatch, fleet.clusters["bad"], ours=True)
     fleet.upload("root", ROOT.pem, {**TAGS, "trustcast-lists": "issuer"})
     fleet.work_off()
     fleet.sweep(timedelta(hours=1))
-    told = fleet.statuses.get("bad", TRUST.name).value
+    told = fleet.status("bad")
     assert fleet.files("bad", ISSUER) == {"root.der": ROOT.der}
     assert (told.state, told.applied) == (State.BLOCKED, before.applied)
     assert "too large for a row" in told.detail
@@ -248,7 +273,7 @@ def test_law8_a_status_that_the_storage_refuses_is_told_and_keeps_not_the_next_l
 
 
 @pytest.mark.parametrize("kind", ["secret", "cluster"])
-def test_law8_a_damaged_row_keeps_no_other_from_being_served(fleet, kind) -> None:
+def test_law8_a_damaged_row_keeps_no_other_from_being_served(fleet: Fleet, kind: str) -> None:
     fleet.upload("a-bad", GOOD.pem, TAGS)
     fleet.work_off()
     rows = fleet.decisions.table.partitions["decisions"]
@@ -261,9 +286,9 @@ def test_law8_a_damaged_row_keeps_no_other_from_being_served(fleet, kind) -> Non
     assert "a-bad.der" in fleet.files("good")
 
 
-def test_law8_a_list_that_changes_under_every_try_is_said_to_be_pending_and_is_asked_for_again(fleet) -> None:
+def test_law8_a_list_that_changes_under_every_try_is_pending_and_asked_for_again(fleet: Fleet) -> None:
     fleet.upload("good", GOOD.pem, TAGS)
-    of_bad = Failing(
+    of_bad = failing(
         fleet.runtime.clusters, Changed("409"), lambda _, *of: any(getattr(o, "name", "") == "bad" for o in of)
     )
     calm, fleet.runtime = fleet.runtime, replace(fleet.runtime, clusters=of_bad)

@@ -16,6 +16,7 @@ import time
 import traceback
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -27,7 +28,7 @@ from local.clusters import NAMESPACE
 from local.keyvault.faults import Fault
 from local.stack import EVENT_KEY
 from sync import bootstrap
-from sync.catalogue.secret import SecretValue
+from sync.catalogue.secret import SecretValue, VersionProperties
 from sync.cli import app as cli
 from sync.deadline import Deadline
 from sync.findings import Code
@@ -41,7 +42,10 @@ from tests.support.planted import ASSIGNED, ELSEWHERE, FRESH, MALFORMED, SERVER,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sync.steps.runtime import Runtime
+
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
+PROPERTIES = VersionProperties("plc7", "1" * 32, certs.NOW, certs.NOW)
 NEVER = "0 0 0 29 2 *"
 PATIENCE = 60  # seconds
 
@@ -124,7 +128,7 @@ def _upload(stack: HostileStack) -> None:
         stack.vault.set(name, value, tags=TAGS)
 
 
-def _trouble(stack: HostileStack, runtime) -> None:
+def _trouble(stack: HostileStack, runtime: Runtime) -> None:
     """Events that are none, a credential gone bad, a hostile vault, poison."""
     url = f"{stack.host_url}/runtime/webhooks/EventGrid?functionName=on_secret_event&code={EVENT_KEY}"
     headers = {"aeg-event-type": "Notification"}
@@ -163,7 +167,7 @@ def _command_all(stack: HostileStack, outputs: dict[str, bytes], patch: pytest.M
     outputs["status, as a process"] = str(stack.cli("status")).encode()
 
 
-def _adapters(stack: HostileStack, runtime) -> dict[str, bytes]:
+def _adapters(stack: HostileStack, runtime: Runtime) -> dict[str, bytes]:
     """Every way of telling an adapter's error."""
     hostile = runtime.vaults[stack.server.url.removeprefix("https://")]
     vault = runtime.vaults[stack.vault.url.removeprefix("https://")]
@@ -174,17 +178,17 @@ def _adapters(stack: HostileStack, runtime) -> dict[str, bytes]:
         "update": lambda: hostile.update("x", "0" * 32, tags={"a": "b"}),
         "read, refused": lambda: vault.read("refused", None),
         "read, broken": lambda: vault.read("broken", None),
-        **{f"endpoint {name}": lambda name=name: runtime.clusters.endpoint(name, name) for name in MALFORMED},
+        **{f"endpoint {name}": partial(runtime.clusters.endpoint, name, name) for name in MALFORMED},
     }
     registrations = runtime.decisions.snapshot(fresh=True).clusters
     version = {"uid": "1", "resource_version": "1"}
     for name in set(TOKENS) - {"garbage", "secret"}:
         opened = runtime.clusters.connect(registrations[name], Deadline.after(PATIENCE))
         calls |= {
-            f"observe {name}": lambda t=opened: t.observe(NAMESPACE, TRUST),
-            f"create {name}": lambda t=opened: t.create_empty(NAMESPACE, TRUST),
-            f"apply {name}": lambda t=opened: t.apply(NAMESPACE, TRUST, {"a.der": b"a"}, **version),
-            f"remove {name}": lambda t=opened: t.remove_keys(NAMESPACE, TRUST, ["a.der"], **version),
+            f"observe {name}": partial(opened.observe, NAMESPACE, TRUST),
+            f"create {name}": partial(opened.create_empty, NAMESPACE, TRUST),
+            f"apply {name}": partial(opened.apply, NAMESPACE, TRUST, {"a.der": b"a"}, **version),
+            f"remove {name}": partial(opened.remove_keys, NAMESPACE, TRUST, ["a.der"], **version),
         }
     return {f"error of {name}": _told(call) for name, call in calls.items()}
 
@@ -214,7 +218,7 @@ def _storage(stack: HostileStack) -> dict[str, bytes]:
     return found
 
 
-def _codes(runtime) -> dict[str, set[Code]]:
+def _codes(runtime: Runtime) -> dict[str, set[Code]]:
     snapshot = runtime.decisions.snapshot(fresh=True)
     return {
         key.name: {f.code for rejected in entry.rejected for f in rejected.findings}
@@ -223,7 +227,7 @@ def _codes(runtime) -> dict[str, set[Code]]:
     }
 
 
-def test_law9_what_was_planted_is_found_in_no_output(ran) -> None:
+def test_law9_what_was_planted_is_found_in_no_output(ran: Run) -> None:
     hits = {
         (secret, name)
         for name, output in ran.outputs.items()
@@ -233,7 +237,7 @@ def test_law9_what_was_planted_is_found_in_no_output(ran) -> None:
     assert not hits
 
 
-def test_law9_the_search_finds_what_is_there(ran) -> None:
+def test_law9_the_search_finds_what_is_there(ran: Run) -> None:
     """Each form of each plant would be found; and the outputs are those of a run in which much happened."""
     assert all(len(form) >= 16 for forms in ran.needles.values() for form in forms)
     for text in ASSIGNED.values():
@@ -248,30 +252,30 @@ def test_law9_the_search_finds_what_is_there(ran) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in ASSIGNED if name.startswith("key-")])
-def test_law9_a_private_key_in_any_dress_is_refused_and_nothing_of_it_is_kept(ran, name) -> None:
+def test_law9_a_private_key_in_any_dress_is_refused_and_nothing_of_it_is_kept(ran: Run, name: str) -> None:
     assert Code.PRIVATE_KEY in ran.entries[name]
 
 
-def test_law9_the_value_of_a_secret_that_is_not_assigned_is_never_read(ran) -> None:
+def test_law9_the_value_of_a_secret_that_is_not_assigned_is_never_read(ran: Run) -> None:
     assert ran.stack.vault.faults.count("value", "unassigned") == 0
     assert ran.stack.vault.faults.count("versions", "unassigned") > 0
 
 
-def test_law9_the_value_behind_a_key_vault_certificate_is_never_read(ran) -> None:
+def test_law9_the_value_behind_a_key_vault_certificate_is_never_read(ran: Run) -> None:
     assert ran.stack.vault.faults.count("value", "managed") == 0
     assert ran.entries["managed"] == {Code.KEY_VAULT_CERTIFICATE}
 
 
-def test_law9_a_value_read_is_one_that_is_assigned(ran) -> None:
+def test_law9_a_value_read_is_one_that_is_assigned(ran: Run) -> None:
     reads = ran.stack.vault.faults
     assert reads.count("value") == sum(reads.count("value", name) for name in ASSIGNED) > 0
 
 
-def test_law9_what_another_writer_holds_is_known_by_name_and_digest_only(ran) -> None:
+def test_law9_what_another_writer_holds_is_known_by_name_and_digest_only(ran: Run) -> None:
     assert b"hand.key" in ran.outputs["status --json"]
 
 
-def test_law9_foreign_text_is_escaped_and_short_wherever_it_is_shown(ran) -> None:
+def test_law9_foreign_text_is_escaped_and_short_wherever_it_is_shown(ran: Run) -> None:
     for name, output in ran.outputs.items():
         if name.startswith(("table", "error of", "status, as a process")):
             continue
@@ -281,7 +285,7 @@ def test_law9_foreign_text_is_escaped_and_short_wherever_it_is_shown(ran) -> Non
     assert b"[/x] [red]" in b" ".join(ran.outputs["secrets"].split())
 
 
-def test_law9_a_message_carries_a_name_and_a_reason_and_nothing_else(ran) -> None:
+def test_law9_a_message_carries_a_name_and_a_reason_and_nothing_else(ran: Run) -> None:
     messages = [output for name, output in ran.outputs.items() if name.startswith("queue")]
     assert messages
     assert all(len(message) < 1000 for message in messages)
@@ -290,4 +294,4 @@ def test_law9_a_message_carries_a_name_and_a_reason_and_nothing_else(ran) -> Non
 def test_law9_values_tokens_and_kubeconfigs_are_in_no_repr() -> None:
     text = Echo("e401", "https://127.0.0.1:1/x", certs.ca(**FRESH).pem.encode()).kubeconfig()
     assert TOKENS["e401"] not in repr(parse(text))
-    assert canary("value") not in repr(SecretValue(None, canary("value")))
+    assert canary("value") not in repr(SecretValue(PROPERTIES, canary("value")))

@@ -1,6 +1,10 @@
 """Law 11: one value read per changed version, however many clusters; one a day proves the catalogue."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,34 +17,45 @@ from tests.support import certs
 from tests.support.catalogues import CONFIGURATION
 from tests.support.fleet import HOST, Fleet, event, registration
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sync.ports.decisions import Write
+
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD, NEXT = certs.server(), certs.server(key_name="next")
 WEAK = [certs.server(key="rsa-1024", serial=n).pem for n in range(1, 6)]
 MINUTE = timedelta(minutes=1)
 
 
+@dataclass
+class Counting(Fleet):
+    """Remembers the calls to its vault."""
+
+    calls: list[str] = field(default_factory=list)
+
+
 @pytest.fixture
-def fleet():
+def fleet() -> Counting:
     """Twenty clusters, and counts of every call to the vault."""
-    made = Fleet(configured=CONFIGURATION)
+    made = Counting(configured=CONFIGURATION)
     made.enrol(*(registration(f"plant-{n:02}") for n in range(20)))
-    made.calls = []
     made.vault.pause = made.calls.append
     return made
 
 
-def reads(fleet):
+def reads(fleet: Counting) -> int:
     return len(fleet.vault.reads)
 
 
-def test_law11_a_new_version_is_read_once_for_twenty_clusters(fleet) -> None:
+def test_law11_a_new_version_is_read_once_for_twenty_clusters(fleet: Counting) -> None:
     fleet.upload("plc7", GOOD.pem, TAGS)
     fleet.work_off()
     assert all(fleet.files(name) == {"plc7.der": GOOD.der} for name in fleet.clusters)
     assert reads(fleet) == 1
 
 
-def test_law11_events_sweeps_and_verifications_of_it_read_nothing_more(fleet) -> None:
+def test_law11_events_sweeps_and_verifications_of_it_read_nothing_more(fleet: Counting) -> None:
     fleet.upload("plc7", GOOD.pem, TAGS)
     fleet.events *= 3
     fleet.work_off()
@@ -49,7 +64,7 @@ def test_law11_events_sweeps_and_verifications_of_it_read_nothing_more(fleet) ->
     assert reads(fleet) == 1
 
 
-def test_law11_every_changed_version_is_read_once(fleet) -> None:
+def test_law11_every_changed_version_is_read_once(fleet: Counting) -> None:
     for built in (GOOD, NEXT, GOOD):
         fleet.clock.move(MINUTE)
         fleet.upload("plc7", built.pem, TAGS)
@@ -57,7 +72,7 @@ def test_law11_every_changed_version_is_read_once(fleet) -> None:
     assert [version for _, version in fleet.vault.reads] == [v.id for v in fleet.vault.secrets.versions("plc7")]
 
 
-def test_law11_an_event_of_a_known_version_costs_no_call_to_the_vault(fleet) -> None:
+def test_law11_an_event_of_a_known_version_costs_no_call_to_the_vault(fleet: Counting) -> None:
     version = fleet.upload("plc7", GOOD.pem, TAGS)
     fleet.work_off()
     fleet.calls.clear()
@@ -66,18 +81,18 @@ def test_law11_an_event_of_a_known_version_costs_no_call_to_the_vault(fleet) -> 
     assert fleet.calls == []
 
 
-def test_law11_an_event_of_a_vault_that_is_not_watched_costs_no_call(fleet) -> None:
+def test_law11_an_event_of_a_vault_that_is_not_watched_costs_no_call(fleet: Counting) -> None:
     fleet.events.append(event("plc7", "1" * 32).replace(HOST, "other.vault.azure.net"))
     assert isinstance(parse_event(fleet.events[0])[0], SecretChanged)
     fleet.work_off()
     assert fleet.calls == []
 
 
-def test_law11_a_retried_write_reads_no_value_again(fleet, monkeypatch) -> None:
+def test_law11_a_retried_write_reads_no_value_again(fleet: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another worker changes the row between our look and our write, three times."""
     commit, collisions = fleet.decisions.commit, [Changed("meanwhile")] * 3
 
-    def colliding(writes, **options):
+    def colliding(writes: Sequence[Write], **options: Any) -> None:
         if any(isinstance(write.row, SecretRow) for write in writes) and collisions:
             raise collisions.pop()
         commit(writes, **options)
@@ -100,7 +115,7 @@ REJECTED = {
 
 
 @pytest.mark.parametrize("values", REJECTED.values(), ids=REJECTED)
-def test_law11_rejected_versions_are_read_once_too(fleet, values) -> None:
+def test_law11_rejected_versions_are_read_once_too(fleet: Counting, values: list[str]) -> None:
     for value in values:
         fleet.clock.move(MINUTE)
         fleet.upload("plc7", value, TAGS)
@@ -111,7 +126,7 @@ def test_law11_rejected_versions_are_read_once_too(fleet, values) -> None:
     assert len(versions) == len(set(versions)) <= len(values)
 
 
-def test_law11_versions_that_only_one_of_two_lists_takes_are_read_once(fleet) -> None:
+def test_law11_versions_that_only_one_of_two_lists_takes_are_read_once(fleet: Counting) -> None:
     """The walk for the issuer list goes down through servers' certificates, none of which it takes."""
     tags = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*"}
     for built in (certs.server(serial=n) for n in range(1, 6)):
@@ -123,7 +138,7 @@ def test_law11_versions_that_only_one_of_two_lists_takes_are_read_once(fleet) ->
     assert len(versions) == len(set(versions))
 
 
-def test_law11_one_read_a_day_proves_the_catalogue(fleet) -> None:
+def test_law11_one_read_a_day_proves_the_catalogue(fleet: Counting) -> None:
     fleet.upload("plc7", GOOD.pem, TAGS)
     fleet.work_off()
     for day in range(1, 4):
@@ -133,7 +148,7 @@ def test_law11_one_read_a_day_proves_the_catalogue(fleet) -> None:
     assert {version for _, version in fleet.vault.reads} == {v.id for v in fleet.vault.secrets.versions("plc7")}
 
 
-def test_law11_an_unassigned_secret_is_never_read(fleet) -> None:
+def test_law11_an_unassigned_secret_is_never_read(fleet: Counting) -> None:
     fleet.upload("password", "hunter2")
     fleet.upload("plc7", GOOD.pem, {"trustcast-lists": "none"})
     fleet.work_off()
@@ -158,6 +173,7 @@ def test_law11_a_version_that_waits_for_approval_is_read_once() -> None:
         fleet.sweep()
     held = fleet.decisions.snapshot(fresh=True).entries[SecretKey.of(HOST, "line")].held
     assert [each for _, each in fleet.vault.reads].count(version) == 1
+    assert held is not None
     approve(fleet.runtime, held.digest)
     fleet.work_off()
     assert [each for _, each in fleet.vault.reads].count(version) == 1
@@ -165,7 +181,7 @@ def test_law11_a_version_that_waits_for_approval_is_read_once() -> None:
 
 
 @pytest.mark.parametrize("versions", [70, 120])
-def test_law11_a_secret_that_one_of_its_lists_always_refuses_is_read_to_an_end(versions) -> None:
+def test_law11_a_secret_that_one_of_its_lists_always_refuses_is_read_to_an_end(versions: int) -> None:
     fleet = Fleet(configured=CONFIGURATION)
     fleet.enrol(registration("plant"))
     for _ in range(versions):

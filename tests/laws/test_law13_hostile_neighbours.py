@@ -1,9 +1,12 @@
 """Law 13: vaults, clusters and events may be hostile; the next cluster is served all the same."""
 
+from __future__ import annotations
+
 import base64
 import json
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.responses import PlainTextResponse
@@ -20,6 +23,15 @@ from tests.support import certs
 from tests.support.fleet import event
 from tests.support.http_fleet import TRUST, http_fleet
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import Receive, Scope, Send
+
+    from local.keyvault.faults import Kind as VaultKind
+    from tests.support.certs import Built
+    from tests.support.http_fleet import HttpFleet, Stands
+
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 GOOD = certs.server()
 MINUTE = timedelta(minutes=1)
@@ -31,15 +43,16 @@ class Trap:
     """A server that nobody should ever ask for anything."""
 
     asked: list[str] = field(default_factory=list)
+    url: str = ""
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             self.asked.append(scope["path"])
             await PlainTextResponse("got you")(scope, receive, send)
 
 
 @pytest.fixture(scope="module")
-def trap_server():
+def trap_server() -> Iterator[Trap]:
     trap = Trap()
     with Server(trap) as server:
         trap.url = server.url
@@ -47,21 +60,21 @@ def trap_server():
 
 
 @pytest.fixture
-def trap(trap_server):
+def trap(trap_server: Trap) -> Iterator[Trap]:
     trap_server.asked.clear()
     yield trap_server
     assert trap_server.asked == []
 
 
 @pytest.fixture
-def fleet(servers):
+def fleet(servers: Stands) -> Iterator[HttpFleet]:
     """Two clusters; `hostile` is pushed first."""
     with http_fleet(servers) as made:
         made.join("hostile", "quiet")
         yield made
 
 
-def upload(fleet, name: str = "plc7", built=GOOD) -> None:
+def upload(fleet: HttpFleet, name: str = "plc7", built: Built = GOOD) -> None:
     fleet.clock.move(MINUTE)
     fleet.upload(name, built.pem, TAGS)
     fleet.work_off()
@@ -87,7 +100,9 @@ ANSWERS = {
 
 @pytest.mark.parametrize("methods", [frozenset(), frozenset({"POST", "PATCH"})], ids=["reading", "writing"])
 @pytest.mark.parametrize(("fault", "told"), ANSWERS.values(), ids=ANSWERS)
-def test_law13_a_hostile_answer_is_a_state_and_the_next_cluster_is_served(fleet, trap, fault, told, methods) -> None:
+def test_law13_a_hostile_answer_is_a_state_and_the_next_cluster_is_served(
+    fleet: HttpFleet, trap: Trap, fault: Fault, told: State, methods: frozenset[str]
+) -> None:
     fault = replace(fault, location=f"{trap.url}/stolen", methods=methods)
     fleet.plants["hostile"].set_fault(fault)
     upload(fleet)
@@ -103,14 +118,14 @@ WORDS = {Kind.HUGE: "more than 4 MiB", Kind.COMPRESSED: "compressed", Kind.REDIR
 
 
 @pytest.mark.parametrize("kind", WORDS)
-def test_law13_the_limit_that_an_answer_breaks_is_named(fleet, kind) -> None:
+def test_law13_the_limit_that_an_answer_breaks_is_named(fleet: HttpFleet, kind: Kind) -> None:
     """Refused for what it is, before anything looks into it."""
     fleet.plants["hostile"].set_fault(Fault(kind))
     upload(fleet)
     assert WORDS[kind] in fleet.status("hostile").detail
 
 
-def test_law13_a_404_that_speaks_of_something_else_is_no_empty_list(fleet) -> None:
+def test_law13_a_404_that_speaks_of_something_else_is_no_empty_list(fleet: HttpFleet) -> None:
     """As from a wrong path: nothing is created for it."""
     upload(fleet)
     plant = fleet.plants["hostile"]
@@ -121,16 +136,19 @@ def test_law13_a_404_that_speaks_of_something_else_is_no_empty_list(fleet) -> No
     assert fleet.status("hostile").state is State.BLOCKED
 
 
-def test_law13_a_cluster_that_asks_for_time_gets_it(fleet) -> None:
+def test_law13_a_cluster_that_asks_for_time_gets_it(fleet: HttpFleet) -> None:
     fleet.plants["hostile"].set_fault(Fault(Kind.STATUS, status=429, retry_after="120"))
     upload(fleet)
-    assert fleet.status("hostile").due - fleet.status("hostile").attempted == timedelta(seconds=120)
+    due, attempted = fleet.status("hostile").due, fleet.status("hostile").attempted
+    assert due is not None
+    assert attempted is not None
+    assert due - attempted == timedelta(seconds=120)
 
 
 @pytest.mark.parametrize(
     "fault", [Fault(Kind.DRIP, seconds=0.05), Fault(Kind.SLOW, seconds=60.0)], ids=["drips", "sleeps"]
 )
-def test_law13_a_whole_push_ends_in_its_time(servers, fault) -> None:
+def test_law13_a_whole_push_ends_in_its_time(servers: Stands, fault: Fault) -> None:
     """A body of a byte every 50 ms would take minutes; both lists of the cluster share one limit."""
     with http_fleet(servers, call_timeout=60, push_timeout=0.5) as fleet:
         fleet.join("hostile")
@@ -150,7 +168,9 @@ LIES = {
 
 
 @pytest.mark.parametrize("body", LIES.values(), ids=LIES)
-def test_law13_an_answer_that_is_no_secret_proves_nothing_and_is_blocked(fleet, authority_server, body) -> None:
+def test_law13_an_answer_that_is_no_secret_proves_nothing_and_is_blocked(
+    fleet: HttpFleet, authority_server: Answering, body: bytes
+) -> None:
     authority_server.body = body
     text = json.loads(kubeconfig(fleet.plants["hostile"]))
     text["clusters"][0]["cluster"]["server"] = authority_server.url
@@ -161,38 +181,48 @@ def test_law13_an_answer_that_is_no_secret_proves_nothing_and_is_blocked(fleet, 
     assert fleet.files("quiet") == {"plc7.der": GOOD.der}
 
 
-@pytest.fixture
-def authority_server(servers):
-    """An API server, properly certified, that answers everything with 200 and the same bytes."""
+@dataclass
+class Answering:
+    """A server that answers everything with 200 and the same bytes."""
 
-    async def answer(scope, receive, send) -> None:
+    body: bytes = b""
+    url: str = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await PlainTextResponse(server.body, 200)(scope, receive, send)
+            await PlainTextResponse(self.body, 200)(scope, receive, send)
 
-    with Server(answer, authority=servers.authority) as server:
-        yield server
+
+@pytest.fixture
+def authority_server(servers: Stands) -> Iterator[Answering]:
+    """An API server, properly certified."""
+
+    answering = Answering()
+    with Server(answering, authority=servers.authority) as server:
+        answering.url = server.url
+        yield answering
 
 
 # --- Credentials and pins --------------------------------------------------------------------------------
 
 
-def moved(fleet, **cluster):
+def moved(fleet: HttpFleet, **cluster: str) -> str:
     """The hostile cluster's kubeconfig with other fields of its server."""
     text = json.loads(kubeconfig(fleet.plants["hostile"]))
     text["clusters"][0]["cluster"] |= {name.replace("_", "-"): value for name, value in cluster.items()}
     return json.dumps(text)
 
 
-def reads(fleet, name: str = "hostile"):
+def reads(fleet: HttpFleet, name: str = "hostile") -> int:
     return fleet.credentials.faults.count("value", name)
 
 
-def expire(fleet) -> None:
+def expire(fleet: HttpFleet) -> None:
     """The token is refused from now on, so that the credential is read again."""
     fleet.plants["hostile"].rotate()
 
 
-def test_law13_on_a_401_the_credential_is_read_again_once_and_a_new_token_heals(fleet) -> None:
+def test_law13_on_a_401_the_credential_is_read_again_once_and_a_new_token_heals(fleet: HttpFleet) -> None:
     upload(fleet)
     expire(fleet)
     fleet.store_credential("hostile")
@@ -203,7 +233,7 @@ def test_law13_on_a_401_the_credential_is_read_again_once_and_a_new_token_heals(
     assert set(fleet.files("hostile")) == {"plc7.der", "second.der"}
 
 
-def test_law13_a_token_that_stays_refused_is_read_again_once_a_list_and_attempt(fleet) -> None:
+def test_law13_a_token_that_stays_refused_is_read_again_once_a_list_and_attempt(fleet: HttpFleet) -> None:
     expire(fleet)
     before = reads(fleet)
     push_cluster(fleet.runtime, "hostile")
@@ -219,7 +249,9 @@ PINS = {
 
 
 @pytest.mark.parametrize("change", PINS.values(), ids=PINS)
-def test_law13_a_credential_that_points_elsewhere_is_blocked_until_confirmed(fleet, change) -> None:
+def test_law13_a_credential_that_points_elsewhere_is_blocked_until_confirmed(
+    fleet: HttpFleet, change: dict[str, str]
+) -> None:
     upload(fleet)
     fleet.store_credential("hostile", moved(fleet, **change))
     expire(fleet)
@@ -233,7 +265,7 @@ def test_law13_a_credential_that_points_elsewhere_is_blocked_until_confirmed(fle
     assert fleet.decisions.snapshot(fresh=True).clusters["hostile"] == registration
 
 
-def test_law13_a_confirmed_move_is_followed(fleet) -> None:
+def test_law13_a_confirmed_move_is_followed(fleet: HttpFleet) -> None:
     upload(fleet)
     other = fleet.plants["quiet"]
     fleet.store_credential("hostile", kubeconfig(other), tagged="hostile")
@@ -243,7 +275,7 @@ def test_law13_a_confirmed_move_is_followed(fleet) -> None:
 
 
 @pytest.mark.parametrize("tag", ["quiet", "Hostile", "hostile ", "*", ""])
-def test_law13_a_credential_is_read_only_if_its_tag_names_the_cluster(fleet, tag) -> None:
+def test_law13_a_credential_is_read_only_if_its_tag_names_the_cluster(fleet: HttpFleet, tag: str) -> None:
     fleet.credentials.set("hostile", kubeconfig(fleet.plants["hostile"]), tags={"trustcast-credential": tag})
     expire(fleet)
     before = reads(fleet)
@@ -253,7 +285,7 @@ def test_law13_a_credential_is_read_only_if_its_tag_names_the_cluster(fleet, tag
     assert fleet.files("quiet") == {"plc7.der": GOOD.der}
 
 
-KUBECONFIGS = {
+KUBECONFIGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "runs a program": ("users", "user", {"exec": {"command": "sh", "apiVersion": "v1"}}),
     "names a file": ("users", "user", {"tokenFile": "/var/run/secrets/token"}),
     "trusts anybody": ("clusters", "cluster", {"insecure-skip-tls-verify": True}),
@@ -263,7 +295,9 @@ KUBECONFIGS = {
 
 
 @pytest.mark.parametrize(("section", "entry", "field_"), KUBECONFIGS.values(), ids=KUBECONFIGS)
-def test_law13_a_kubeconfig_that_is_more_than_data_is_refused(fleet, section, entry, field_) -> None:
+def test_law13_a_kubeconfig_that_is_more_than_data_is_refused(
+    fleet: HttpFleet, section: str, entry: str, field_: dict[str, Any]
+) -> None:
     text = json.loads(kubeconfig(fleet.plants["hostile"]))
     text[section][0][entry] |= field_
     fleet.store_credential("hostile", json.dumps(text))
@@ -275,7 +309,7 @@ def test_law13_a_kubeconfig_that_is_more_than_data_is_refused(fleet, section, en
         register(fleet.runtime, RegistrationRequest("hostile", "hostile", confirm=True))
 
 
-def test_law13_credentials_are_in_a_vault_that_is_never_watched(fleet) -> None:
+def test_law13_credentials_are_in_a_vault_that_is_never_watched(fleet: HttpFleet) -> None:
     fleet.credentials.set("plc7", GOOD.pem, tags=TAGS)
     fleet.sweep(MINUTE)
     assert fleet.files("quiet") == {}
@@ -285,9 +319,9 @@ def test_law13_credentials_are_in_a_vault_that_is_never_watched(fleet) -> None:
 # --- Events and vaults -----------------------------------------------------------------------------------
 
 
-def test_law13_an_events_url_is_never_followed(fleet, trap) -> None:
+def test_law13_an_events_url_is_never_followed(fleet: HttpFleet, trap: Trap) -> None:
     upload(fleet)
-    version = fleet.vault.secrets.get("plc7").id
+    version = fleet.watched.secrets.get("plc7").id
     host = trap.url.removeprefix("http://")
     claims = json.loads(event("plc7", version, host=fleet.host))[0]
     claims["data"] |= {"VaultUrl": trap.url, "Url": f"{trap.url}/x", "Link": trap.url}
@@ -299,10 +333,10 @@ def test_law13_an_events_url_is_never_followed(fleet, trap) -> None:
     ]
     fleet.forget_counts()
     fleet.work_off()
-    assert fleet.vault.faults.counts() == {}
+    assert fleet.watched.faults.counts() == {}
 
 
-VAULT_ANSWERS = {
+VAULT_ANSWERS: dict[str, dict[str, Any]] = {
     "500": {"status": 500},
     "403": {"status": 403, "code": "Forbidden"},
     "429": {"status": 429, "headers": {"Retry-After": "30"}},
@@ -316,11 +350,13 @@ VAULT_ANSWERS = {
 
 @pytest.mark.parametrize("kind", ["listing", "versions"])
 @pytest.mark.parametrize("answer", VAULT_ANSWERS.values(), ids=VAULT_ANSWERS)
-def test_law13_a_vaults_odd_answer_takes_nothing_off_any_list(fleet, answer, kind) -> None:
+def test_law13_a_vaults_odd_answer_takes_nothing_off_any_list(
+    fleet: HttpFleet, answer: dict[str, Any], kind: VaultKind
+) -> None:
     upload(fleet)
     before = fleet.files("quiet")
-    fleet.vault.faults.add(VaultFault(kind=kind, **answer))
-    fleet.vault.update("plc7", tags=TAGS | {"note": "edited"})
+    fleet.watched.faults.add(VaultFault(kind=kind, **answer))
+    fleet.watched.update("plc7", tags=TAGS | {"note": "edited"})
     for _ in range(3):
         fleet.clock.move(MINUTE)
         fleet.sweep(MINUTE)

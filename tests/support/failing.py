@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -28,3 +30,8 @@ class Failing:
             return getattr(self.real, method)(*arguments, **options)
 
         return call
+
+
+def failing(real: T, error: Exception, fails: Callable[..., bool] = lambda *_: True) -> T:
+    """`Failing` in the place of the double that it is made of."""
+    return cast("T", Failing(real, error, fails))

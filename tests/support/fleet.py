@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sync.fleet.kubeconfig import Endpoint
     from sync.ports.clusters import Target
     from sync.ports.vault import Vault
+    from sync.reconcile.status import ListStatus
 
 HOST = "kv.vault.azure.net"
 TRUST = ListDefinition("trust", Role.TRUST, CONNECTOR_NAMESPACE, "trust-list")
@@ -141,6 +142,12 @@ class Fleet:
     def files(self, cluster: str, definition: ListDefinition = TRUST) -> dict[str, bytes]:
         """What a list holds on a cluster."""
         return self.clusters[cluster].state.files(definition.namespace, definition.object)
+
+    def status(self, cluster: str, definition: ListDefinition = TRUST) -> ListStatus:
+        """The list's status row."""
+        stored = self.statuses.get(cluster, definition.name)
+        assert stored is not None
+        return stored.value
 
     def work_off(self) -> None:
         """Deliver every event and message until there are no more; hidden ones are waited for."""

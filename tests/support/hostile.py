@@ -103,18 +103,22 @@ class HostileStack(Stack):
 
     def _start(self) -> Self:
         self.hostile = Hostile()
-        self.server: Server | None = None
+        self._server: Server | None = None
         return super()._start()
 
+    @property
+    def server(self) -> Server:
+        """Of the vault and the clusters; it starts with the first of them."""
+        if self._server is None:
+            self._server = self._open.enter_context(Server(self.hostile, authority=self.authority))
+            self.hostile.vault_url = self._server.url
+        return self._server
+
     def _cluster(self, cluster: str | LocalCluster) -> LocalCluster:
-        if self.server is None:
-            self.server = self._open.enter_context(Server(self.hostile, authority=self.authority))
-            self.hostile.vault_url = self.server.url
         if isinstance(cluster, str) and cluster in TOKENS:
             return cast("LocalCluster", Echo(cluster, f"{self.server.url}/{cluster}", self.authority.ca_pem))
         return super()._cluster(cluster)
 
     def _environment(self, metadata_url: str) -> dict[str, str]:
-        assert self.server is not None
         vaults = json.dumps([{"url": self.vault.url}, {"url": self.server.url}])
         return super()._environment(metadata_url) | {"TRUSTCAST_VAULTS": vaults}

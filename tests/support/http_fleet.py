@@ -66,19 +66,19 @@ def stands(authority: Authority) -> Iterator[Stands]:
 
 
 class HttpFleet(Fleet):
-    """As `Fleet`; `vault`, `credentials` and `plants` are stand-ins, which count what they are asked."""
+    """As `Fleet`; `watched` (its `vault`), `credentials` and `plants` are stand-ins, and count what they are asked."""
 
     def __init__(self, servers: Stands, closes: ExitStack, *, call_timeout: float, push_timeout: float) -> None:
         self._servers, self._closes = servers, closes
         self._call_timeout, self._push_timeout = call_timeout, push_timeout
         self.plants: dict[str, Cluster] = {}
-        self.credentials = servers.credentials
+        self.watched, self.credentials = servers.watched, servers.credentials
         super().__init__()
 
     def __post_init__(self) -> None:
         self.configured = Configuration((WatchedVault(self._servers.watched.url),), DEFAULT_LISTS)
         super().__post_init__()
-        self.vault = cast("Any", self._servers.watched)
+        self.vault = cast("Any", self.watched)
         for vault in (self._servers.watched, self.credentials):
             vault.secrets = Secrets(clock=lambda: self.clock().timestamp(), seed=vault.name)
             vault.faults.clear()
@@ -119,9 +119,7 @@ class HttpFleet(Fleet):
 
     def status(self, cluster: str, definition: ListDefinition = TRUST) -> ListStatus:
         """The list's status row."""
-        stored = self.statuses.get(cluster, definition.name)
-        assert stored is not None
-        return stored.value
+        return super().status(cluster, definition)
 
     def forget_counts(self) -> None:
         """Count requests from zero."""
