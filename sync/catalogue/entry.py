@@ -7,7 +7,7 @@ without which no file may leave a cluster (law 4).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -157,25 +157,31 @@ class Revocation:
 class Entry:
     """One secret as last looked at.
 
-    Attributes:
+    What it is:
         key, name: which secret, and its name as the vault spells it.
-        newest: properties of the newest version; None once the secret is gone.
-        assignment: where it goes; the last valid one while the tags are refused.
-        candidates: versions read and decoded that decide or may, newest first.
-        rejected: versions newer than the oldest candidate of which nothing is kept, newest first.
-        passed: versions that were read and can no longer come into force: only their findings, newest first.
-        secret_findings: findings about the secret itself (tags dropped, assignment refused, unassigned).
-        known: names of versions already looked at, newest first, bounded.
-        former: names of files it once had and has no more, the last that left first, bounded.
-        stop: the version at which a rebuild stopped (law 1); None otherwise.
+        newest: properties of the newest version; None once the secret is deleted.
+
+    What decides, beside the name (`decides_like`):
+        assignment: where it goes; the last valid one while the tags are rejected.
         deleted: a fresh look found no such secret in the vault.
+        candidates: versions read and decoded that decide or may, newest first.
+        former: names of files it once had and no longer has, the last to leave first, bounded.
         claims: what it gives and has given without a break, newest first, bounded.
-        revocations: what this secret's CRLs revoked while they were in force and revoke no more by themselves.
+        revocations: what this secret's CRLs revoked while in force and no longer revoke by themselves.
+        held: a removal that waits for approval; all else that decides is then as before it.
+
+    What people read beside that:
+        rejected: versions newer than the oldest candidate of which nothing is kept, newest first.
+        secret_findings: findings about the secret itself (tags dropped, assignment rejected, unassigned).
+        stop: the version at which a rebuild stopped (law 1); None otherwise.
+
+    Bookkeeping, so that the vault is asked no more often than it must be:
         looked: when it was last looked at (UTC).
+        known: names of versions already looked at, newest first, bounded.
+        passed: versions that were read and can no longer come into force: only their findings, newest first.
         reread_at: when the value in force was last read.
         needs_second_look: the vault's listing alone would not show every change that matters.
-        held: a removal that waits for approval; all else above is then as before it.
-        held_candidates: versions that were read and would come into force with it, so that none is read twice (law 11).
+        held_candidates: versions read that would come into force with the held removal (law 11: none is read twice).
     """
 
     key: SecretKey
@@ -183,20 +189,33 @@ class Entry:
     newest: VersionProperties | None
     assignment: Assignment
     looked: datetime
-    candidates: tuple[Candidate, ...] = ()
-    rejected: tuple[Rejected, ...] = ()
-    secret_findings: tuple[Finding, ...] = ()
-    known: tuple[str, ...] = ()
-    former: tuple[str, ...] = ()
-    stop: str | None = None
+
     deleted: bool = False
+    candidates: tuple[Candidate, ...] = ()
+    former: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
     revocations: tuple[Revocation, ...] = ()
+    held: Held | None = None
+
+    rejected: tuple[Rejected, ...] = ()
+    secret_findings: tuple[Finding, ...] = ()
+    stop: str | None = None
+
+    known: tuple[str, ...] = ()
+    passed: tuple[Rejected, ...] = ()
     reread_at: datetime | None = None
     needs_second_look: bool = False
-    held: Held | None = None
-    passed: tuple[Rejected, ...] = ()
     held_candidates: tuple[Candidate, ...] = ()
+
+    @classmethod
+    def unseen(cls, key: SecretKey, name: str, assignment: Assignment, at: datetime) -> Entry:
+        """The entry of a secret of which nothing is known but where it goes."""
+        return cls(key, name, None, assignment, at)
+
+    def without_secret(self, at: datetime) -> Entry:
+        """The entry once the vault no longer has the secret: where it went and what it leaves behind stay known."""
+        unseen = Entry.unseen(self.key, self.name, self.assignment, at)
+        return replace(unseen, deleted=True, former=self.former, revocations=self.revocations)
 
     @property
     def assigned(self) -> bool:
@@ -212,6 +231,13 @@ class Entry:
                     break
                 since = claim.since
         return since
+
+    def reread_due(self, now: datetime) -> str | None:
+        """The version in force whose value has not been read for a day, if any (law 11); a disabled one cannot be."""
+        if not self.candidates or self.reread_at is None or now - self.reread_at < REREAD_INTERVAL:
+            return None
+        newest = self.candidates[0]
+        return newest.version if newest.enabled else None
 
     def decides_like(self, other: Entry | None) -> bool:
         """Whether lists and holds come out the same, so that the head need not move; the rest is for people to read."""

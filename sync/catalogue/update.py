@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sync.catalogue.assignment import NOWHERE
 from sync.catalogue.claims import claims_after, first_given, former_names, still_given
 from sync.catalogue.eligibility import files_of
-from sync.catalogue.entry import KNOWN_VERSIONS, REREAD_INTERVAL, SECOND_LOOK, Candidate, Entry, Rejected
+from sync.catalogue.entry import KNOWN_VERSIONS, SECOND_LOOK, Candidate, Entry, Rejected
 from sync.catalogue.reading import Stop, next_read, readings_of
 from sync.findings import Code, Finding
 
@@ -23,21 +23,14 @@ if TYPE_CHECKING:
     from sync.fleet.configuration import Configuration
 
 
-def reread_due(entry: Entry | None, now: datetime) -> str | None:
-    """The version in force whose value has not been read for a day, if any (law 11)."""
-    if entry is None or not entry.candidates or entry.reread_at is None or now - entry.reread_at < REREAD_INTERVAL:
-        return None
-    newest = entry.candidates[0]
-    return newest.version if newest.enabled else None
-
-
 def update_entry(
     entry: Entry | None, key: SecretKey, look: VaultReading, assigned: Assigned, configuration: Configuration
 ) -> Entry:
     """The entry as this look makes it; `entry` is what the catalogue had, or None."""
-    fallback = entry or Entry(key, key.name, None, assigned.assignment or NOWHERE, look.at)
+    fallback = entry or Entry.unseen(key, key.name, assigned.assignment or NOWHERE, look.at)
     if not look.versions:
-        return _deleted(fallback, look.at)
+        new = fallback.without_secret(look.at)
+        return replace(new, former=former_names(fallback, new))
     assignment = assigned.assignment or fallback.assignment
     ended = next_read(entry, look, assignment, configuration)
     stop = ended.version if isinstance(ended, Stop) else None
@@ -101,27 +94,6 @@ def _newest_of_each_kind(candidates: tuple[Candidate, ...]) -> tuple[Candidate, 
         if seen[kind] <= 2:  # noqa: PLR2004  the newest and the one before it
             kept.append(candidate)
     return tuple(kept)
-
-
-def _deleted(entry: Entry, at: datetime) -> Entry:
-    new = replace(
-        entry,
-        newest=None,
-        deleted=True,
-        candidates=(),
-        rejected=(),
-        passed=(),
-        secret_findings=(),
-        known=(),
-        stop=None,
-        claims=(),
-        looked=at,
-        reread_at=None,
-        needs_second_look=False,
-        held=None,
-        held_candidates=(),
-    )
-    return replace(new, former=former_names(entry, new))
 
 
 def _reread_at(entry: Entry, look: VaultReading, candidates: tuple[Candidate, ...]) -> datetime | None:

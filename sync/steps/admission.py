@@ -23,7 +23,7 @@ from sync.catalogue.entry import Entry
 from sync.catalogue.examination import read_version, refuse_managed
 from sync.catalogue.reading import Done, Read, Stop, VaultReading, next_read
 from sync.catalogue.rows import ConfigurationRow, SecretRow
-from sync.catalogue.update import prune, reread_due, update_entry
+from sync.catalogue.update import prune, update_entry
 from sync.desired.removals import hold, losses, may_lose
 from sync.desired.revocation import ended_revocations, remembering
 from sync.desired.state import DesiredState
@@ -166,7 +166,7 @@ def _judged(
     assigned = assign(look.versions, watched, configuration)
     assignment = assigned.assignment or (old.assignment if old else None)
     if assignment is not None and assignment.lists:
-        due = reread_due(old, look.at)
+        due = old.reread_due(look.at) if old else None
         if due and (version := next((v for v in look.versions if v.version == due and v.enabled), None)):
             look = replace(look, readings={due: source.reading(version, look.at)})
         for _ in range(READS):
@@ -188,7 +188,7 @@ def _unreadable(
     old: Entry | None, key: SecretKey, look: VaultReading, assigned: Assigned, version: VersionProperties
 ) -> Entry:
     """The vault gives the secret's properties and refuses its value: a finding, which decides nothing (law 4)."""
-    entry = old or Entry(key, version.name, None, assigned.assignment or NOWHERE, look.at)
+    entry = old or Entry.unseen(key, version.name, assigned.assignment or NOWHERE, look.at)
     finding = Finding(Code.UNREADABLE, f"version {version.version}")
     return replace(
         entry,
@@ -239,7 +239,7 @@ def _guarded(
     waits = hold(str(new.key), f"{new.key}: {_cause(old, new)}", lost, now=new.looked, before=held)
     scope_change = old is not None and old.assignment.clusters != new.assignment.clusters
     if needs_approval(runtime, after, waits, now=new.looked, scope_change=scope_change, held=held is not None):
-        base = old or Entry(new.key, new.name, None, NOWHERE, new.looked)
+        base = old or Entry.unseen(new.key, new.name, NOWHERE, new.looked)
         return replace(base, held=waits, looked=new.looked, needs_second_look=True, held_candidates=new.candidates), ()
     ended = ended_revocations(before, after)
     new = remembering(prune(new, in_force(after, new)), ended.get(new.key, ()))

@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sync.catalogue.entry import REREAD_INTERVAL
 from sync.catalogue.rows import ApprovalRow, RowKey
 from sync.catalogue.secret import SecretKey
 from sync.desired.removals import WINDOW
@@ -126,7 +125,7 @@ def due_for_admission(
     listed = {SecretKey.of(host, item.name): item for item in listing}
     for key, item in listed.items():
         entry = snapshot.entries.get(key)
-        if entry is None or _differs(entry, item) or entry.needs_second_look or _reread_due(entry, now):
+        if entry is None or _differs(entry, item) or entry.needs_second_look or entry.reread_due(now):
             yield key
     for key, entry in snapshot.entries.items():
         if key.vault == host and key not in listed and not entry.deleted:
@@ -139,10 +138,6 @@ def _differs(entry: Entry, item: ListedSecret) -> bool:
         (newest.updated, newest.enabled, newest.content_type, dict(newest.tags), newest.managed)
         != (item.updated, item.enabled, item.content_type, dict(item.tags), item.managed)
     )
-
-
-def _reread_due(entry: Entry, now: datetime) -> bool:
-    return entry.reread_at is not None and now - entry.reread_at >= REREAD_INTERVAL
 
 
 def _admit_quietly(runtime: Runtime, key: SecretKey) -> None:

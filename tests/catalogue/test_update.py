@@ -14,7 +14,7 @@ from sync.catalogue.assignment import assign
 from sync.catalogue.eligibility import files_of
 from sync.catalogue.entry import KNOWN_VERSIONS, Rejected
 from sync.catalogue.reading import Read, VaultReading, next_read
-from sync.catalogue.update import prune, reread_due, update_entry
+from sync.catalogue.update import prune, update_entry
 from sync.findings import Code, Finding, Role
 from sync.fleet.policy import Policy, verdict
 from tests.support import certs
@@ -246,12 +246,12 @@ def reread_at(at: datetime) -> Entry:
     ("since", "due"), [(DAY, version_name(1)), (DAY - timedelta(seconds=1), None), (timedelta(0), None)]
 )
 def test_law11_the_proof_is_due_after_a_day(since: timedelta, due: str | None) -> None:
-    assert reread_due(reread_at(NOW - since), NOW) == due
+    assert reread_at(NOW - since).reread_due(NOW) == due
 
 
 def test_a_disabled_version_needs_no_proof() -> None:
     off = entry("plc7", candidate(1, GOOD, enabled=False), reread_at=NOW - 2 * DAY)
-    assert reread_due(off, NOW) is None
+    assert off.reread_due(NOW) is None
 
 
 def proof(before: Entry, value: Candidate, at: datetime = NOW) -> Entry:
