@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from sync.catalogue.assignment import content, reaches
 from sync.catalogue.eligibility import EligibleVersion, eligible_versions, names_of
 from sync.desired.digest import content_digest
-from sync.desired.set_rules import InForce, _union, choose, revoked_certificates
+from sync.desired.set_rules import InForce, choose, revoked_certificates
 from sync.findings import Code, Finding
 
 if TYPE_CHECKING:
@@ -95,9 +95,6 @@ class DesiredList:
     findings: Mapping[SecretKey, tuple[Finding, ...]]
     revoked: Mapping[SecretKey, frozenset[str]]
     digest: str
-
-
-# The rules about the set, in order. Each gives the secrets whose chosen offer it refuses.
 
 
 class DesiredState:
@@ -194,7 +191,7 @@ class DesiredState:
         lasting = self._lasting(definition, reach)
         in_force, findings = choose(available, lasting)
         by_crl = revoked_certificates(in_force)
-        revoked = _union(by_crl) | lasting
+        revoked = lasting.union(*by_crl.values())
         files: dict[str, WantedFile] = {}
         left: dict[str, RemovalReason] = {}
         for key, version in in_force.items():
