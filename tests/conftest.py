@@ -3,6 +3,8 @@
 Also the stand-ins, for whoever asks.
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,13 +15,16 @@ from local.kubernetes.server import Fleet
 from local.support.tls import Authority
 from tests.support.http_fleet import stands
 
-settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("fixed")
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from local.kubernetes.cluster import Cluster
     from tests.support.http_fleet import Stands
+
+
+settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fixed")
+
 
 LONGEST = "test_law07_"
 
@@ -39,19 +44,19 @@ def identity() -> Identity:
 
 
 @pytest.fixture(scope="session")
-def kubernetes(authority: Authority) -> "Iterator[Fleet]":
+def kubernetes(authority: Authority) -> Iterator[Fleet]:
     with Fleet(authority) as running:
         yield running
 
 
 @pytest.fixture
-def cluster(kubernetes: Fleet, request: pytest.FixtureRequest):
+def cluster(kubernetes: Fleet, request: pytest.FixtureRequest) -> Cluster:
     """One that no other test sees."""
     return kubernetes.add(f"edge-{abs(hash(request.node.nodeid))}")
 
 
 @pytest.fixture(scope="session")
-def servers(authority: Authority) -> "Iterator[Stands]":
+def servers(authority: Authority) -> Iterator[Stands]:
     """The servers of the laws that speak of requests."""
     with stands(authority) as started:
         yield started

@@ -27,7 +27,7 @@ def test_the_documented_table_is_the_code_table() -> None:
 
 
 @pytest.mark.parametrize("code", Code)
-def test_every_code_is_a_word_with_a_sentence_that_says_what_and_one_that_says_what_to_do(code) -> None:
+def test_every_code_is_a_word_with_a_sentence_that_says_what_and_one_that_says_what_to_do(code: Code) -> None:
     assert re.fullmatch(r"[a-z][a-z-]+", code.value)
     for text in (code.meaning, code.remedy):
         assert text[0].isupper()
@@ -70,7 +70,7 @@ def test_a_warning_that_the_policy_insists_on_rejects() -> None:
         ("", ""),
     ],
 )
-def test_law9_foreign_text_is_escaped(text, shown) -> None:
+def test_law9_foreign_text_is_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
@@ -81,7 +81,7 @@ def test_law9_foreign_text_is_cut_at_256_characters() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=600))
-def test_law9_whatever_the_text_it_is_shown_printable_and_short(text) -> None:
+def test_law9_whatever_the_text_it_is_shown_printable_and_short(text: str) -> None:
     shown = printable(text)
     assert shown.isprintable()
     assert len(shown) <= SHOWN_LENGTH

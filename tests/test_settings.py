@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import os
 import re
 import subprocess
@@ -5,7 +7,7 @@ import sys
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
-from typing import get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 
@@ -23,6 +25,12 @@ from sync.settings import (
     settings,
 )
 
+if TYPE_CHECKING:
+    from re import Match
+
+    from sync.settings import Setting
+
+
 ROOT = Path(__file__).parents[1]
 KEY = "AccountKey=planted"
 NEEDED = {
@@ -32,11 +40,11 @@ NEEDED = {
 }
 
 
-def read(**change):
+def read(**change: str) -> Settings:
     return Settings.from_environment(NEEDED | change)
 
 
-def problems(environ):
+def problems(environ: dict[str, str]) -> list[str]:
     with pytest.raises(Invalid) as refusal:
         Settings.from_environment(environ)
     return str(refusal.value).splitlines()
@@ -74,12 +82,12 @@ def test_what_is_not_set_has_the_documented_default() -> None:
         ("hold_clusters", "  ", 3),
     ],
 )
-def test_what_is_set_is_read_and_blank_counts_as_absent(name, text, value) -> None:
+def test_what_is_set_is_read_and_blank_counts_as_absent(name: str, text: str, value: Any) -> None:
     assert getattr(read(**{SETTING_OF[name].name: text}), name) == value
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
-def test_every_example_is_accepted_and_differs_from_the_default(setting) -> None:
+def test_every_example_is_accepted_and_differs_from_the_default(setting: Setting) -> None:
     found = read(**{setting.name: setting.example})
     assert setting.example != setting.default
     assert isinstance(found, Settings)
@@ -111,7 +119,9 @@ def test_every_example_is_accepted_and_differs_from_the_default(setting) -> None
         ("TRUSTCAST_TICK", "\x1b[31m", "'\\x1b[31m' is not an NCRONTAB"),
     ],
 )
-def test_a_faulty_setting_is_refused_by_name_with_the_reason_and_an_example(name, text, complaint) -> None:
+def test_a_faulty_setting_is_refused_by_name_with_the_reason_and_an_example(
+    name: str, text: str, complaint: str
+) -> None:
     (problem,) = problems(NEEDED | {name: text})
     assert problem.startswith(f"{name}: ")
     assert complaint in problem
@@ -150,11 +160,11 @@ def test_law9_the_connection_string_is_never_shown() -> None:
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("0.2s", 0.2), ("1 m", 60), ("1d", 86400)])
-def test_spans_of_time_have_a_unit(text, seconds) -> None:
+def test_spans_of_time_have_a_unit(text: str, seconds: float) -> None:
     assert duration(text) == timedelta(seconds=seconds)
 
 
-def test_the_process_reads_its_environment_at_first_use_and_once(monkeypatch) -> None:
+def test_the_process_reads_its_environment_at_first_use_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*(each.name for each in SETTINGS), CONNECTION_STRING.name, ACCOUNT.name):
         monkeypatch.delenv(name, raising=False)
     settings.cache_clear()
@@ -181,7 +191,7 @@ ROW = re.compile(
 )
 
 
-def documented():
+def documented() -> dict[str, Match]:
     return {row["name"]: row for row in ROW.finditer((ROOT / "docs/settings.md").read_text())}
 
 
@@ -197,12 +207,12 @@ def test_every_field_has_its_variable_and_two_are_read_from_several() -> None:
 
 
 @pytest.mark.parametrize("name", SETTING_OF)
-def test_the_parser_of_a_field_gives_its_type(name) -> None:
+def test_the_parser_of_a_field_gives_its_type(name: Any) -> None:
     assert type(SETTING_OF[name].parse(SETTING_OF[name].example)) is get_type_hints(Settings)[name]
 
 
 @pytest.mark.parametrize("setting", [*SETTINGS, CONNECTION_STRING, ACCOUNT], ids=lambda each: each.name)
-def test_default_and_example_are_documented_as_they_are(setting) -> None:
+def test_default_and_example_are_documented_as_they_are(setting: Setting) -> None:
     row = documented()[setting.name]
     required = {"must be set", "one of the two"}
     assert row["default"] == f"`{setting.default}`" or (setting.default is None and row["default"] in required)

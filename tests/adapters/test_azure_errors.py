@@ -1,5 +1,7 @@
 """Every failure that Azure's clients know becomes one of ours, with nothing of Azure's text in it."""
 
+from __future__ import annotations
+
 import pytest
 from azure.core import exceptions as azure
 from azure.identity import CredentialUnavailableError
@@ -12,16 +14,17 @@ PLANTED = "AccountKey=c2VjcmV0"
 
 class Response:
     reason = "planted reason"
+    request = None
 
-    def __init__(self, status, headers=None, body=None) -> None:
+    def __init__(self, status: int, headers: dict[str, str] | None = None, body: str | None = None) -> None:
         self.status_code, self.headers = status, headers or {}
         self._body = body or f'{{"error": {{"code": "TheCode", "message": "{PLANTED}"}}}}'
 
-    def text(self):
+    def text(self) -> str:
         return self._body
 
 
-STATUSES = {
+STATUSES: dict[int, type[TrustcastError]] = {
     302: Permanent,
     400: Invalid,
     401: Unauthorized,
@@ -40,7 +43,7 @@ STATUSES = {
     504: Temporary,
 }
 
-WITHOUT_STATUS = {
+WITHOUT_STATUS: dict[azure.AzureError, type[TrustcastError]] = {
     azure.ServiceRequestError(PLANTED): Unreachable,
     azure.ServiceRequestTimeoutError(PLANTED): Unreachable,
     azure.ServiceResponseError(PLANTED): Unreachable,
@@ -55,21 +58,23 @@ WITHOUT_STATUS = {
 
 
 @pytest.mark.parametrize(("status", "kind"), STATUSES.items())
-def test_a_status_means_one_kind_of_error(status, kind) -> None:
+def test_a_status_means_one_kind_of_error(status: int, kind: type[TrustcastError]) -> None:
     found = translate(azure.HttpResponseError(response=Response(status)), "reading x")
     assert type(found) is kind
     assert str(found) == f"reading x: status {status} TheCode"
 
 
 @pytest.mark.parametrize(("error", "kind"), WITHOUT_STATUS.items(), ids=lambda e: type(e).__name__)
-def test_a_failure_without_a_status_means_one_kind_of_error(error, kind) -> None:
+def test_a_failure_without_a_status_means_one_kind_of_error(
+    error: azure.AzureError, kind: type[TrustcastError]
+) -> None:
     found = translate(error, "reading x")
     assert type(found) is kind
     assert str(found).startswith("reading x: ")
 
 
 @pytest.mark.parametrize("error", [azure.HttpResponseError(response=Response(400)), *WITHOUT_STATUS], ids=repr)
-def test_azures_text_never_passes(error) -> None:
+def test_azures_text_never_passes(error: azure.AzureError) -> None:
     """Law 9: what Azure says may quote content."""
     assert PLANTED not in str(translate(error, "reading x"))
 
@@ -79,7 +84,7 @@ def test_every_error_of_azures_core_is_known() -> None:
     bare = [k.__new__(k) for k in kinds]
     assert len(bare) > 10
     for error in bare:
-        error.status_code = getattr(error, "status_code", None)
+        vars(error).setdefault("status_code", None)
         assert isinstance(translate(error, "x"), TrustcastError)
 
 
@@ -90,7 +95,7 @@ def test_the_innermost_code_is_named() -> None:
 
 
 @pytest.mark.parametrize("inner", ['"x"', '["x"]', "7"])
-def test_an_inner_error_of_another_shape_leaves_the_outer_code(inner) -> None:
+def test_an_inner_error_of_another_shape_leaves_the_outer_code(inner: str) -> None:
     body = f'{{"error": {{"code": "Forbidden", "innererror": {inner}}}}}'
     found = translate(azure.HttpResponseError(response=Response(403, body=body)), "reading x")
     assert str(found) == "reading x: status 403 Forbidden"
@@ -103,7 +108,7 @@ def test_a_code_of_another_server_is_escaped_and_capped() -> None:
     assert len(found) < 300
 
 
-def test_what_is_raised_within_is_ours_and_keeps_its_cause():
+def test_what_is_raised_within_is_ours_and_keeps_its_cause() -> None:
     cause = azure.ServiceRequestError("x")
     with pytest.raises(Unreachable) as caught, translated("reading x"):
         raise cause
@@ -125,6 +130,8 @@ def test_what_is_raised_within_is_ours_and_keeps_its_cause():
         ({"Retry-After": "9" * 5000}, 3600.0),
     ],
 )
-def test_the_wait_that_is_asked_for_is_in_seconds(headers, seconds) -> None:
+def test_the_wait_that_is_asked_for_is_in_seconds(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
-    assert translate(azure.HttpResponseError(response=Response(429, headers)), "x").retry_after == seconds
+    error = translate(azure.HttpResponseError(response=Response(429, headers)), "x")
+    assert isinstance(error, Temporary)
+    assert error.retry_after == seconds

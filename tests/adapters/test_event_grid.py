@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -7,7 +10,12 @@ from hypothesis import strategies as st
 from sync.adapters.event_grid import Ignored, SecretChanged, SecretEvent, parse_event
 from sync.catalogue.secret import SecretKey
 from sync.errors import Invalid
-from sync.ports.messages import PlanFleet, PushCluster, encode, parse_message
+from sync.ports.messages import Message, PlanFleet, PushCluster, encode, parse_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Event = dict[str, Any]
 
 VERSION = "ee059b2bb5a6488fa5bd3f5a6d2d5f3c"
 ID = f"https://kv1.vault.azure.net/secrets/plc7-der/{VERSION}"
@@ -25,7 +33,7 @@ DATA = {
 }
 
 
-def grid(data=None, **change):
+def grid(data: Any = None, **change: Any) -> Event:
     return {
         "id": "00ec",
         "topic": SOURCE,
@@ -38,7 +46,7 @@ def grid(data=None, **change):
     } | change
 
 
-def cloud(data=None, **change):
+def cloud(data: Any = None, **change: Any) -> Event:
     return {
         "specversion": "1.0",
         "id": "00ec",
@@ -50,15 +58,21 @@ def cloud(data=None, **change):
     } | change
 
 
-def read(*events):
+def read(*events: Event | int) -> tuple[SecretChanged | Ignored, ...]:
     return parse_event(json.dumps(events[0] if len(events) == 1 else events))
+
+
+def changed(event: Event) -> SecretChanged:
+    (outcome,) = read(event)
+    assert isinstance(outcome, SecretChanged)
+    return outcome
 
 
 CHANGED = SecretChanged(KEY, VERSION, SecretEvent.NEW_VERSION, "00ec")
 
 
 @pytest.mark.parametrize("event", [grid(), cloud()], ids=["event grid", "cloud events"])
-def test_an_event_of_either_schema_names_the_secret_and_its_version(event) -> None:
+def test_an_event_of_either_schema_names_the_secret_and_its_version(event: Event) -> None:
     assert read(event) == (CHANGED,)
 
 
@@ -70,9 +84,9 @@ def test_an_event_of_either_schema_names_the_secret_and_its_version(event) -> No
         ("SecretExpired", SecretEvent.EXPIRED),
     ],
 )
-def test_the_three_events_of_secrets_are_known(name, kind) -> None:
-    assert read(grid(eventType=f"Microsoft.KeyVault.{name}"))[0].kind is kind
-    assert read(cloud(type=f"Microsoft.KeyVault.{name}"))[0].kind is kind
+def test_the_three_events_of_secrets_are_known(name: str, kind: SecretEvent) -> None:
+    assert changed(grid(eventType=f"Microsoft.KeyVault.{name}")).kind is kind
+    assert changed(cloud(type=f"Microsoft.KeyVault.{name}")).kind is kind
 
 
 def test_an_array_gives_one_outcome_for_each_of_its_events() -> None:
@@ -81,7 +95,7 @@ def test_an_array_gives_one_outcome_for_each_of_its_events() -> None:
     assert parse_event("[]") == ()
 
 
-def without(*names):
+def without(*names: str) -> dict[str, str]:
     return {key: value for key, value in DATA.items() if key not in names}
 
 
@@ -105,17 +119,17 @@ def without(*names):
     ],
     ids=str,
 )
-def test_odd_spellings_are_understood(event) -> None:
+def test_odd_spellings_are_understood(event: Event) -> None:
     assert read(event) == (CHANGED,)
 
 
 def test_an_id_without_a_version_names_none() -> None:
-    assert read(grid({**DATA, "Id": "https://kv1.vault.azure.net/secrets/plc7-der"}))[0].version is None
+    assert changed(grid({**DATA, "Id": "https://kv1.vault.azure.net/secrets/plc7-der"})).version is None
 
 
 def test_the_host_of_a_vault_on_this_machine_keeps_its_port() -> None:
     data = {**DATA, "Id": f"https://127.0.0.1:8443/secrets/plc7-der/{VERSION}"}
-    assert read(grid(data))[0].key == SecretKey("127.0.0.1:8443", "plc7-der")
+    assert changed(grid(data)).key == SecretKey("127.0.0.1:8443", "plc7-der")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +153,7 @@ def test_the_host_of_a_vault_on_this_machine_keeps_its_port() -> None:
         ({}, "type '' is not about secrets"),
     ],
 )
-def test_what_is_foreign_or_malformed_is_ignored_with_a_reason_that_is_safe_to_show(event, reason) -> None:
+def test_what_is_foreign_or_malformed_is_ignored_with_a_reason_that_is_safe_to_show(event: Event, reason: str) -> None:
     (outcome,) = read(event)
     assert isinstance(outcome, Ignored)
     assert reason in outcome.reason
@@ -158,7 +172,7 @@ def test_what_is_foreign_or_malformed_is_ignored_with_a_reason_that_is_safe_to_s
         (cloud(source=SOURCE[:-1] + "2"), "source"),
     ],
 )
-def test_law13_an_event_that_contradicts_itself_is_not_believed(event, field) -> None:
+def test_law13_an_event_that_contradicts_itself_is_not_believed(event: Event, field: str) -> None:
     assert read(event) == (Ignored(f"its Id and its {field} contradict each other"),)
 
 
@@ -167,7 +181,7 @@ def test_law13_an_event_that_contradicts_itself_is_not_believed(event, field) ->
     ["", "no", "{", "[" * 100_000, '{"a":' * 100_000, "\ud800", "null", "7", '"x"', "x" * 25_000, "\x00"],
     ids=lambda text: text[:8],
 )
-def test_what_is_no_event_at_all_is_ignored(text) -> None:
+def test_what_is_no_event_at_all_is_ignored(text: str) -> None:
     (outcome,) = parse_event(text)
     assert isinstance(outcome, Ignored)
 
@@ -180,7 +194,7 @@ def test_a_delivery_beyond_event_grids_own_limit_is_ignored() -> None:
     assert parse_event(" " * (1024 * 1024 + 1)) == (Ignored("larger than 1048576 characters"),)
 
 
-JSON = st.recursive(
+JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
@@ -188,7 +202,7 @@ JSON = st.recursive(
 
 
 @given(st.text())
-def test_any_text_gives_outcomes(text) -> None:
+def test_any_text_gives_outcomes(text: str) -> None:
     assert all(isinstance(each, SecretChanged | Ignored) for each in parse_event(text))
 
 
@@ -197,7 +211,9 @@ def test_any_text_gives_outcomes(text) -> None:
     st.dictionaries(st.sampled_from([*grid(), *cloud(), "data_base64"]), JSON, max_size=4),
     st.dictionaries(st.sampled_from([*DATA, "ObjectName "]), JSON, max_size=3),
 )
-def test_an_event_with_anything_anywhere_gives_one_outcome(schema, change, data) -> None:
+def test_an_event_with_anything_anywhere_gives_one_outcome(
+    schema: Callable[[Event], Event], change: Event, data: Event
+) -> None:
     (outcome,) = read(schema({**DATA, **data}) | change)
     assert isinstance(outcome, SecretChanged | Ignored)
     if isinstance(outcome, SecretChanged):
@@ -205,7 +221,7 @@ def test_an_event_with_anything_anywhere_gives_one_outcome(schema, change, data)
 
 
 @pytest.mark.parametrize("message", [PlanFleet("a burst"), PushCluster("plant-1", 'he said "now"\n')])
-def test_a_message_is_read_back_as_it_was_sent(message) -> None:
+def test_a_message_is_read_back_as_it_was_sent(message: Message) -> None:
     assert parse_message(encode(message), type(message)) == message
     assert json.loads(encode(message))["schema"] == 1
 
@@ -226,6 +242,6 @@ def test_a_message_is_read_back_as_it_was_sent(message) -> None:
     ],
     ids=lambda text: text[:40],
 )
-def test_a_malformed_message_or_one_of_another_schema_is_refused(text) -> None:
+def test_a_malformed_message_or_one_of_another_schema_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="the queue message is"):
         parse_message(text, PushCluster)

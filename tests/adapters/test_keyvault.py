@@ -1,10 +1,13 @@
 """The vault adapter against a vault in trouble: every failure is told apart, and none looks like absence."""
 
+from __future__ import annotations
+
 import json
 import logging
 import socket
 import traceback
 from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from azure.core.pipeline import PipelineContext, PipelineRequest
@@ -28,8 +31,17 @@ from sync.errors import (
 )
 from tests.support.vaults import FixedCredential, IssuedCredential
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from azure.core.credentials import TokenCredential
+
+    from local.identity import Identity
+    from local.keyvault.faults import Kind
+    from local.support.tls import Authority
+
 PLANTED = "PLANTED-VALUE-93b1"
-CALLS = {
+CALLS: dict[Kind, Callable[[KeyVault], object]] = {
     "versions": lambda vault: vault.versions("a"),
     "value": lambda vault: vault.read("a", None),
     "listing": lambda vault: vault.listing(),
@@ -38,28 +50,30 @@ CALLS = {
 
 
 @pytest.fixture(scope="module")
-def shared(authority, identity):
+def shared(authority: Authority, identity: Identity) -> Iterator[Vault]:
     with Vault("kv1", authority=authority, identity=identity) as opened:
         opened.set("a", PLANTED)
         yield opened
 
 
 @pytest.fixture
-def stand_in(shared):
+def stand_in(shared: Vault) -> Iterator[Vault]:
     yield shared
     shared.faults.clear()
     shared.faults.reset_counts()
 
 
 @contextmanager
-def connected(stand_in, authority, credential, **options):
-    options = {"call_timeout": 5, "connection_verify": str(authority.ca_file), **options}
-    with closing(KeyVault(stand_in.url, credential, **options)) as vault:
+def connected(
+    stand_in: Vault, authority: Authority, credential: TokenCredential, *, call_timeout: float = 5, **options: Any
+) -> Iterator[KeyVault]:
+    options = {"connection_verify": str(authority.ca_file), **options}
+    with closing(KeyVault(stand_in.url, credential, call_timeout=call_timeout, **options)) as vault:
         yield vault
 
 
 @pytest.fixture
-def vault(stand_in, authority, identity):
+def vault(stand_in: Vault, authority: Authority, identity: Identity) -> Iterator[KeyVault]:
     with connected(stand_in, authority, IssuedCredential(identity)) as opened:
         yield opened
 
@@ -86,7 +100,9 @@ STATUSES = [
 
 @pytest.mark.parametrize(("status", "code", "expected"), STATUSES)
 @pytest.mark.parametrize("call", ["value", "listing", "update"])
-def test_every_status_has_its_error(stand_in, vault, call, status, code, expected) -> None:
+def test_every_status_has_its_error(
+    stand_in: Vault, vault: KeyVault, call: Kind, status: int, code: str, expected: type[TrustcastError]
+) -> None:
     stand_in.faults.add(Fault(kind=call, status=status, code=code))
     with pytest.raises(TrustcastError) as raised:
         CALLS[call](vault)
@@ -95,7 +111,9 @@ def test_every_status_has_its_error(stand_in, vault, call, status, code, expecte
 
 
 @pytest.mark.parametrize(("status", "code", "expected"), [s for s in STATUSES if s[1] != "SecretNotFound"])
-def test_no_failed_look_reads_as_absence(stand_in, vault, status, code, expected) -> None:
+def test_no_failed_look_reads_as_absence(
+    stand_in: Vault, vault: KeyVault, status: int, code: str, expected: type[TrustcastError]
+) -> None:
     """Law 4: only Key Vault's own word says that a secret is gone."""
     stand_in.faults.add(Fault(kind="versions", status=status, code=code))
     with pytest.raises(TrustcastError) as raised:
@@ -104,21 +122,24 @@ def test_no_failed_look_reads_as_absence(stand_in, vault, status, code, expected
 
 
 @pytest.mark.parametrize("version", ["", "..", "1/../2", "1?x", "1\n", "a" * 65])
-def test_law13_what_names_no_version_is_asked_of_nobody(stand_in, vault, version) -> None:
+def test_law13_what_names_no_version_is_asked_of_nobody(stand_in: Vault, vault: KeyVault, version: str) -> None:
     with pytest.raises(Invalid, match="not the identifier of a version"):
         vault.read("a", version)
     assert stand_in.faults.counts() == {}
 
 
-def test_key_vaults_own_word_for_absence_is_believed(stand_in, vault) -> None:
+def test_key_vaults_own_word_for_absence_is_believed(stand_in: Vault, vault: KeyVault) -> None:
     stand_in.faults.add(Fault(kind="versions", status=404, code="SecretNotFound"))
     assert vault.versions("a").items == ()
 
 
-ITEM = {"id": f"https://kv1/secrets/a/{'0' * 32}", "attributes": {"enabled": True, "created": 1, "updated": 1}}
+ITEM: dict[str, Any] = {
+    "id": f"https://kv1/secrets/a/{'0' * 32}",
+    "attributes": {"enabled": True, "created": 1, "updated": 1},
+}
 
 
-def page(**fields):
+def page(**fields: Any) -> str:
     """A page with one item, some of whose fields are others."""
     return json.dumps({"value": [ITEM | fields]})
 
@@ -155,7 +176,7 @@ def page(**fields):
     ],
 )
 @pytest.mark.parametrize("call", ["versions", "listing", "value"])
-def test_an_answer_that_is_not_key_vaults_is_no_answer(stand_in, vault, call, body) -> None:
+def test_an_answer_that_is_not_key_vaults_is_no_answer(stand_in: Vault, vault: KeyVault, call: Kind, body: str) -> None:
     """Law 4: a page of something else is no proof that a secret is gone."""
     stand_in.faults.add(Fault(kind=call, status=200, body=body))
     with pytest.raises(Temporary):
@@ -173,7 +194,9 @@ ODD_REFUSALS = {
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("fault", ODD_REFUSALS.values(), ids=ODD_REFUSALS)
-def test_an_odd_refusal_is_an_error_of_ours_laws_8_and_13(stand_in, vault, call, fault) -> None:
+def test_an_odd_refusal_is_an_error_of_ours_laws_8_and_13(
+    stand_in: Vault, vault: KeyVault, call: Kind, fault: Fault
+) -> None:
     """An error of another kind would end the work on every other secret."""
     stand_in.faults.add(fault)
     with pytest.raises(TrustcastError) as raised:
@@ -181,20 +204,20 @@ def test_an_odd_refusal_is_an_error_of_ours_laws_8_and_13(stand_in, vault, call,
     assert not isinstance(raised.value, NotFound)
 
 
-def test_a_page_of_the_right_shape_is_read(stand_in, vault) -> None:
+def test_a_page_of_the_right_shape_is_read(stand_in: Vault, vault: KeyVault) -> None:
     stand_in.faults.add(Fault(kind="versions", status=200, body=page(tags={"note": "é"}, contentType="text/plain")))
     (found,) = vault.versions("a").items
     assert (found.tags, found.content_type) == ({"note": "é"}, "text/plain")
 
 
-def test_a_value_that_is_no_text_is_no_answer(stand_in, vault) -> None:
+def test_a_value_that_is_no_text_is_no_answer(stand_in: Vault, vault: KeyVault) -> None:
     body = json.dumps(ITEM | {"value": "\ud800"})
     stand_in.faults.add(Fault(kind="value", status=200, body=body))
     with pytest.raises(Temporary):
         vault.read("a", None)
 
 
-def test_a_listing_is_whole_or_an_error(stand_in, vault) -> None:
+def test_a_listing_is_whole_or_an_error(stand_in: Vault, vault: KeyVault) -> None:
     """Law 4: a listing that fails on a later page proves nothing."""
     for number in range(60):
         stand_in.set(f"listed-{number}", "x")
@@ -214,14 +237,16 @@ def test_a_listing_is_whole_or_an_error(stand_in, vault) -> None:
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
-def test_what_the_vault_asks_us_to_wait_is_passed_on(stand_in, vault, status, headers, seconds) -> None:
+def test_what_the_vault_asks_us_to_wait_is_passed_on(
+    stand_in: Vault, vault: KeyVault, status: int, headers: dict[str, str], seconds: float | None
+) -> None:
     stand_in.faults.add(Fault(status=status, headers=headers))
     with pytest.raises(Temporary) as raised:
         vault.listing()
     assert raised.value.retry_after == seconds
 
 
-def test_a_disabled_version_is_told_from_a_refusal(stand_in, vault) -> None:
+def test_a_disabled_version_is_told_from_a_refusal(stand_in: Vault, vault: KeyVault) -> None:
     version = stand_in.set("disabled", "x", enabled=False)
     with pytest.raises(Disabled):
         vault.read("disabled", version)
@@ -230,7 +255,7 @@ def test_a_disabled_version_is_told_from_a_refusal(stand_in, vault) -> None:
         vault.read("a", None)
 
 
-def test_a_vault_that_is_not_there_is_unreachable(identity) -> None:
+def test_a_vault_that_is_not_there_is_unreachable(identity: Identity) -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"https://127.0.0.1:{taken.getsockname()[1]}"
@@ -239,33 +264,35 @@ def test_a_vault_that_is_not_there_is_unreachable(identity) -> None:
             vault.listing()
 
 
-def test_a_vault_of_another_authority_is_unreachable(stand_in, identity) -> None:
+def test_a_vault_of_another_authority_is_unreachable(stand_in: Vault, identity: Identity) -> None:
     vault = KeyVault(stand_in.url, IssuedCredential(identity), call_timeout=5)
     with closing(vault), pytest.raises(Unreachable):
         vault.listing()
 
 
-def test_a_vault_that_does_not_answer_in_time_is_unreachable(stand_in, authority, identity) -> None:
+def test_a_vault_that_does_not_answer_in_time_is_unreachable(
+    stand_in: Vault, authority: Authority, identity: Identity
+) -> None:
     stand_in.faults.add(Fault(latency=0.5))
     hasty = connected(stand_in, authority, IssuedCredential(identity), call_timeout=0.05)
     with hasty as vault, pytest.raises(Unreachable):
         vault.listing()
 
 
-def test_a_vault_over_plain_http_is_never_given_a_token(identity) -> None:
+def test_a_vault_over_plain_http_is_never_given_a_token(identity: Identity) -> None:
     vault = KeyVault("http://127.0.0.1:1", IssuedCredential(identity), call_timeout=1)
     with closing(vault), pytest.raises(TrustcastError):
         vault.listing()
 
 
-def test_a_token_for_something_else_is_refused(stand_in, authority, identity) -> None:
+def test_a_token_for_something_else_is_refused(stand_in: Vault, authority: Authority, identity: Identity) -> None:
     token, _ = identity.issue("https://management.azure.com")
     with connected(stand_in, authority, FixedCredential(token)) as vault, pytest.raises(Unauthorized):
         vault.listing()
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_no_redirect_is_followed(stand_in, vault, status) -> None:
+def test_no_redirect_is_followed(stand_in: Vault, vault: KeyVault, status: int) -> None:
     """Law 13: a vault cannot send us elsewhere."""
     elsewhere = {"Location": f"{stand_in.url}/secrets/a/versions?api-version=7.6"}
     stand_in.faults.add(Fault(kind="value", name="a", status=status, headers=elsewhere))
@@ -276,7 +303,7 @@ def test_no_redirect_is_followed(stand_in, vault, status) -> None:
 
 @pytest.mark.parametrize("other", ["https://localhost:{port}", "http://127.0.0.1:{port}", "https://example.invalid"])
 @pytest.mark.parametrize("call", ["versions", "listing"])
-def test_no_link_to_another_host_is_followed(stand_in, vault, call, other) -> None:
+def test_no_link_to_another_host_is_followed(stand_in: Vault, vault: KeyVault, call: Kind, other: str) -> None:
     """Law 13: a vault's link to its next page goes to that vault or nowhere."""
     address = other.format(port=stand_in.url.rpartition(":")[2])
     body = f'{{"value": [], "nextLink": "{address}/secrets?$skiptoken=2..0"}}'
@@ -287,7 +314,7 @@ def test_no_link_to_another_host_is_followed(stand_in, vault, call, other) -> No
 
 
 @pytest.mark.parametrize("link", ["https://kv1.vault.azure.net:443/secrets", "https://KV1.vault.azure.net/secrets"])
-def test_azures_links_name_its_port_and_are_followed(link) -> None:
+def test_azures_links_name_its_port_and_are_followed(link: str) -> None:
     """As in the sample response of "Get Secrets" in the REST reference."""
     ask("https://kv1.vault.azure.net", link)
 
@@ -303,19 +330,19 @@ def test_azures_links_name_its_port_and_are_followed(link) -> None:
         "https://kv2.vault.azure.net:443/secrets",
     ],
 )
-def test_no_other_host_port_or_scheme_is_asked(link) -> None:
+def test_no_other_host_port_or_scheme_is_asked(link: str) -> None:
     """Law 13: a vault's link to its next page goes to that vault or nowhere."""
     with pytest.raises(Permanent):
         ask("https://kv1.vault.azure.net", link)
 
 
-def ask(vault_url, url) -> None:
+def ask(vault_url: str, url: str) -> None:
     """Have a request held to a vault, as the pipeline does before it is sent."""
     bounds = BoundedCalls(vault_url, ReadBudget(1, longest_wait=0))
     bounds.on_request(PipelineRequest(HttpRequest("GET", url), PipelineContext(None)))
 
 
-def test_versions_are_newest_first_whatever_the_vaults_order(authority, identity) -> None:
+def test_versions_are_newest_first_whatever_the_vaults_order(authority: Authority, identity: Identity) -> None:
     """Law 1: the newest version decides."""
     now = [1_700_000_000.0]
     with (
@@ -329,20 +356,22 @@ def test_versions_are_newest_first_whatever_the_vaults_order(authority, identity
         assert [v.version for v in vault.versions("a").items] == made[::-1]
 
 
-def endless(stand_in, kind, path) -> None:
+def endless(stand_in: Vault, kind: Kind, path: str) -> None:
     """Pages without items that always name another one."""
     body = f'{{"value": [], "nextLink": "{stand_in.url}/secrets{path}?$skiptoken=2..0"}}'
     stand_in.faults.add(Fault(kind=kind, status=200, body=body))
 
 
-def test_versions_that_never_end_are_left_in_time(stand_in, authority, identity) -> None:
+def test_versions_that_never_end_are_left_in_time(stand_in: Vault, authority: Authority, identity: Identity) -> None:
     endless(stand_in, "versions", "/a/versions")
     with connected(stand_in, authority, IssuedCredential(identity), looking=0.2) as vault:
         found = vault.versions("a")
     assert (found.items, found.complete) == ((), False)
 
 
-def test_law4_a_listing_that_never_ends_is_given_up_in_time(stand_in, authority, identity) -> None:
+def test_law4_a_listing_that_never_ends_is_given_up_in_time(
+    stand_in: Vault, authority: Authority, identity: Identity
+) -> None:
     endless(stand_in, "listing", "")
     with (
         connected(stand_in, authority, IssuedCredential(identity), listing=0.2) as vault,
@@ -351,7 +380,9 @@ def test_law4_a_listing_that_never_ends_is_given_up_in_time(stand_in, authority,
         vault.listing()
 
 
-def test_the_secret_behind_a_certificate_is_known_before_and_after_its_value_is_read(stand_in, vault) -> None:
+def test_the_secret_behind_a_certificate_is_known_before_and_after_its_value_is_read(
+    stand_in: Vault, vault: KeyVault
+) -> None:
     """Law 9: `managed` says so in the properties, `kid` in the answer."""
     version = stand_in.add_certificate("web", "x")
     assert vault.versions("web").items[0].managed
@@ -359,7 +390,7 @@ def test_the_secret_behind_a_certificate_is_known_before_and_after_its_value_is_
     assert vault.read("web", version).key_id
 
 
-def test_a_look_and_a_listing_read_no_value(stand_in, vault) -> None:
+def test_a_look_and_a_listing_read_no_value(stand_in: Vault, vault: KeyVault) -> None:
     """Law 9: properties tell; the value of a secret that is not assigned is never read."""
     vault.versions("a")
     vault.listing()
@@ -377,7 +408,14 @@ def test_a_look_and_a_listing_read_no_value(stand_in, vault) -> None:
         Fault(status=500, body=PLANTED),
     ],
 )
-def test_neither_value_nor_token_shows_in_logs_or_errors(stand_in, authority, identity, caplog, call, fault) -> None:
+def test_neither_value_nor_token_shows_in_logs_or_errors(
+    stand_in: Vault,
+    authority: Authority,
+    identity: Identity,
+    caplog: pytest.LogCaptureFixture,
+    call: Kind,
+    fault: Fault | None,
+) -> None:
     """Law 9: nothing private leaves, whatever the vault answers and however much is logged."""
     caplog.set_level(logging.DEBUG)
     if fault:
@@ -395,12 +433,13 @@ def test_neither_value_nor_token_shows_in_logs_or_errors(stand_in, authority, id
         assert token.rpartition(".")[2] not in text
 
 
-def test_calls_of_every_kind_are_within_the_budget(stand_in, authority, identity) -> None:
+def test_calls_of_every_kind_are_within_the_budget(stand_in: Vault, authority: Authority, identity: Identity) -> None:
     with connected(stand_in, authority, IssuedCredential(identity), call_timeout=0.5, reads_per_second=0.1) as vault:
         stand_in.faults.add(Fault(kind="versions", status=404, code="SecretNotFound"))
         vault.versions("a")
         with pytest.raises(Temporary) as raised:
             vault.read("a", None)
+    assert raised.value.retry_after is not None
     assert 0 < raised.value.retry_after <= 10
     assert stand_in.faults.count("value") == 0
 
@@ -409,12 +448,12 @@ def test_calls_of_every_kind_are_within_the_budget(stand_in, authority, identity
     per_second=st.floats(1, 500),
     arrivals=st.lists(st.floats(0, 2), min_size=1, max_size=200),
 )
-def test_the_budget_lets_no_second_have_more_than_twice_its_worth(per_second, arrivals) -> None:
+def test_the_budget_lets_no_second_have_more_than_twice_its_worth(per_second: float, arrivals: list[float]) -> None:
     """A full bucket and a second's refill: the most that can pass within any one second."""
     now = 0.0
     passed = []
 
-    def sleep(seconds) -> None:
+    def sleep(seconds: float) -> None:
         nonlocal now
         now += seconds
 

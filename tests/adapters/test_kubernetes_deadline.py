@@ -1,9 +1,16 @@
 """The deadline that the calls of one push share."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from sync.deadline import Deadline
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def clock_at(*moments):
+
+def clock_at(*moments: float) -> Callable[[], float]:
     return iter(moments).__next__
 
 

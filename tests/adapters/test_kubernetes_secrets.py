@@ -1,5 +1,7 @@
 """The adapter against servers that do what they like; what well-behaved ones do is in the contract suite."""
 
+from __future__ import annotations
+
 import json
 import socket
 import ssl
@@ -8,6 +10,7 @@ import sys
 import tempfile
 import threading
 from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,9 +19,23 @@ from local.support.serving import Server
 from local.support.tls import Authority
 from sync.adapters.kubernetes.secrets import KubernetesSecrets
 from sync.deadline import Deadline
-from sync.errors import Changed, Invalid, NotFound, Temporary, TokenRejected, Unauthorized, Unreachable
+from sync.errors import Changed, Invalid, NotFound, Temporary, TokenRejected, TrustcastError, Unauthorized, Unreachable
 from sync.fleet.kubeconfig import Endpoint
 from sync.reconcile.observed import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from starlette.types import Receive, Scope, Send
+
+    from local.kubernetes.cluster import Cluster
+    from local.kubernetes.server import Fleet
+    from sync.adapters.kubernetes.secrets import SecretsWithin
+
+    Verb = Callable[[SecretsWithin], object]
+    Header = tuple[bytes, bytes]
 
 NAMESPACE = "azure-iot-operations"
 NAME = "aio-opc-ua-broker-trust-list"
@@ -28,23 +45,25 @@ HURRIED = 0.2
 
 
 @contextmanager
-def opened(server, ca_pem, token=TOKEN, *, call_timeout=PATIENT, deadline: float = 60.0):
+def opened(
+    server: str, ca_pem: bytes, token: str = TOKEN, *, call_timeout: float = PATIENT, deadline: float = 60.0
+) -> Iterator[SecretsWithin]:
     with closing(KubernetesSecrets(Endpoint(server, ca_pem, token), call_timeout=call_timeout)) as client:
         yield client.within(Deadline.after(deadline))
 
 
-def opened_cluster(cluster, **options):
-    return opened(cluster.server, cluster.ca_pem, cluster.token, **options)
+def opened_cluster(cluster: Cluster, *, call_timeout: float = PATIENT) -> AbstractContextManager[SecretsWithin]:
+    return opened(cluster.server, cluster.ca_pem, cluster.token, call_timeout=call_timeout)
 
 
 class Answering:
     """An application that gives one answer to everything, and remembers what it was asked."""
 
-    def __init__(self, body=b"", status: int = 200, headers=()) -> None:
+    def __init__(self, body: bytes = b"", status: int = 200, headers: Iterable[Header] = ()) -> None:
         self.body, self.status, self.headers = body, status, list(headers)
-        self.call = []
+        self.call: list[tuple[str, str, dict[bytes, bytes], bytes | None]] = []
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
         message = await receive()
         self.call.append((scope["method"], scope["path"], dict(scope["headers"]), message.get("body")))
@@ -52,7 +71,7 @@ class Answering:
         await send({"type": "http.response.body", "body": self.body})
 
 
-VERBS = {
+VERBS: dict[str, Verb] = {
     "observe": lambda t: t.observe(NAMESPACE, NAME),
     "create_empty": lambda t: t.create_empty(NAMESPACE, NAME),
     "remove_keys": lambda t: t.remove_keys(NAMESPACE, NAME, ["a"], uid="u", resource_version="1"),
@@ -61,7 +80,7 @@ VERBS = {
 
 
 @pytest.fixture(params=VERBS)
-def verb(request):
+def verb(request: pytest.FixtureRequest) -> Verb:
     return VERBS[request.param]
 
 
@@ -80,25 +99,30 @@ def verb(request):
         (503, Temporary),
     ],
 )
-def test_law13_every_status_is_translated_for_every_verb_and_asked_once(cluster, verb, status, error) -> None:
+def test_law13_every_status_is_translated_for_every_verb_and_asked_once(
+    cluster: Cluster, verb: Verb, status: int, error: type[TrustcastError]
+) -> None:
     cluster.set_fault(Fault(Kind.STATUS, status=status, retry_after="7"))
     with opened_cluster(cluster) as target, pytest.raises(error) as raised:
         verb(target)
     assert type(raised.value) is error
     assert cluster.requests.total() == 1
     if error is Temporary:
+        assert isinstance(raised.value, Temporary)
         assert raised.value.retry_after == 7
 
 
 @pytest.mark.parametrize("kind", [Kind.DOWN, Kind.RESET])
-def test_law12_a_connection_that_breaks_is_unreachable_and_not_tried_again(cluster, verb, kind) -> None:
+def test_law12_a_connection_that_breaks_is_unreachable_and_not_tried_again(
+    cluster: Cluster, verb: Verb, kind: Kind
+) -> None:
     cluster.set_fault(Fault(kind))
     with opened_cluster(cluster) as target, pytest.raises(Unreachable, match="connection broke"):
         verb(target)
     assert cluster.requests.total() == 1
 
 
-def test_law12_a_closed_port_is_unreachable(authority, verb) -> None:
+def test_law12_a_closed_port_is_unreachable(authority: Authority, verb: Verb) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with (
@@ -109,7 +133,7 @@ def test_law12_a_closed_port_is_unreachable(authority, verb) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault(Kind.SLOW, seconds=30), Fault(Kind.DRIP, seconds=HURRIED / 4)])
-def test_law13_slow_and_dripping_answers_end_with_the_call(cluster, verb, fault) -> None:
+def test_law13_slow_and_dripping_answers_end_with_the_call(cluster: Cluster, verb: Verb, fault: Fault) -> None:
     """A drip outlives every time-out per read: this answer would take half a minute and then succeed."""
     cluster.set_fault(fault)
     with opened_cluster(cluster, call_timeout=HURRIED) as target, pytest.raises(Unreachable, match="time-out"):
@@ -117,7 +141,7 @@ def test_law13_slow_and_dripping_answers_end_with_the_call(cluster, verb, fault)
 
 
 @contextmanager
-def raw_server(serve):
+def raw_server(serve: Callable[[socket.socket, threading.Event], object]) -> Iterator[str]:
     """A TCP server that hands each connection to a function, in a thread of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         stopped = threading.Event()
@@ -137,7 +161,7 @@ def raw_server(serve):
         thread.join()
 
 
-def test_law13_a_handshake_that_never_comes_ends_with_the_call(authority) -> None:
+def test_law13_a_handshake_that_never_comes_ends_with_the_call(authority: Authority) -> None:
     with (
         raw_server(lambda _, stopped: stopped.wait()) as server,
         opened(server, authority.ca_pem, call_timeout=HURRIED) as target,
@@ -146,8 +170,8 @@ def test_law13_a_handshake_that_never_comes_ends_with_the_call(authority) -> Non
         VERBS["observe"](target)
 
 
-def test_law13_headers_that_drip_end_with_the_call(authority) -> None:
-    def drip(connection, stopped) -> None:
+def test_law13_headers_that_drip_end_with_the_call(authority: Authority) -> None:
+    def drip(connection: socket.socket, stopped: threading.Event) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*authority.server_files())
         with context.wrap_socket(connection, server_side=True) as tls:
@@ -165,7 +189,7 @@ def test_law13_headers_that_drip_end_with_the_call(authority) -> None:
         VERBS["observe"](target)
 
 
-def test_a_push_has_one_deadline_for_all_its_calls(cluster) -> None:
+def test_a_push_has_one_deadline_for_all_its_calls(cluster: Cluster) -> None:
     """The clock stands in for slow calls: the second finds no time left, and nothing is sent."""
     moments = iter([0.0, 1.0, 31.0])
     deadline = Deadline.after(30, moments.__next__)
@@ -178,7 +202,7 @@ def test_a_push_has_one_deadline_for_all_its_calls(cluster) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_law13_no_redirect_is_followed(authority, verb, status) -> None:
+def test_law13_no_redirect_is_followed(authority: Authority, verb: Verb, status: int) -> None:
     elsewhere = Answering()
     with Server(elsewhere) as other:
         redirecting = Answering(status=status, headers=[(b"location", other.url.encode())])
@@ -191,14 +215,14 @@ def test_law13_no_redirect_is_followed(authority, verb, status) -> None:
     assert (len(redirecting.call), elsewhere.call) == (1, [])
 
 
-def test_law13_a_body_without_end_is_cut_at_4_mib(cluster, verb) -> None:
+def test_law13_a_body_without_end_is_cut_at_4_mib(cluster: Cluster, verb: Verb) -> None:
     cluster.set_fault(Fault(Kind.HUGE))
     with opened_cluster(cluster) as target, pytest.raises(Invalid, match="4 MiB"):
         verb(target)
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_law13_the_body_of_an_error_is_bounded_too(authority, status) -> None:
+def test_law13_the_body_of_an_error_is_bounded_too(authority: Authority, status: int) -> None:
     answer = Answering(bytes(4 * 1024 * 1024 + 1), status)
     with (
         Server(answer, authority=authority) as server,
@@ -208,14 +232,14 @@ def test_law13_the_body_of_an_error_is_bounded_too(authority, status) -> None:
         VERBS["observe"](target)
 
 
-def test_law13_a_compressed_body_is_refused_unread(cluster, verb) -> None:
+def test_law13_a_compressed_body_is_refused_unread(cluster: Cluster, verb: Verb) -> None:
     cluster.set_fault(Fault(Kind.COMPRESSED))
     with opened_cluster(cluster) as target, pytest.raises(Invalid, match="compressed"):
         verb(target)
 
 
 @pytest.mark.parametrize("encoding", [b"gzip", b"deflate", b"br", b"zstd", b"GZIP", b"x", b"identity, gzip"])
-def test_law13_any_content_encoding_is_refused(authority, encoding) -> None:
+def test_law13_any_content_encoding_is_refused(authority: Authority, encoding: bytes) -> None:
     answer = Answering(b"{}", headers=[(b"content-encoding", encoding)])
     with (
         Server(answer, authority=authority) as server,
@@ -226,7 +250,7 @@ def test_law13_any_content_encoding_is_refused(authority, encoding) -> None:
     assert answer.call[0][2][b"accept-encoding"] == b"identity"
 
 
-def test_after_a_refused_answer_the_next_call_works(cluster) -> None:
+def test_after_a_refused_answer_the_next_call_works(cluster: Cluster) -> None:
     with opened_cluster(cluster) as target:
         for kind in (Kind.HUGE, Kind.COMPRESSED, Kind.RESET, Kind.DOWN, Kind.REDIRECT):
             cluster.set_fault(Fault(kind, times=1))
@@ -235,11 +259,11 @@ def test_after_a_refused_answer_the_next_call_works(cluster) -> None:
             assert VERBS["observe"](target) == MISSING
 
 
-def test_one_connection_serves_many_calls(authority) -> None:
-    seen = set()
+def test_one_connection_serves_many_calls(authority: Authority) -> None:
+    seen: set[tuple[str, int]] = set()
 
     class Ports(Answering):
-        async def __call__(self, scope, receive, send) -> None:
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             seen.add(scope["client"])
             await super().__call__(scope, receive, send)
 
@@ -252,7 +276,7 @@ def test_one_connection_serves_many_calls(authority) -> None:
     assert len(seen) == 1
 
 
-def test_law13_a_server_of_another_authority_is_not_trusted(tmp_path, authority, verb) -> None:
+def test_law13_a_server_of_another_authority_is_not_trusted(tmp_path: Path, authority: Authority, verb: Verb) -> None:
     """The system's authorities do not count either: only the inline one does."""
     answer = Answering()
     other = Authority.in_folder(tmp_path)
@@ -265,7 +289,7 @@ def test_law13_a_server_of_another_authority_is_not_trusted(tmp_path, authority,
     assert answer.call == []
 
 
-def test_law13_a_server_of_another_name_is_not_trusted(authority) -> None:
+def test_law13_a_server_of_another_name_is_not_trusted(authority: Authority) -> None:
     """The certificate names 127.0.0.1, ::1 and localhost; 127.0.0.2 is the same server."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*authority.server_files())
@@ -285,13 +309,15 @@ def test_law13_a_server_of_another_name_is_not_trusted(authority) -> None:
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"])
-def test_law13_no_proxy_of_the_environment_is_used(cluster, monkeypatch, variable) -> None:
+def test_law13_no_proxy_of_the_environment_is_used(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
     monkeypatch.setenv(variable, "http://127.0.0.1:9")
     with opened_cluster(cluster) as target:
         assert target.observe(NAMESPACE, NAME) == MISSING
 
 
-def test_law13_nothing_is_written_to_disk(cluster, monkeypatch, tmp_path) -> None:
+def test_law13_nothing_is_written_to_disk(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     with opened_cluster(cluster) as target:
@@ -299,7 +325,7 @@ def test_law13_nothing_is_written_to_disk(cluster, monkeypatch, tmp_path) -> Non
         assert list(tmp_path.iterdir()) == []
 
 
-def test_law9_the_token_goes_into_one_header_and_nowhere_else(authority, verb) -> None:
+def test_law9_the_token_goes_into_one_header_and_nowhere_else(authority: Authority, verb: Verb) -> None:
     answer = Answering(json.dumps({"message": f"who is {TOKEN}?"}).encode(), 422)
     with (
         Server(answer, authority=authority) as server,
@@ -309,17 +335,19 @@ def test_law9_the_token_goes_into_one_header_and_nowhere_else(authority, verb) -
         verb(target)
     ((_, path, headers, body),) = answer.call
     assert headers.pop(b"authorization") == f"Bearer {TOKEN}".encode()
-    assert TOKEN not in f"{path} {headers} {body} {raised.value}"
+    assert TOKEN not in f"{path} {headers} {body!r} {raised.value}"
 
 
-def test_law9_a_failed_call_shows_no_token_even_in_its_causes(authority, caplog) -> None:
+def test_law9_a_failed_call_shows_no_token_even_in_its_causes(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG")
     with opened("https://127.0.0.1:9", authority.ca_pem) as target, pytest.raises(Unreachable) as raised:
         VERBS["observe"](target)
     assert TOKEN not in repr(raised.value) + repr(raised.value.__cause__) + caplog.text
 
 
-def test_law9_an_endpoint_does_not_show_its_token(authority) -> None:
+def test_law9_an_endpoint_does_not_show_its_token(authority: Authority) -> None:
     assert TOKEN not in repr(Endpoint("https://h", authority.ca_pem, TOKEN))
 
 
@@ -337,19 +365,21 @@ def test_law9_an_endpoint_does_not_show_its_token(authority) -> None:
         ("https://h", None, f"{TOKEN}é", "token"),
     ],
 )
-def test_law13_an_endpoint_that_cannot_be_used_is_refused_at_once(authority, server, ca_pem, token, told) -> None:
+def test_law13_an_endpoint_that_cannot_be_used_is_refused_at_once(
+    authority: Authority, server: str, ca_pem: bytes | None, token: str, told: str
+) -> None:
     ca_pem = authority.ca_pem if ca_pem is None else ca_pem
     with pytest.raises(Invalid, match=told) as raised:
         KubernetesSecrets(Endpoint(server, ca_pem, token), call_timeout=1)
     assert TOKEN not in str(raised.value)
 
 
-def test_a_server_may_have_a_path(cluster) -> None:
+def test_a_server_may_have_a_path(cluster: Cluster) -> None:
     with opened(f"{cluster.server}/", cluster.ca_pem, cluster.token) as target:
         assert target.observe(NAMESPACE, NAME) == MISSING
 
 
-def test_law4_a_wrong_path_proves_no_absence(kubernetes, cluster) -> None:
+def test_law4_a_wrong_path_proves_no_absence(kubernetes: Fleet, cluster: Cluster) -> None:
     with (
         opened(f"{kubernetes.url}/clusters/unknown", cluster.ca_pem, cluster.token) as target,
         pytest.raises(NotFound, match="registered address"),
@@ -357,13 +387,13 @@ def test_law4_a_wrong_path_proves_no_absence(kubernetes, cluster) -> None:
         target.observe(NAMESPACE, NAME)
 
 
-def test_law5_to_observe_costs_one_read(cluster) -> None:
+def test_law5_to_observe_costs_one_read(cluster: Cluster) -> None:
     with opened_cluster(cluster) as target:
         target.observe(NAMESPACE, NAME)
     assert cluster.requests == {"get": 1}
 
 
-def test_a_name_cannot_leave_its_place_in_the_path(authority) -> None:
+def test_a_name_cannot_leave_its_place_in_the_path(authority: Authority) -> None:
     answer = Answering(status=404)
     with (
         Server(answer, authority=authority) as server,

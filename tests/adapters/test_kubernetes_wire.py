@@ -1,33 +1,39 @@
 """Answers of an API server, as values; every byte of them may be hostile (law 13)."""
 
+from __future__ import annotations
+
 import contextlib
 import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.adapters.kubernetes.wire import Call, observed, proves_absence, refusal
-from sync.errors import Changed, Invalid, NotFound, Temporary, TokenRejected, Unauthorized
+from sync.errors import Changed, Invalid, NotFound, Temporary, TokenRejected, TrustcastError, Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CALL = Call("patch", "plant", "trust-list")
 TOKEN = "eyJ-planted-token"
 
 
-def secret(*, managed=(), **fields):
+def secret(*, managed: Iterable[Any] = (), **fields: Any) -> bytes:
     metadata = {"uid": "u", "resourceVersion": "7", "managedFields": list(managed), **fields.pop("metadata", {})}
     return json.dumps({"metadata": metadata, **fields}).encode()
 
 
-def entry(manager, operation, **keys):
-    return {"manager": manager, "operation": operation, "fieldsV1": {"f:data": {k: {} for k in keys["keys"]}}}
+def entry(manager: str, operation: str, *, keys: Iterable[str]) -> dict[str, Any]:
+    return {"manager": manager, "operation": operation, "fieldsV1": {"f:data": {k: {} for k in keys}}}
 
 
-def status(**fields):
+def status(**fields: Any) -> bytes:
     return json.dumps({"kind": "Status", **fields}).encode()
 
 
-def refused(code, body=b"", headers=None, call=CALL):
+def refused(code: int, body: bytes = b"", headers: dict[str, str] | None = None, call: Call = CALL) -> TrustcastError:
     return refusal(code, headers or {}, body, call, token=TOKEN)
 
 
@@ -58,7 +64,7 @@ def test_a_key_that_looks_like_a_path_keeps_its_name() -> None:
         {},
     ],
 )
-def test_managed_fields_without_data_own_nothing(odd) -> None:
+def test_managed_fields_without_data_own_nothing(odd: dict[str, Any]) -> None:
     assert observed(secret(managed=[odd])).others == {}
 
 
@@ -83,12 +89,12 @@ def test_managed_fields_without_data_own_nothing(odd) -> None:
         json.dumps({"kind": "SecretList", "items": []}).encode(),
     ],
 )
-def test_law13_what_is_no_secret_is_refused(body) -> None:
+def test_law13_what_is_no_secret_is_refused(body: bytes) -> None:
     with pytest.raises(Invalid, match="something else than a Secret"):
         observed(body)
 
 
-JSON = st.recursive(
+JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
@@ -97,7 +103,7 @@ JSON = st.recursive(
 @given(
     metadata=st.dictionaries(st.sampled_from(["uid", "resourceVersion", "labels", "managedFields"]), JSON), data=JSON
 )
-def test_law13_no_answer_raises_anything_else(metadata, data) -> None:
+def test_law13_no_answer_raises_anything_else(metadata: dict[str, Any], data: Any) -> None:
     body = json.dumps({"metadata": metadata, "data": data}).encode()
     with contextlib.suppress(Invalid):
         assert observed(body).exists
@@ -105,11 +111,11 @@ def test_law13_no_answer_raises_anything_else(metadata, data) -> None:
 
 
 @given(st.binary(), st.integers(300, 599))
-def test_law13_no_refusal_fails(body, code) -> None:
+def test_law13_no_refusal_fails(body: bytes, code: int) -> None:
     assert isinstance(refused(code, body), Unauthorized | NotFound | Changed | Invalid | Temporary)
 
 
-def gone(name: str = "trust-list", kind: str = "secrets"):
+def gone(name: str = "trust-list", kind: str = "secrets") -> bytes:
     return status(reason="NotFound", details={"name": name, "kind": kind})
 
 
@@ -125,7 +131,7 @@ def gone(name: str = "trust-list", kind: str = "secrets"):
         (b"", False),
     ],
 )
-def test_law4_only_a_404_about_this_very_secret_proves_its_absence(body, proven) -> None:
+def test_law4_only_a_404_about_this_very_secret_proves_its_absence(body: bytes, proven: bool) -> None:
     assert proves_absence(body, CALL) is proven
 
 
@@ -160,14 +166,16 @@ UID = status(message="metadata.uid: field is immutable", details={"causes": [{"f
         (599, b"", CALL, Temporary, "(599)"),
     ],
 )
-def test_every_refusal_has_its_error(code, body, call, error, told) -> None:
+def test_every_refusal_has_its_error(
+    code: int, body: bytes, call: Call, error: type[TrustcastError], told: str
+) -> None:
     given = refused(code, body, call=call)
     assert type(given) is error
     assert told in str(given)
 
 
 @pytest.mark.parametrize(("code", "token_rejected"), [(401, True), (403, False)])
-def test_a_caller_can_tell_401_from_403(code, token_rejected) -> None:
+def test_a_caller_can_tell_401_from_403(code: int, token_rejected: bool) -> None:
     assert isinstance(refused(code), Unauthorized)
     assert isinstance(refused(code), TokenRejected) is token_rejected
 
@@ -187,9 +195,13 @@ def test_a_caller_can_tell_401_from_403(code, token_rejected) -> None:
     ],
 )
 @pytest.mark.parametrize("code", [429, 503])
-def test_law12_the_wait_that_is_asked_for_is_kept_within_an_hour(code, header, seconds) -> None:
+def test_law12_the_wait_that_is_asked_for_is_kept_within_an_hour(
+    code: int, header: str | None, seconds: int | None
+) -> None:
     headers = {} if header is None else {"Retry-After": header}
-    assert refused(code, headers=headers).retry_after == seconds
+    error = refused(code, headers=headers)
+    assert isinstance(error, Temporary)
+    assert error.retry_after == seconds
 
 
 def test_law9_a_foreign_message_is_escaped_capped_and_bare_of_the_token() -> None:

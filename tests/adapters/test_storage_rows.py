@@ -1,9 +1,12 @@
 """Rows of tables: keys that Table Storage takes, values that come back as they were, damage that is told."""
 
+from __future__ import annotations
+
 import random
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -31,11 +34,11 @@ class Blob:
     content: bytes
 
 
-def random_bytes(count):
+def random_bytes(count: int) -> bytes:
     return random.Random(count).randbytes(count)
 
 
-def parts(columns):
+def parts(columns: dict[str, Any]) -> list[bytes]:
     return [columns[f"body{n}"] for n in range(20) if f"body{n}" in columns]
 
 
@@ -43,12 +46,12 @@ def parts(columns):
 
 
 @given(NAMES)
-def test_a_key_holds_nothing_that_table_storage_forbids(name) -> None:
+def test_a_key_holds_nothing_that_table_storage_forbids(name: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_.~=-]*", escape(name))
 
 
 @given(NAMES)
-def test_a_name_comes_back_from_its_key(name) -> None:
+def test_a_name_comes_back_from_its_key(name: str) -> None:
     assert unescape(escape(name)) == name
 
 
@@ -56,7 +59,7 @@ SEQUENCES = st.lists(st.text(max_size=8), min_size=1, max_size=3)
 
 
 @given(SEQUENCES, SEQUENCES)
-def test_no_two_sequences_of_names_have_the_same_key(one, other) -> None:
+def test_no_two_sequences_of_names_have_the_same_key(one: list[str], other: list[str]) -> None:
     assert (row_key(*one) == row_key(*other)) == (one == other)
 
 
@@ -75,12 +78,12 @@ def test_a_key_has_at_most_512_characters() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_a_value_comes_back_from_its_columns(content) -> None:
+def test_a_value_comes_back_from_its_columns(content: bytes) -> None:
     assert ROWS.decode(ROWS.encode(Blob(content)), Blob, "x") == Blob(content)
 
 
 @pytest.mark.parametrize("count", [0, 1, 49_000, 49_130, 49_150, 66_000, 200_000, 650_000])
-def test_no_property_is_larger_than_table_storage_keeps(count) -> None:
+def test_no_property_is_larger_than_table_storage_keeps(count: int) -> None:
     columns = ROWS.encode(Blob(random_bytes(count)))
     assert max(map(len, parts(columns))) <= PROPERTY_BYTES
     assert ROWS.decode(columns, Blob, "x") == Blob(random_bytes(count))
@@ -109,7 +112,7 @@ def test_a_due_time_is_a_column_of_its_own() -> None:
 
 def test_a_value_that_no_row_can_hold_is_a_mistake_of_ours() -> None:
     with pytest.raises(TypeError):
-        ROWS.encode(Blob(object()))
+        ROWS.encode(Blob(cast("bytes", object())))
 
 
 # Damage
@@ -136,7 +139,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("columns", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_row_is_told_by_name_and_not_by_content(columns) -> None:
+def test_a_damaged_row_is_told_by_name_and_not_by_content(columns: dict[str, Any]) -> None:
     """Law 9: what is in a row is in no message."""
     with pytest.raises(Invalid, match=r"^row secret x is damaged \(\w+\): it will be written again") as caught:
         ROWS.decode(columns, Blob, "secret x")

@@ -55,7 +55,9 @@ def test_an_entry_that_was_not_settled_is_owed_a_second_look(settled: bool) -> N
 
 
 def test_a_proposal_that_was_rejected_stays_so() -> None:
-    proposal = Proposal(full_entry().held, registration(), configuration())
+    held = full_entry().held
+    assert held is not None
+    proposal = Proposal(held, registration(), configuration())
     content = msgspec.to_builtins(proposal)
     content["held"] = {**HELD, "refused": True}
     found: Proposal = read(content, Proposal)

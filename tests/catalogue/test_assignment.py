@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -14,6 +17,10 @@ from sync.fleet.lists import DEFAULT_LISTS
 from sync.fleet.vaults import Default, WatchedVault
 from tests.support import certs
 
+if TYPE_CHECKING:
+    from sync.certificates.items import Certificate, RevocationList
+
+
 VAULT = WatchedVault("https://kv1.vault.azure.net")
 CONFIGURATION = Configuration((VAULT,), DEFAULT_LISTS)
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "site=h"}
@@ -24,7 +31,14 @@ OTHER = parse(Kind.CERTIFICATE, certs.server().der)
 CRL = parse(Kind.CRL, certs.crl(CA).der)
 
 
-def version(name: str = "v1", *, tags=None, content_type=None, managed: bool = False, enabled: bool = True):
+def version(
+    name: str = "v1",
+    *,
+    tags: dict[str, str] | None = None,
+    content_type: str | None = None,
+    managed: bool = False,
+    enabled: bool = True,
+) -> VersionProperties:
     return VersionProperties(
         "corp-root-der",
         name,
@@ -37,11 +51,11 @@ def version(name: str = "v1", *, tags=None, content_type=None, managed: bool = F
     )
 
 
-def assigned(tags, vault=VAULT):
+def assigned(tags: dict[str, str], vault: WatchedVault = VAULT) -> Assigned:
     return assign((version(tags=tags),), vault, CONFIGURATION)
 
 
-def codes(found: Assigned):
+def codes(found: Assigned) -> list[Code]:
     return [finding.code for finding in found.findings]
 
 
@@ -114,7 +128,7 @@ def test_a_secret_without_versions_goes_nowhere() -> None:
         ({"trustcast-file": "x" * 250 + ".der"}, Code.BAD_FILE_NAME, "'xxx"),
     ],
 )
-def test_law3_refused_tags_give_no_assignment_and_say_why(change, code, detail) -> None:
+def test_law3_refused_tags_give_no_assignment_and_say_why(change: dict[str, str], code: Code, detail: str) -> None:
     found = assigned(TAGS | change)
     assert found.assignment is None
     assert codes(found) == [code]
@@ -123,7 +137,7 @@ def test_law3_refused_tags_give_no_assignment_and_say_why(change, code, detail) 
 
 
 @pytest.mark.parametrize("name", ["r.der", "Corp_Root-1.x.crt", "a.crl", "x" * 249 + ".der", ".a.der"])
-def test_file_names_that_kubernetes_takes_are_accepted(name) -> None:
+def test_file_names_that_kubernetes_takes_are_accepted(name: str) -> None:
     assert assigned(TAGS | {"trustcast-file": name}).assignment.file == name
 
 
@@ -168,13 +182,13 @@ DEFAULTED = WatchedVault(VAULT.url, default=Default(("trust", "issuer"), "site=h
         " Application/PKIX-Cert; charset=binary",
     ],
 )
-def test_the_vaults_default_takes_certificates_and_crls_without_tags(content_type) -> None:
+def test_the_vaults_default_takes_certificates_and_crls_without_tags(content_type: str) -> None:
     found = assign((version(content_type=content_type),), DEFAULTED, CONFIGURATION)
     assert found == Assigned(Assignment(("issuer", "trust"), "site=h", default=True))
 
 
 @pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/x-pkcs12"])
-def test_the_vaults_default_takes_nothing_else(content_type) -> None:
+def test_the_vaults_default_takes_nothing_else(content_type: str | None) -> None:
     assert assign((version(content_type=content_type),), DEFAULTED, CONFIGURATION) == Assigned(NOWHERE)
 
 
@@ -210,7 +224,9 @@ def test_a_secret_that_is_no_certificate_is_left_alone_without_a_word() -> None:
         ("env=test", "env=prod", {"env": "prod"}, False),
     ],
 )
-def test_law13_the_vaults_ceiling_narrows_the_selector(ceiling, tag, labels, expected) -> None:
+def test_law13_the_vaults_ceiling_narrows_the_selector(
+    ceiling: str, tag: str, labels: dict[str, str], expected: bool
+) -> None:
     vault = WatchedVault(VAULT.url, clusters=ceiling)
     assert reaches(tag, vault, labels) is expected
 
@@ -235,7 +251,9 @@ def test_law13_the_vaults_ceiling_narrows_the_selector(ceiling, tag, labels, exp
         ("x", "Root.der", CRL, "Root.crl"),
     ],
 )
-def test_a_file_is_named_by_the_tag_or_the_secret_and_its_extension_fits(secret, file, item, expected) -> None:
+def test_a_file_is_named_by_the_tag_or_the_secret_and_its_extension_fits(
+    secret: str, file: str | None, item: Certificate | RevocationList, expected: str
+) -> None:
     assert file_names(secret, Assignment(("trust",), "*", file), (item,)) == ((expected, item),)
 
 
@@ -266,7 +284,9 @@ def test_the_longest_file_name_still_fits_with_its_mark() -> None:
 
 
 @given(st.from_regex(r"[0-9A-Za-z-]{1,127}", fullmatch=True), st.sampled_from([CERTIFICATE, CRL]))
-def test_any_secrets_name_gives_a_file_name_that_a_tag_could_give_too(secret, item) -> None:
+def test_any_secrets_name_gives_a_file_name_that_a_tag_could_give_too(
+    secret: str, item: Certificate | RevocationList
+) -> None:
     ((name, _),) = file_names(secret, NOWHERE, (item,))
     assert assigned(TAGS | {"trustcast-file": name}).assignment.file == name
 
@@ -287,7 +307,7 @@ TAG_NAMES = ["trustcast-lists", "trustcast-clusters", "trustcast-file", "trustca
 
 
 @given(st.dictionaries(st.sampled_from(TAG_NAMES), TAG_TEXT))
-def test_any_tags_give_an_assignment_exactly_if_no_finding_rejects(tags) -> None:
+def test_any_tags_give_an_assignment_exactly_if_no_finding_rejects(tags: dict[str, str]) -> None:
     found = assigned(tags)
     rejected = any(finding.severity is Severity.REJECT for finding in found.findings)
     assert (found.assignment is None) is rejected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import certifi
 import pytest
@@ -20,6 +21,12 @@ from sync.fleet.policy import verdict
 from tests.certificates.test_items import ODD_EXTENSION, point
 from tests.support.certs import DAY, NOW, build, ca, crl, server
 
+if TYPE_CHECKING:
+    from sync.certificates.items import Certificate, RevocationList
+    from sync.fleet.policy import Verdict
+    from tests.support.certs import Built, BuiltCrl
+
+
 TRUST, ISSUER, BUNDLE = Role.TRUST, Role.ISSUER, Role.BUNDLE
 EVERY = ()
 
@@ -30,12 +37,12 @@ PARTITIONED = "a CRL for one distribution point, or for some certificates or rea
 USAGE = ("digital_signature", "key_cert_sign")
 
 
-def item(built):
+def item(built: Built | BuiltCrl) -> Certificate | RevocationList:
     kind = Kind.CRL if hasattr(built, "crl") else Kind.CERTIFICATE
     return parse(kind, built.der)
 
 
-def found(built, *, now=NOW):
+def found(built: Built | BuiltCrl, *, now: datetime = NOW) -> list[tuple[Code, tuple[Any, ...], str]]:
     return [(each.code, each.roles, each.detail) for each in findings_about((item(built),), now=now)]
 
 
@@ -174,7 +181,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_the_rules_find(case) -> None:
+def test_what_the_rules_find(case: str) -> None:
     built, expected = CASES[case]
     assert found(built) == expected
 
@@ -199,12 +206,12 @@ WEAK = {
 
 
 @pytest.mark.parametrize("key", STRONG)
-def test_keys_of_the_opc_ua_security_policies_are_accepted(key) -> None:
+def test_keys_of_the_opc_ua_security_policies_are_accepted(key: str) -> None:
     assert Code.WEAK_KEY not in [code for code, _, _ in found(server(issuer=ROOT, key=key, name=key))]
 
 
 @pytest.mark.parametrize("key", WEAK)
-def test_other_keys_are_weak(key) -> None:
+def test_other_keys_are_weak(key: str) -> None:
     details = [detail for code, _, detail in found(server(issuer=ROOT, key=key, name=key)) if code is Code.WEAK_KEY]
     assert details == [f"O=Example,CN={key} has {WEAK[key]}"]
 
@@ -255,7 +262,7 @@ AGES = {
 
 
 @pytest.mark.parametrize("case", AGES)
-def test_what_time_makes_of_what_is_in_force(case) -> None:
+def test_what_time_makes_of_what_is_in_force(case: str) -> None:
     built, expected = AGES[case]
     findings = ageing((item(built),), now=NOW, expiry_warning=MONTH)
     assert [(each.code, each.detail) for each in findings] == expected
@@ -277,7 +284,13 @@ def test_expiry_is_settled_at_admission_and_computed_anew_later() -> None:
 NOTHING: frozenset[Code] = frozenset()
 
 
-def judged(built, role, *, accept=NOTHING, reject=NOTHING):
+def judged(
+    built: Built,
+    role: Role,
+    *,
+    accept: frozenset[Code] | set[Code] = NOTHING,
+    reject: frozenset[Any] | set[Code] = NOTHING,
+) -> Verdict:
     return verdict(findings_about((item(built),), now=NOW), role, accept=accept, reject=reject)
 
 
@@ -306,7 +319,7 @@ def test_a_rejecting_finding_rejects_wherever_it_stands_and_is_shown_first() -> 
         (server(issuer=OLD_ROOT, signature_hash="sha1"), Code.WEAK_SIGNATURE),
     ],
 )
-def test_an_accepted_fault_passes_and_is_shown_as_an_accepted_risk(built, code) -> None:
+def test_an_accepted_fault_passes_and_is_shown_as_an_accepted_risk(built: Built, code: Code) -> None:
     refused = judged(built, TRUST)
     assert (refused.passes, [each.code for each in refused.findings]) == (False, [code])
     waived = judged(built, TRUST, accept={code})

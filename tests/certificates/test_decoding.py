@@ -7,6 +7,7 @@ import json
 import random
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import certifi
 import pytest
@@ -27,6 +28,10 @@ from sync.certificates.decoding import MAX_LENGTH, Decoded, decode_value
 from sync.certificates.items import Kind
 from sync.findings import Code, Severity
 from tests.support.certs import NOW, build, ca, crl, private_key, server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 ROOT = ca()
 LEAF = server(issuer=ROOT)
@@ -78,7 +83,7 @@ DRESSES = {
 
 @pytest.mark.parametrize("tag", [None, "hex", "base64", "utf-8", "ascii", "utf-16le", "nonsense"])
 @pytest.mark.parametrize("dress", DRESSES)
-def test_the_content_decides_whatever_the_tag_says(dress, tag) -> None:
+def test_the_content_decides_whatever_the_tag_says(dress: str, tag: str | None) -> None:
     decoded = read(DRESSES[dress], file_encoding=tag)
     assert [item.der for item in decoded.items] == [LEAF.der]
     assert all(finding.severity is Severity.WARN for finding in decoded.findings)
@@ -120,7 +125,7 @@ def test_duplicates_within_one_secret_are_folded() -> None:
         (LEAF.der.hex(), None, None),
     ],
 )
-def test_a_tag_that_the_content_contradicts_is_a_warning(value, tag, detail) -> None:
+def test_a_tag_that_the_content_contradicts_is_a_warning(value: str, tag: str | None, detail: str | None) -> None:
     findings = read(value, file_encoding=tag).findings
     assert [(each.code, each.detail) for each in findings] == ([(Code.ENCODING_TAG_MISMATCH, detail)] if detail else [])
 
@@ -139,7 +144,9 @@ def test_a_tag_that_the_content_contradicts_is_a_warning(value, tag, detail) -> 
         (LEAF.der.hex(), None, None),
     ],
 )
-def test_a_content_type_that_the_content_contradicts_is_a_warning(value, content_type, detail) -> None:
+def test_a_content_type_that_the_content_contradicts_is_a_warning(
+    value: str, content_type: str | None, detail: str | None
+) -> None:
     decoded = read(value, content_type=content_type)
     found = [(each.code, each.detail) for each in decoded.findings]
     assert found == ([(Code.CONTENT_TYPE_MISMATCH, detail)] if detail else [])
@@ -154,11 +161,11 @@ RSA_KEY, EC_KEY, DSA_KEY, ED_KEY = (
 PLAIN, LOCKED = NoEncryption(), BestAvailableEncryption(b"secret")
 
 
-def bytes_of(key, encoding, form, lock=PLAIN) -> bytes:
+def bytes_of(key: Any, encoding: Any, form: Any, lock: Any = PLAIN) -> bytes:
     return key.private_bytes(encoding, form, lock)
 
 
-def pfx(lock=PLAIN) -> bytes:
+def pfx(lock: Any = PLAIN) -> bytes:
     return pkcs12.serialize_key_and_certificates(b"x", LEAF.key, LEAF.certificate, [ROOT.certificate], lock)
 
 
@@ -232,7 +239,7 @@ KEY_CASES = {
 
 
 @pytest.mark.parametrize("value", KEY_CASES.values(), ids=KEY_CASES.keys())
-def test_law9_a_private_key_in_any_dress_is_refused_and_nothing_of_it_is_shown(value) -> None:
+def test_law9_a_private_key_in_any_dress_is_refused_and_nothing_of_it_is_shown(value: str) -> None:
     decoded = read(value, content_type="application/x-pem-file", file_encoding="hex")
     assert [finding.code for finding in decoded.findings] == [Code.PRIVATE_KEY]
     assert decoded.items == ()
@@ -322,7 +329,7 @@ NOT_READABLE = {
 
 
 @pytest.mark.parametrize("case", NOT_READABLE)
-def test_a_certificate_of_which_a_part_cannot_be_read_is_still_called_one(case) -> None:
+def test_a_certificate_of_which_a_part_cannot_be_read_is_still_called_one(case: str) -> None:
     kind, der = NOT_READABLE[case]
     decoded = read(der.hex())
     detail = f"a {kind} of {len(der):,} bytes with a part that cannot be read, such as a name or an extension"
@@ -335,7 +342,7 @@ def test_a_request_is_called_no_certificate_with_a_part_that_cannot_be_read() ->
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_no_certificate_is_refused_with_the_reason(case) -> None:
+def test_what_is_no_certificate_is_refused_with_the_reason(case: str) -> None:
     value, detail = REFUSED[case]
     decoded = read(value)
     assert decoded.items == ()
@@ -372,18 +379,18 @@ def assert_sound(decoded: Decoded) -> None:
     st.none() | st.text(max_size=30),
     st.none() | st.text(max_size=30),
 )
-def test_no_text_makes_it_raise(value, content_type, file_encoding) -> None:
+def test_no_text_makes_it_raise(value: str, content_type: str | None, file_encoding: str | None) -> None:
     assert_sound(decode_value(value, content_type=content_type, file_encoding=file_encoding))
 
 
 @given(st.binary(max_size=400), st.sampled_from([bytes.hex, b64, lines76]))
-def test_no_bytes_make_it_raise(data, wrap) -> None:
+def test_no_bytes_make_it_raise(data: bytes, wrap: Callable[..., Any]) -> None:
     assert_sound(read(wrap(data)))
     assert_sound(read(wrap(b"0" + data)))
 
 
 @given(st.lists(st.sampled_from(["-----BEGIN ", "-----END ", "CERTIFICATE", "X509 CRL", "-----", "\n", "MIIB", " "])))
-def test_no_pem_like_text_makes_it_raise(pieces) -> None:
+def test_no_pem_like_text_makes_it_raise(pieces: list[str]) -> None:
     assert_sound(read("".join(pieces)))
 
 
@@ -440,5 +447,5 @@ def test_two_thousand_mutated_inputs_never_raise_anything_but_a_finding() -> Non
     ],
     ids=range(10),
 )
-def test_values_made_to_be_slow_are_refused_like_others(value) -> None:
+def test_values_made_to_be_slow_are_refused_like_others(value: str) -> None:
     assert read(value).items == ()

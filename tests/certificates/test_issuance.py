@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,19 +13,24 @@ from sync.certificates.issuance import issued, named_issuer
 from sync.certificates.items import Kind, parse
 from tests.support.certs import ca, crl, server
 
+if TYPE_CHECKING:
+    from sync.certificates.items import Certificate, RevocationList
+    from tests.support.certs import Built, BuiltCrl
+
+
 SIGNERS = ["rsa-2048", "dsa-1024", "ec-secp384r1", "ec-brainpoolP256r1", "ed25519", "ed448"]
 
 
-def certificate(built):
+def certificate(built: Built) -> Certificate:
     return parse(Kind.CERTIFICATE, built.der)
 
 
-def revocations(built):
+def revocations(built: BuiltCrl) -> RevocationList:
     return parse(Kind.CRL, built.der)
 
 
 @pytest.mark.parametrize("key", SIGNERS)
-def test_a_ca_issued_what_it_signed_with_any_kind_of_key(key) -> None:
+def test_a_ca_issued_what_it_signed_with_any_kind_of_key(key: str) -> None:
     root = ca(key=key, name=f"{key} root")
     assert issued(certificate(root), certificate(server(issuer=root)))
     assert issued(certificate(root), revocations(crl(root)))
@@ -38,7 +44,7 @@ def test_an_rsa_pss_signature_is_verified() -> None:
 
 
 @pytest.mark.parametrize("signature_hash", ["sha1", "md5"])
-def test_old_signatures_are_verified_for_plants_that_accept_them(signature_hash) -> None:
+def test_old_signatures_are_verified_for_plants_that_accept_them(signature_hash: str) -> None:
     root = ca(key="rsa-2048", name="Old Root")
     other = ca(key="rsa-2048", name="Old Root", key_name="renewed")
     old = certificate(server(issuer=root, signature_hash=signature_hash))
@@ -48,7 +54,7 @@ def test_old_signatures_are_verified_for_plants_that_accept_them(signature_hash)
 
 
 @pytest.mark.parametrize(("named", "signer"), [each for each in product(SIGNERS, SIGNERS) if each[0] != each[1]])
-def test_a_name_alone_is_not_issuing_whatever_the_kinds_of_key(named, signer) -> None:
+def test_a_name_alone_is_not_issuing_whatever_the_kinds_of_key(named: str, signer: str) -> None:
     genuine = certificate(ca(key=named, name="Same Name"))
     impostor = ca(key=signer, name="Same Name")
     forged = certificate(server(issuer=impostor))
@@ -78,7 +84,7 @@ def test_what_cannot_be_verified_was_not_issued() -> None:
     assert not issued(root, unreadable)
 
 
-def test_an_answer_is_remembered_by_content_and_the_memory_is_bounded(monkeypatch) -> None:
+def test_an_answer_is_remembered_by_content_and_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(issuance, "REMEMBERED", 3)
     asked = []
     monkeypatch.setattr(issuance, "_signed_by", lambda root, item: asked.append((root, item)) or True)

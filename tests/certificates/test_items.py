@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
@@ -14,14 +15,17 @@ from sync.certificates.items import Certificate, Kind, RevocationList, parse, pe
 from sync.certificates.loading import NotParsable, guarded
 from tests.support.certs import APPLICATION_URI, DAY, NOW, YEAR, build, ca, crl, server
 
+if TYPE_CHECKING:
+    from tests.support.certs import Built
 
-def certificate(**defects) -> Certificate:
+
+def certificate(**defects: str) -> Certificate:
     parsed = parse(Kind.CERTIFICATE, build(**defects).der)
     assert isinstance(parsed, Certificate)
     return parsed
 
 
-def revocations(*args, **defects) -> RevocationList:
+def revocations(*args: Built, **defects: int | list[Any] | None) -> RevocationList:
     parsed = parse(Kind.CRL, crl(*args, **defects).der)
     assert isinstance(parsed, RevocationList)
     return parsed
@@ -75,7 +79,7 @@ def test_a_crl_may_promise_no_next_update_and_have_no_number() -> None:
         ("ed448", "Ed448", 0),
     ],
 )
-def test_a_key_has_a_kind_and_a_size(key, name, bits) -> None:
+def test_a_key_has_a_kind_and_a_size(key: str, name: str, bits: int) -> None:
     fact = certificate(key=key, name=key)
     assert (fact.key, fact.key_bits) == (name, bits)
 
@@ -161,14 +165,14 @@ CAS = {
 
 
 @pytest.mark.parametrize("case", CAS)
-def test_what_is_called_a_ca(case) -> None:
+def test_what_is_called_a_ca(case: str) -> None:
     built, is_ca = CAS[case]
     fact = parse(Kind.CERTIFICATE, built.der)
     assert isinstance(fact, Certificate)
     assert fact.is_ca is is_ca
 
 
-def point(**parts) -> tuple[x509.ExtensionType, bool]:
+def point(**parts: bool) -> tuple[x509.ExtensionType, bool]:
     whole = {
         "full_name": None,
         "relative_name": None,
@@ -194,7 +198,7 @@ INCOMPLETE = {
 
 
 @pytest.mark.parametrize("reason", INCOMPLETE)
-def test_a_crl_that_is_not_the_complete_one_of_its_issuer_says_why(reason) -> None:
+def test_a_crl_that_is_not_the_complete_one_of_its_issuer_says_why(reason: str) -> None:
     assert revocations(ca(), **INCOMPLETE[reason]).unsupported == reason
 
 
@@ -216,7 +220,7 @@ def test_law9_a_name_is_shown_escaped_and_cut() -> None:
 
 
 @pytest.mark.parametrize(("octets", "serial"), [("00", 0), ("ff", -1)])
-def test_serial_numbers_that_old_public_roots_have_are_read_without_a_warning(octets, serial) -> None:
+def test_serial_numbers_that_old_public_roots_have_are_read_without_a_warning(octets: str, serial: int) -> None:
     der = build(name="old root", serial=0x77).der.replace(b"\x02\x01\x77", b"\x02\x01" + bytes.fromhex(octets), 1)
     fact = parse(Kind.CERTIFICATE, der)
     assert isinstance(fact, Certificate)
@@ -225,7 +229,7 @@ def test_serial_numbers_that_old_public_roots_have_are_read_without_a_warning(oc
 
 @pytest.mark.parametrize("der", [b"", b"0", b"\x30\x00", b"\x30\x80", ca().der[:-1], ca().der + b"\n", b"\xff" * 99])
 @pytest.mark.parametrize("kind", Kind)
-def test_bytes_that_are_not_exactly_one_item_are_not_parsable(kind, der) -> None:
+def test_bytes_that_are_not_exactly_one_item_are_not_parsable(kind: Kind, der: bytes) -> None:
     with pytest.raises(NotParsable):
         parse(kind, der)
 
@@ -241,7 +245,7 @@ def test_a_panic_of_the_library_is_not_parsable_but_an_interrupt_goes_through() 
     class PanicException(BaseException):
         pass
 
-    def fail(error):
+    def fail(error: Any) -> None:
         raise error
 
     with pytest.raises(NotParsable):

@@ -1,6 +1,9 @@
 """Which certificates a file on a cluster holds, whoever wrote it."""
 
+from __future__ import annotations
+
 import hashlib
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -9,10 +12,14 @@ from hypothesis import strategies as st
 from sync.certificates.thumbprints import LARGEST, thumbprints
 from tests.support import certs
 
+if TYPE_CHECKING:
+    from tests.support.certs import Built
+
+
 ONE, TWO = certs.server(), certs.ca()
 
 
-def prints(*built):
+def prints(*built: Built) -> tuple[str, ...]:
     return tuple(name for b in built for name in (b.sha256, hashlib.sha1(b.der, usedforsecurity=False).hexdigest()))
 
 
@@ -32,7 +39,7 @@ def prints(*built):
     ],
     ids=["DER", "PEM", "bundle", "CRL", "CRL in PEM", "mixed", "empty", "text", "cut off", "too large"],
 )
-def test_a_file_gives_sha256_and_sha1_of_every_certificate(data, held) -> None:
+def test_a_file_gives_sha256_and_sha1_of_every_certificate(data: bytes, held: list[Built]) -> None:
     assert thumbprints(data) == prints(*held)
 
 
@@ -41,6 +48,6 @@ def test_law9_a_file_with_a_private_key_gives_nothing() -> None:
 
 
 @given(st.binary(max_size=2000), st.integers(0, len(ONE.der)))
-def test_whatever_the_bytes_nothing_is_raised(junk, at) -> None:
+def test_whatever_the_bytes_nothing_is_raised(junk: bytes, at: int) -> None:
     for data in (junk, ONE.der[:at] + junk + ONE.der[at:], b"-----BEGIN CERTIFICATE-----\n" + junk):
         assert len(thumbprints(data)) % 2 == 0

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,6 +27,12 @@ from tests.support import certs
 from tests.support.certs import DAY, NOW
 from tests.support.fleet import HOST, Fleet, Targets, registration
 from tests.support.memory import MemoryVault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.certs import Built
+
 
 ROOT = Path(__file__).parents[2]
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
@@ -50,12 +57,12 @@ class Done:
     err: str
 
     @property
-    def json(self):
+    def json(self) -> dict[str, Any] | list[Any]:
         return json.loads(self.out)
 
 
 @pytest.fixture
-def fleet():
+def fleet() -> Fleet:
     made = Fleet()
     made.runtime = replace(made.runtime, clusters=Enrolling(made.clusters))
     registered = registration("edge", site="hamburg"), registration("far", site="oz")
@@ -64,7 +71,9 @@ def fleet():
 
 
 @pytest.fixture
-def run(fleet, monkeypatch, capsys):
+def run(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Any]]:
     """Run a command line against the fleet, as `python -m sync` does."""
     level = logging.getLogger("azure").level
 
@@ -82,7 +91,7 @@ def run(fleet, monkeypatch, capsys):
 
 
 @pytest.fixture
-def filled(fleet):
+def filled(fleet: Fleet) -> Fleet:
     """The fleet with one server on both clusters."""
     fleet.upload("plc7", SERVER.pem, TAGS)
     fleet.work_off()
@@ -99,13 +108,13 @@ def held(fleet: Fleet) -> None:
 # check
 
 
-def checked(run, folder: Path, name: str, content: str | bytes, *options: str) -> Done:
+def checked(run: Callable[..., Any], folder: Path, name: str, content: str | bytes, *options: str) -> Done:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return run("check", str(path), *options)
 
 
-def fresh(**kinds):
+def fresh(**kinds: Any) -> Built:
     return certs.server(not_before=NOW - DAY, not_after=NOW + 3650 * DAY, **kinds)
 
 
@@ -114,7 +123,9 @@ def fresh(**kinds):
     [fresh().pem, fresh().der, fresh().der.hex(), fresh().pem.encode("utf-16")],
     ids=["pem", "der", "hex", "utf-16"],
 )
-def test_check_tells_what_a_file_holds_however_it_is_dressed(run, tmp_path, content) -> None:
+def test_check_tells_what_a_file_holds_however_it_is_dressed(
+    run: Callable[..., Any], tmp_path: Path, content: bytes | str
+) -> None:
     done = checked(run, tmp_path, "plc7.crt", content)
     assert done.code == 0
     assert "plc7.crt: passes" in done.out
@@ -124,7 +135,7 @@ def test_check_tells_what_a_file_holds_however_it_is_dressed(run, tmp_path, cont
     assert "to 2036-05-29" in done.out
 
 
-def test_check_rejects_with_the_reason_and_what_to_do(run, tmp_path) -> None:
+def test_check_rejects_with_the_reason_and_what_to_do(run: Callable[..., Any], tmp_path: Path) -> None:
     done = checked(run, tmp_path, "old.der", certs.server(not_after=NOW - DAY).der)
     assert done.code == 1
     assert "old.der: rejected" in done.out
@@ -132,21 +143,21 @@ def test_check_rejects_with_the_reason_and_what_to_do(run, tmp_path) -> None:
     assert "Upload a renewed certificate" in done.out
 
 
-def test_check_judges_by_the_role_of_the_list(run, tmp_path) -> None:
+def test_check_judges_by_the_role_of_the_list(run: Callable[..., Any], tmp_path: Path) -> None:
     root = certs.ca(not_after=NOW + 3650 * DAY).pem
     assert checked(run, tmp_path, "root.crt", root, "--role", "issuer").code == 0
     assert checked(run, tmp_path, "plc7.crt", fresh().pem, "--role", "issuer").code == 1
     assert checked(run, tmp_path, "plc7.crt", fresh().pem, "--role", "friend").code == 2
 
 
-def test_law9_check_refuses_a_private_key_and_shows_nothing_of_it(run, tmp_path) -> None:
+def test_law9_check_refuses_a_private_key_and_shows_nothing_of_it(run: Callable[..., Any], tmp_path: Path) -> None:
     done = checked(run, tmp_path, "both.pem", fresh().key_pem + fresh().pem)
     assert done.code == 1
     assert "private-key" in done.out
     assert not {line for line in fresh().key_pem.splitlines() if line in done.out + done.err}
 
 
-def test_check_speaks_of_several_files_in_one_document(run, tmp_path) -> None:
+def test_check_speaks_of_several_files_in_one_document(run: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "a.der").write_bytes(fresh().der)
     (tmp_path / "b.der").write_bytes(b"nothing")
     done = run("check", str(tmp_path / "a.der"), str(tmp_path / "b.der"), "--json")
@@ -156,7 +167,7 @@ def test_check_speaks_of_several_files_in_one_document(run, tmp_path) -> None:
     assert done.json[1]["findings"][0]["code"] == "not-a-certificate"
 
 
-def test_check_needs_neither_settings_nor_network(tmp_path) -> None:
+def test_check_needs_neither_settings_nor_network(tmp_path: Path) -> None:
     (tmp_path / "root.crt").write_text(certs.ca(not_after=NOW + 3650 * DAY).pem)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TRUSTCAST", "AZURE", "Azure"))}
     code = "import socket; socket.socket.connect = None; import sync.cli.app; sync.cli.app.main()"
@@ -167,7 +178,7 @@ def test_check_needs_neither_settings_nor_network(tmp_path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_file_that_is_not_there_is_said_and_asks_for_a_person(run, tmp_path) -> None:
+def test_a_file_that_is_not_there_is_said_and_asks_for_a_person(run: Callable[..., Any], tmp_path: Path) -> None:
     done = run("check", str(tmp_path / "none.crt"))
     assert done.code == 3
     assert "none.crt cannot be read: No such file or directory" in done.err
@@ -177,7 +188,7 @@ def test_a_file_that_is_not_there_is_said_and_asks_for_a_person(run, tmp_path) -
 # clusters
 
 
-def test_a_cluster_is_added_listed_paused_resumed_and_removed(run, fleet) -> None:
+def test_a_cluster_is_added_listed_paused_resumed_and_removed(run: Callable[..., Any], fleet: Fleet) -> None:
     added = run("clusters", "add", "lab", "--credential", "lab-kubeconfig", "--label", "env=test", "--json")
     assert (added.code, added.json["registered"], added.json["host"]) == (0, True, "lab:6443")
     listed = run("clusters", "list", "--json").json
@@ -189,7 +200,9 @@ def test_a_cluster_is_added_listed_paused_resumed_and_removed(run, fleet) -> Non
     assert "lab" not in fleet.runtime.decisions.snapshot(fresh=True).clusters
 
 
-def test_law4_a_registration_that_takes_too_much_waits_and_says_what_to_do(run, fleet) -> None:
+def test_law4_a_registration_that_takes_too_much_waits_and_says_what_to_do(
+    run: Callable[..., Any], fleet: Fleet
+) -> None:
     fleet.upload("lines", "".join(certs.server(name=f"line{n}").pem for n in range(5)),
                  {"trustcast-lists": "trust", "trustcast-clusters": "site=hamburg"})  # fmt: skip
     fleet.work_off()
@@ -236,7 +249,9 @@ def test_law4_a_registration_that_takes_too_much_waits_and_says_what_to_do(run, 
         (["nonsense"], 2, "nonsense"),
     ],
 )
-def test_what_cannot_be_done_is_said_with_what_to_do(run, arguments, code, said) -> None:
+def test_what_cannot_be_done_is_said_with_what_to_do(
+    run: Callable[..., Any], arguments: list[str], code: int, said: str
+) -> None:
     done = run(*arguments)
     assert done.code == code
     assert said in " ".join(done.err.split())
@@ -244,7 +259,7 @@ def test_what_cannot_be_done_is_said_with_what_to_do(run, arguments, code, said)
     assert done.err.count("Traceback") == 0
 
 
-def test_of_several_vaults_the_secret_names_its_own(run, fleet) -> None:
+def test_of_several_vaults_the_secret_names_its_own(run: Callable[..., Any], fleet: Fleet) -> None:
     other = "other.vault.azure.net"
     fleet.runtime = replace(fleet.runtime, vaults={**fleet.runtime.vaults, other: MemoryVault()})
     done = run("unassign", "plc7")
@@ -263,7 +278,9 @@ def test_settings_that_are_missing_are_named_with_an_example() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_what_answers_later_is_told_from_what_a_person_must_mend(run, fleet, monkeypatch) -> None:
+def test_what_answers_later_is_told_from_what_a_person_must_mend(
+    run: Callable[..., Any], fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unreachable(**_: object) -> None:
         raise Unreachable("the storage account does not answer")
 
@@ -272,7 +289,9 @@ def test_what_answers_later_is_told_from_what_a_person_must_mend(run, fleet, mon
     assert (done.code, done.err) == (4, "trustcast: the storage account does not answer\n")
 
 
-def test_law9_a_fault_of_our_own_tells_where_and_quotes_nothing(run, fleet, monkeypatch) -> None:
+def test_law9_a_fault_of_our_own_tells_where_and_quotes_nothing(
+    run: Callable[..., Any], fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def faulty(**_: object) -> None:
         raise ValueError("the token is hunter2")
 
@@ -286,7 +305,7 @@ def test_law9_a_fault_of_our_own_tells_where_and_quotes_nothing(run, fleet, monk
 # secrets
 
 
-def test_a_secret_is_assigned_shown_and_unassigned(run, fleet) -> None:
+def test_a_secret_is_assigned_shown_and_unassigned(run: Callable[..., Any], fleet: Fleet) -> None:
     fleet.vault.set("plc7", SERVER.pem)
     done = run("assign", "plc7", "--lists", "trust", "--clusters", "site=hamburg", "--json")
     assert done.code == 0
@@ -301,14 +320,14 @@ def test_a_secret_is_assigned_shown_and_unassigned(run, fleet) -> None:
     assert fleet.files("edge") == {}
 
 
-def test_an_assignment_of_what_is_rejected_answers_no(run, fleet) -> None:
+def test_an_assignment_of_what_is_rejected_answers_no(run: Callable[..., Any], fleet: Fleet) -> None:
     fleet.vault.set("plc7", certs.server(key="rsa-1024").pem)
     done = run("assign", "plc7", "--lists", "trust", "--clusters", "*")
     assert done.code == 1
     assert "weak-key: " in done.out
 
 
-def test_law4_an_unassignment_that_takes_too_much_answers_that_it_waits(run, fleet) -> None:
+def test_law4_an_unassignment_that_takes_too_much_answers_that_it_waits(run: Callable[..., Any], fleet: Fleet) -> None:
     fleet.upload("lines", "".join(certs.server(name=f"line{n}").pem for n in range(5)), TAGS)
     fleet.work_off()
     fleet.clock.move(timedelta(minutes=1))
@@ -317,12 +336,12 @@ def test_law4_an_unassignment_that_takes_too_much_answers_that_it_waits(run, fle
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_revocation_is_cleared_and_told_in_the_same_document(run) -> None:
+def test_a_revocation_is_cleared_and_told_in_the_same_document(run: Callable[..., Any]) -> None:
     done = run("assign", "plc7", "--clear-revoked", "--json")
     assert (done.code, done.json) == (0, {"cleared": 0, "secret": None})
 
 
-def test_secrets_shows_every_secret_with_its_findings(run, filled) -> None:
+def test_secrets_shows_every_secret_with_its_findings(run: Callable[..., Any], filled: Fleet) -> None:
     filled.upload("weak", certs.server(key="rsa-1024").pem, TAGS)
     filled.work_off()
     done = run("secrets")
@@ -335,7 +354,7 @@ def test_secrets_shows_every_secret_with_its_findings(run, filled) -> None:
 # plan, sync, status
 
 
-def test_a_plan_shows_what_would_change_and_writes_nothing(run, fleet) -> None:
+def test_a_plan_shows_what_would_change_and_writes_nothing(run: Callable[..., Any], fleet: Fleet) -> None:
     fleet.upload("plc7", SERVER.pem, TAGS)
     while fleet.deliver_event():
         pass
@@ -348,11 +367,13 @@ def test_a_plan_shows_what_would_change_and_writes_nothing(run, fleet) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_plan_that_changes_nothing_is_one_line(run) -> None:
+def test_a_plan_that_changes_nothing_is_one_line(run: Callable[..., Any]) -> None:
     assert run("plan").out == "2 of 2 lists need no write.\n"
 
 
-def test_a_plan_of_a_cluster_that_cannot_be_read_is_one_line_and_answers_no(run, filled, monkeypatch) -> None:
+def test_a_plan_of_a_cluster_that_cannot_be_read_is_one_line_and_answers_no(
+    run: Callable[..., Any], filled: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def down(*_: object) -> None:
         raise Unreachable("edge does not answer")
 
@@ -363,13 +384,13 @@ def test_a_plan_of_a_cluster_that_cannot_be_read_is_one_line_and_answers_no(run,
     assert "1 of 2 lists need no write." in done.out
 
 
-def test_a_plan_says_why_its_writes_are_withheld(run, filled) -> None:
+def test_a_plan_says_why_its_writes_are_withheld(run: Callable[..., Any], filled: Fleet) -> None:
     filled.clusters["edge"].state.edit("azure-iot-operations", "trust-list", {"plc7.der": b"other"})
     assert run("clusters", "pause", "edge").code == 0
     assert "edge/trust: the cluster is paused" in run("plan", "edge").out
 
 
-def test_sync_pushes_now_and_answers_whether_all_is_in_sync(run, fleet) -> None:
+def test_sync_pushes_now_and_answers_whether_all_is_in_sync(run: Callable[..., Any], fleet: Fleet) -> None:
     fleet.upload("plc7", SERVER.pem, TAGS)
     while fleet.deliver_event():
         pass
@@ -379,7 +400,9 @@ def test_sync_pushes_now_and_answers_whether_all_is_in_sync(run, fleet) -> None:
     assert (fleet.files("edge"), fleet.files("far")) == ({"plc7.der": SERVER.der}, {})
 
 
-def test_law10_a_status_tells_the_age_of_the_verification_and_of_the_change(run, filled) -> None:
+def test_law10_a_status_tells_the_age_of_the_verification_and_of_the_change(
+    run: Callable[..., Any], filled: Fleet
+) -> None:
     filled.clock.move(timedelta(minutes=10))
     done = run("status")
     assert done.code == 0
@@ -388,7 +411,9 @@ def test_law10_a_status_tells_the_age_of_the_verification_and_of_the_change(run,
     assert (first["age_seconds"], first["stale"]) == (600, False)
 
 
-def test_law10_a_verification_beyond_the_bound_is_called_stale_and_answers_no(run, filled) -> None:
+def test_law10_a_verification_beyond_the_bound_is_called_stale_and_answers_no(
+    run: Callable[..., Any], filled: Fleet
+) -> None:
     filled.clock.move(filled.runtime.intervals.bound + timedelta(seconds=1))
     done = run("status")
     assert done.code == 1
@@ -397,7 +422,7 @@ def test_law10_a_verification_beyond_the_bound_is_called_stale_and_answers_no(ru
     assert run("status", "--json").json["in_sync"] is False
 
 
-def test_a_cluster_that_was_never_pushed_is_shown_and_answers_no(run, filled) -> None:
+def test_a_cluster_that_was_never_pushed_is_shown_and_answers_no(run: Callable[..., Any], filled: Fleet) -> None:
     filled.enrol(registration("new"))
     done = run("status")
     assert done.code == 1
@@ -406,7 +431,9 @@ def test_a_cluster_that_was_never_pushed_is_shown_and_answers_no(run, filled) ->
     assert run("status", "edge").code == 0
 
 
-def test_a_list_that_is_not_in_sync_comes_first_with_what_to_do(run, filled, monkeypatch) -> None:
+def test_a_list_that_is_not_in_sync_comes_first_with_what_to_do(
+    run: Callable[..., Any], filled: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def down(*_: object) -> None:
         raise Unreachable("far does not answer")
 
@@ -418,13 +445,15 @@ def test_a_list_that_is_not_in_sync_comes_first_with_what_to_do(run, filled, mon
     assert f"offline: {State.OFFLINE.sentence}" in " ".join(done.out.split())
 
 
-def test_a_paused_cluster_is_nothing_to_do(run, filled) -> None:
+def test_a_paused_cluster_is_nothing_to_do(run: Callable[..., Any], filled: Fleet) -> None:
     assert run("clusters", "pause", "far").code == 0
     filled.work_off()
     assert run("status", "far").code == 0
 
 
-def test_a_thumbprint_is_found_ours_unmanaged_and_offline(run, filled, monkeypatch) -> None:
+def test_a_thumbprint_is_found_ours_unmanaged_and_offline(
+    run: Callable[..., Any], filled: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     filled.clusters["far"].state.edit("azure-iot-operations", "trust-list", {"hand.der": certs.ca().der})
     run("sync")
     monkeypatch.setattr(filled.clusters["far"], "observe", lambda *_: (_ for _ in ()).throw(Unreachable("down")))
@@ -441,7 +470,7 @@ def test_a_thumbprint_is_found_ours_unmanaged_and_offline(run, filled, monkeypat
     assert run("status", "--thumbprint", "0" * 64).code == 1
 
 
-def test_others_files_that_are_not_listed_are_counted_and_told(run, filled) -> None:
+def test_others_files_that_are_not_listed_are_counted_and_told(run: Callable[..., Any], filled: Fleet) -> None:
     stored = filled.statuses.get("edge", "trust")
     filled.statuses.put(replace(stored.value, unmanaged={"a.txt": "0" * 64}, unlisted=29_999), stored.unchanged)
     shown = " ".join(run("status", "edge").out.split())
@@ -456,7 +485,7 @@ def test_others_files_that_are_not_listed_are_counted_and_told(run, filled) -> N
 # removals
 
 
-def test_a_held_removal_is_shown_and_approved(run, fleet) -> None:
+def test_a_held_removal_is_shown_and_approved(run: Callable[..., Any], fleet: Fleet) -> None:
     held(fleet)
     shown = run("removals", "list").out
     assert "the secret was deleted" in shown
@@ -471,7 +500,7 @@ def test_a_held_removal_is_shown_and_approved(run, fleet) -> None:
     assert run("removals", "list", "--json").json == []
 
 
-def test_a_rejected_removal_leaves_the_files(run, fleet) -> None:
+def test_a_rejected_removal_leaves_the_files(run: Callable[..., Any], fleet: Fleet) -> None:
     held(fleet)
     digest = run("removals", "list", "--json").json[0]["digest"]
     assert run("removals", "reject", digest, "--json").json["rejected"] is True
@@ -480,7 +509,9 @@ def test_a_rejected_removal_leaves_the_files(run, fleet) -> None:
     assert run("removals", "list", "--json").json[0]["rejected"] is True
 
 
-def test_a_removal_on_a_thousand_clusters_is_a_few_lines_and_whole_in_json(run, fleet) -> None:
+def test_a_removal_on_a_thousand_clusters_is_a_few_lines_and_whole_in_json(
+    run: Callable[..., Any], fleet: Fleet
+) -> None:
     plants = [registration(f"plant-{n:04}") for n in range(998)]
     for at in range(0, len(plants), 98):
         fleet.enrol(*plants[at : at + 98])
@@ -502,7 +533,7 @@ def test_a_removal_on_a_thousand_clusters_is_a_few_lines_and_whole_in_json(run, 
 # How it is shown
 
 
-def test_law9_hostile_text_breaks_no_output(run, fleet, tmp_path) -> None:
+def test_law9_hostile_text_breaks_no_output(run: Callable[..., Any], fleet: Fleet, tmp_path: Path) -> None:
     subject = "CN=[/x] [red]x\u202eevil\x1b[31m\\0Anew"
     hostile = certs.server(name="h", subject=subject, not_after=NOW + 3650 * DAY)
     (tmp_path / "h.der").write_bytes(hostile.der)
@@ -521,7 +552,7 @@ def test_law9_hostile_text_breaks_no_output(run, fleet, tmp_path) -> None:
     assert "[/x] [red]" in " ".join(run("secrets").out.split())
 
 
-def test_law9_names_that_a_hostile_cluster_gives_are_escaped_and_cut(run, filled) -> None:
+def test_law9_names_that_a_hostile_cluster_gives_are_escaped_and_cut(run: Callable[..., Any], filled: Fleet) -> None:
     name = "[red]\n\x1b[2J" + "x" * 5000
     status = replace(
         filled.statuses.get("edge", "trust").value, unmanaged={name: "0"}, unaccounted=(name,), detail=HOSTILE,
@@ -535,7 +566,9 @@ def test_law9_names_that_a_hostile_cluster_gives_are_escaped_and_cut(run, filled
 
 
 @pytest.mark.parametrize("columns", [None, "100"])
-def test_tables_fit_a_hundred_columns(run, filled, monkeypatch, columns) -> None:
+def test_tables_fit_a_hundred_columns(
+    run: Callable[..., Any], filled: Fleet, monkeypatch: pytest.MonkeyPatch, columns: str | None
+) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns:
         monkeypatch.setenv("COLUMNS", columns)
@@ -547,7 +580,7 @@ def test_tables_fit_a_hundred_columns(run, filled, monkeypatch, columns) -> None
 
 
 @pytest.mark.usefixtures("filled")
-def test_states_are_coloured_for_a_terminal_only(run, monkeypatch) -> None:
+def test_states_are_coloured_for_a_terminal_only(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[" not in run("status").out
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.delenv("NO_COLOR", raising=False)

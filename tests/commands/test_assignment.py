@@ -1,5 +1,7 @@
 """Assigning by tags: merged and never dropped, checked before anything is written."""
 
+from __future__ import annotations
+
 from datetime import timedelta
 
 import pytest
@@ -16,22 +18,22 @@ EVERYWHERE = Tags("trust", "*")
 
 
 @pytest.fixture
-def fleet():
+def fleet() -> Fleet:
     made = Fleet()
     made.enrol(registration("edge", site="hamburg"))
     return made
 
 
-def tags_of(fleet):
+def tags_of(fleet: Fleet) -> dict[str, str]:
     return dict(fleet.vault.versions("it").items[0].tags)
 
 
-def renew(fleet, tags=None):
+def renew(fleet: Fleet, tags: dict[str, str] | None = None) -> str:
     fleet.clock.move(timedelta(minutes=1))
     return fleet.vault.set("it", certs.server(key_name="renewed").pem, tags=tags)
 
 
-def test_tags_are_added_to_those_that_are_there_and_the_secret_is_admitted(fleet) -> None:
+def test_tags_are_added_to_those_that_are_there_and_the_secret_is_admitted(fleet: Fleet) -> None:
     fleet.vault.set("it", certs.server().pem, tags=OWN)
     entry = assign_secret(fleet.runtime, KEY, Tags("trust", "*", file="plc.der"))
     assert tags_of(fleet) == {
@@ -42,7 +44,7 @@ def test_tags_are_added_to_those_that_are_there_and_the_secret_is_admitted(fleet
     assert fleet.files("edge") == {"plc.der": certs.server().der}
 
 
-def test_what_is_not_said_stays_as_the_assignment_in_force_has_it(fleet) -> None:
+def test_what_is_not_said_stays_as_the_assignment_in_force_has_it(fleet: Fleet) -> None:
     fleet.vault.set("it", certs.server().pem)
     assign_secret(fleet.runtime, KEY, Tags("trust", "site=hamburg", accept="expired"))
     assign_secret(fleet.runtime, KEY, Tags("trust", file="other.der"))
@@ -50,7 +52,7 @@ def test_what_is_not_said_stays_as_the_assignment_in_force_has_it(fleet) -> None
     assert (told["trustcast-clusters"], told["trustcast-accept"]) == ("site=hamburg", "expired")
 
 
-def test_tags_of_an_earlier_version_that_still_decide_are_carried_over_and_no_longer_dropped(fleet) -> None:
+def test_tags_of_an_earlier_version_that_still_decide_are_carried_over_and_no_longer_dropped(fleet: Fleet) -> None:
     fleet.vault.set("it", certs.server().pem)
     assign_secret(fleet.runtime, KEY, Tags("trust", "site=hamburg", file="plc.der"))
     renew(fleet, OWN)
@@ -60,7 +62,7 @@ def test_tags_of_an_earlier_version_that_still_decide_are_carried_over_and_no_lo
     assert entry.secret_findings == ()
 
 
-def test_unassigning_leaves_the_secret_and_its_other_tags(fleet) -> None:
+def test_unassigning_leaves_the_secret_and_its_other_tags(fleet: Fleet) -> None:
     fleet.vault.set("it", certs.server().pem, tags=OWN)
     assign_secret(fleet.runtime, KEY, EVERYWHERE)
     fleet.work_off()
@@ -82,7 +84,7 @@ def test_unassigning_leaves_the_secret_and_its_other_tags(fleet) -> None:
         (Tags("", "*"), "empty"),
     ],
 )
-def test_tags_that_would_be_refused_are_not_written(fleet, tags, word) -> None:
+def test_tags_that_would_be_refused_are_not_written(fleet: Fleet, tags: Tags, word: str) -> None:
     fleet.vault.set("it", certs.server().pem, tags=OWN)
     with pytest.raises(Invalid, match=word):
         assign_secret(fleet.runtime, KEY, tags)
@@ -90,7 +92,7 @@ def test_tags_that_would_be_refused_are_not_written(fleet, tags, word) -> None:
     assert fleet.vault.reads == []
 
 
-def test_more_tags_than_a_version_can_bear_are_refused_before_anything_is_written(fleet) -> None:
+def test_more_tags_than_a_version_can_bear_are_refused_before_anything_is_written(fleet: Fleet) -> None:
     many = {f"t{n}": "" for n in range(MOST_TAGS - 1)}
     fleet.vault.set("it", certs.server().pem, tags=many)
     with pytest.raises(Invalid, match="would have 16 tags, and Key Vault allows 15"):
@@ -99,7 +101,7 @@ def test_more_tags_than_a_version_can_bear_are_refused_before_anything_is_writte
 
 
 @pytest.mark.parametrize("key", [KEY, SecretKey("other.vault.azure.net", "it")])
-def test_an_unknown_secret_or_vault_is_said(fleet, key) -> None:
+def test_an_unknown_secret_or_vault_is_said(fleet: Fleet, key: SecretKey) -> None:
     with pytest.raises(NotFound, match=key.vault):
         assign_secret(fleet.runtime, key, EVERYWHERE)
     with pytest.raises(NotFound, match=key.vault):

@@ -1,6 +1,9 @@
 """Registering clusters: host and CA are pinned, and a change of them waits for a person's word (law 13)."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +16,10 @@ from sync.fleet.lists import Delivery
 from sync.fleet.policy import Policy
 from tests.support import certs
 from tests.support.fleet import Fleet, Targets
+
+if TYPE_CHECKING:
+    from sync.fleet.clusters import Registration
+
 
 CA, OTHER_CA = certs.ca(), certs.ca(name="Other CA")
 
@@ -34,18 +41,18 @@ def pointing(host: str = "edge:6443", ca: certs.Built = CA) -> Endpoint:
 
 
 @pytest.fixture
-def fleet():
+def fleet() -> Fleet:
     made = Fleet()
     made.credentials = Credentials(made.clusters, {"good": pointing()})
     made.runtime = replace(made.runtime, clusters=made.credentials)
     return made
 
 
-def registered(fleet):
+def registered(fleet: Fleet) -> Registration | None:
     return fleet.runtime.decisions.snapshot(fresh=True).clusters.get("edge")
 
 
-def test_a_registration_pins_the_credential_s_host_and_ca(fleet) -> None:
+def test_a_registration_pins_the_credential_s_host_and_ca(fleet: Fleet) -> None:
     wanted = RegistrationRequest("edge", "good", ("site=hamburg", "env=prod"), ("trust",), "report")
     made, held = register(fleet.runtime, wanted)
     assert held is None
@@ -55,7 +62,7 @@ def test_a_registration_pins_the_credential_s_host_and_ca(fleet) -> None:
 
 
 @pytest.mark.parametrize("moved", [pointing("elsewhere:6443"), pointing(ca=OTHER_CA)], ids=["host", "CA"])
-def test_law13_another_host_or_ca_is_refused_until_it_is_confirmed(fleet, moved) -> None:
+def test_law13_another_host_or_ca_is_refused_until_it_is_confirmed(fleet: Fleet, moved: Endpoint) -> None:
     before, _ = register(fleet.runtime, RegistrationRequest("edge", "good"))
     fleet.credentials.endpoints["good"] = moved
     with pytest.raises(Permanent, match="--confirm"):
@@ -65,7 +72,7 @@ def test_law13_another_host_or_ca_is_refused_until_it_is_confirmed(fleet, moved)
     assert (registered(fleet).host, registered(fleet).ca_sha256) == (moved.host, moved.ca_sha256)
 
 
-def test_a_changed_registration_stays_paused(fleet) -> None:
+def test_a_changed_registration_stays_paused(fleet: Fleet) -> None:
     register(fleet.runtime, RegistrationRequest("edge", "good"))
     set_paused(fleet.runtime, "edge", paused=True)
     register(fleet.runtime, RegistrationRequest("edge", "good", ("site=oz",)))
@@ -77,14 +84,14 @@ TOLD_APART = (
 )
 
 
-def test_a_list_may_differ_on_one_cluster(fleet) -> None:
+def test_a_list_may_differ_on_one_cluster(fleet: Fleet) -> None:
     made, _ = register(fleet.runtime, RegistrationRequest("edge", "good", lists=(TOLD_APART,)))
     policy = Policy(frozenset({Code.EXPIRED, Code.WEAK_KEY}), frozenset({Code.NO_APPLICATION_URI}))
     assert made.lists == (ListOverride("trust", "plant", "own-list", Delivery.SECRET, policy),)
 
 
 @pytest.mark.parametrize("lists", [("trust",), (TOLD_APART,)])
-def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet, lists) -> None:
+def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet: Fleet, lists: tuple[str, ...]) -> None:
     before, _ = register(fleet.runtime, RegistrationRequest("edge", "good", ("site=hamburg",), lists, "report"))
     fleet.credentials.endpoints["good"] = pointing("elsewhere:6443", OTHER_CA)
     after, _ = register(fleet.runtime, RegistrationRequest("edge", confirm=True))
@@ -103,7 +110,9 @@ def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet, lists)
         (RegistrationRequest("edge", mode="repair"), "mode"),
     ],
 )
-def test_what_is_named_is_told_in_full_and_changes_alone(fleet, wanted, changed) -> None:
+def test_what_is_named_is_told_in_full_and_changes_alone(
+    fleet: Fleet, wanted: RegistrationRequest, changed: str
+) -> None:
     fleet.credentials.endpoints["other"] = pointing()
     before, _ = register(
         fleet.runtime, RegistrationRequest("edge", "good", ("site=hamburg", "env=prod"), (TOLD_APART,), "report")
@@ -113,7 +122,7 @@ def test_what_is_named_is_told_in_full_and_changes_alone(fleet, wanted, changed)
     assert replace(after, **{changed: getattr(before, changed)}) == before
 
 
-def test_an_empty_label_or_list_is_none_of_them(fleet) -> None:
+def test_an_empty_label_or_list_is_none_of_them(fleet: Fleet) -> None:
     register(fleet.runtime, RegistrationRequest("edge", "good", ("site=hamburg",), ("trust",)))
     after, _ = register(fleet.runtime, RegistrationRequest("edge", labels=("",), lists=("",)))
     assert (dict(after.labels), after.lists) == ({}, ())
@@ -145,7 +154,9 @@ def test_an_empty_label_or_list_is_none_of_them(fleet) -> None:
         (RegistrationRequest("edge", "good", lists=("trust,accept=nonsense",)), Invalid, "nonsense"),
     ],
 )
-def test_what_cannot_be_registered_is_said_and_not_written(fleet, wanted, error, word) -> None:
+def test_what_cannot_be_registered_is_said_and_not_written(
+    fleet: Fleet, wanted: RegistrationRequest, error: type[Invalid | NotFound], word: str
+) -> None:
     with pytest.raises(error, match=word):
         register(fleet.runtime, wanted)
     assert registered(fleet) is None

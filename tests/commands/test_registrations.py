@@ -17,6 +17,9 @@ from tests.support.fleet import Fleet, registration
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sync.fleet.clusters import Registration
+
+
 AT_SITE_A = {"trustcast-lists": "trust", "trustcast-clusters": "site=a"}
 MOVED = replace(registration("plant", site="b"), host="new:6443", ca_sha256="1" * 64)
 
@@ -30,7 +33,7 @@ def fleet() -> Fleet:
     return fleet
 
 
-def clusters(fleet: Fleet):
+def clusters(fleet: Fleet) -> dict[str, Registration]:
     return fleet.decisions.snapshot(fresh=True).clusters
 
 
@@ -49,13 +52,13 @@ def meanwhile(fleet: Fleet, act: Callable[[], object]) -> None:
     fleet.decisions.table.pause = between
 
 
-def test_a_registration_that_changes_while_it_is_paused_is_both(fleet) -> None:
+def test_a_registration_that_changes_while_it_is_paused_is_both(fleet: Fleet) -> None:
     meanwhile(fleet, lambda: submit(fleet.runtime, lambda _: MOVED))
     pause(fleet)
     assert clusters(fleet) == {"plant": replace(MOVED, paused=True)}
 
 
-def test_a_cluster_that_is_removed_while_it_is_paused_stays_removed(fleet) -> None:
+def test_a_cluster_that_is_removed_while_it_is_paused_stays_removed(fleet: Fleet) -> None:
     meanwhile(fleet, lambda: unregister(fleet.runtime, "plant"))
     with pytest.raises(NotFound):
         pause(fleet)
@@ -80,17 +83,17 @@ def asked_anew(fleet: Fleet, act: Callable[[], object], **request: object) -> No
     register(fleet.runtime, RegistrationRequest("plant", **request))
 
 
-def test_a_cluster_that_is_paused_while_its_credential_is_read_stays_paused(fleet) -> None:
+def test_a_cluster_that_is_paused_while_its_credential_is_read_stays_paused(fleet: Fleet) -> None:
     asked_anew(fleet, lambda: pause(fleet), labels=("site=b",))
     assert (clusters(fleet)["plant"].paused, clusters(fleet)["plant"].labels) == (True, {"site": "b"})
 
 
-def test_labels_that_change_while_the_credential_is_read_are_kept_where_none_are_named(fleet) -> None:
+def test_labels_that_change_while_the_credential_is_read_are_kept_where_none_are_named(fleet: Fleet) -> None:
     asked_anew(fleet, lambda: submit(fleet.runtime, lambda _: registration("plant", site="c")), mode="report")
     assert clusters(fleet)["plant"].labels == {"site": "c"}
 
 
-def test_a_credential_that_is_another_meanwhile_is_not_put_back(fleet) -> None:
+def test_a_credential_that_is_another_meanwhile_is_not_put_back(fleet: Fleet) -> None:
     other = replace(registration("plant", site="a"), access=replace(registration("plant").access, secret="other"))
     with pytest.raises(Temporary, match="run the command again"):
         asked_anew(fleet, lambda: submit(fleet.runtime, lambda _: other), mode="report")
@@ -109,13 +112,13 @@ def moving(fleet: Fleet) -> str:
     return held.digest
 
 
-def test_law4_a_change_that_waited_leaves_a_cluster_paused_that_was_paused_meanwhile(fleet, moving) -> None:
+def test_law4_a_change_that_waited_leaves_a_cluster_paused_that_was_paused_meanwhile(fleet: Fleet, moving: str) -> None:
     pause(fleet)
     approve(fleet.runtime, moving)
     assert (clusters(fleet)["plant"].paused, clusters(fleet)["plant"].labels) == (True, {"site": "b"})
 
 
-def test_law4_a_change_that_waited_goes_with_its_cluster(fleet, moving) -> None:
+def test_law4_a_change_that_waited_goes_with_its_cluster(fleet: Fleet, moving: str) -> None:
     unregister(fleet.runtime, "plant")
     assert held_removals(fleet.decisions.snapshot(fresh=True)) == ()
     with pytest.raises(Invalid, match="no single removal waits"):
@@ -123,7 +126,7 @@ def test_law4_a_change_that_waited_goes_with_its_cluster(fleet, moving) -> None:
     assert clusters(fleet) == {}
 
 
-def test_law4_a_cluster_that_is_removed_while_its_change_is_approved_stays_removed(fleet, moving) -> None:
+def test_law4_a_cluster_that_is_removed_while_its_change_is_approved_stays_removed(fleet: Fleet, moving: str) -> None:
     meanwhile(fleet, lambda: unregister(fleet.runtime, "plant"))
     with pytest.raises(NotFound):
         approve(fleet.runtime, moving)

@@ -1,7 +1,10 @@
 """What a change takes from the lists, and when it waits for a person (law 4)."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +18,10 @@ from tests.support import certs
 from tests.support.catalogues import CONFIGURATION, candidate, desires, entry, snapshot
 from tests.support.certs import NOW
 
+if TYPE_CHECKING:
+    from sync.catalogue.entry import Entry
+
+
 PLANTS = tuple(f"plant-{n:02}" for n in range(20))
 CERTIFICATE = certs.server()
 OTHER = certs.server(key_name="other")
@@ -25,21 +32,28 @@ CRL = certs.crl(ROOT, revoked=[LEAF])
 HOUR = timedelta(hours=1)
 
 
-def listed(count, **more):
+def listed(count: int, **more: Any) -> list[Entry]:
     """So many secrets of one file each."""
     return [entry(f"s{n:02}", candidate(1, CERTIFICATE), **more) for n in range(count)]
 
 
-def deleted(one):
+def deleted(one: Entry) -> Entry:
     return replace(one, deleted=True, candidates=(), former=(f"{one.name}.der",))
 
 
-def lost(count, of, *, clusters=("plant",), first: int = 0):
+def lost(count: int, of: int, *, clusters: tuple[str, ...] = ("plant",), first: int = 0) -> tuple[Loss, ...]:
     """So many files lost of a list that held `of`."""
     return (Loss("trust", tuple(f"s{n:02}.der" for n in range(first, first + count)), clusters, of),)
 
 
-def waits(taken, *, remaining: int = 0, history=(), limits=None, clusters=("plant",)):
+def waits(
+    taken: tuple[Loss, ...],
+    *,
+    remaining: int = 0,
+    history: list[Losses] | tuple[Any, ...] = (),
+    limits: Limits | None = None,
+    clusters: tuple[str, ...] = ("plant",),
+) -> bool:
     after = desires(*listed(remaining), clusters=clusters)
     return too_much(taken, history, after, now=NOW, limits=limits or Limits())
 
@@ -103,7 +117,7 @@ AMOUNTS = {
 
 
 @pytest.mark.parametrize(("count", "of", "held"), AMOUNTS.values(), ids=AMOUNTS)
-def test_law4_over_the_share_and_over_the_number_of_files_waits(count, of, held) -> None:
+def test_law4_over_the_share_and_over_the_number_of_files_waits(count: int, of: int, held: bool) -> None:
     assert waits(lost(count, of) if count else ()) is held
 
 
@@ -112,7 +126,7 @@ def test_the_limits_are_settings() -> None:
     assert not waits(lost(2, 2), limits=Limits(share=1.0, files=0))
 
 
-def past(count, of, *, ago, first: int = 0, clusters=("plant",)):
+def past(count: int, of: int, *, ago: timedelta, first: int = 0, clusters: tuple[str, ...] = ("plant",)) -> Losses:
     return Losses(NOW - ago, lost(count, of, first=first, clusters=clusters))
 
 
@@ -126,7 +140,7 @@ DRIPS = {
 
 
 @pytest.mark.parametrize(("history", "held"), DRIPS.values(), ids=DRIPS)
-def test_law4_a_drip_is_held_like_a_flood(history, held) -> None:
+def test_law4_a_drip_is_held_like_a_flood(history: list[Losses], held: bool) -> None:
     """Two more files of ten leave: four together are over three and over a quarter."""
     assert waits(lost(2, 10), history=history) is held
 
@@ -152,7 +166,7 @@ def test_the_worst_hit_cluster_decides() -> None:
 # --- How many clusters a change of selectors may take files from --------------------------------------------
 
 
-def narrowed(reached):
+def narrowed(reached: tuple[str, ...]) -> tuple[tuple[Loss, ...], DesiredState]:
     """A selector that reached all twenty plants and now reaches these."""
     wide, narrow = entry("a", candidate(1, CERTIFICATE)), f"site in ({', '.join(reached)})"
     before = desires(wide, clusters=PLANTS)
@@ -161,7 +175,7 @@ def narrowed(reached):
 
 
 @pytest.mark.parametrize(("left", "held"), [(3, False), (4, True), (19, True)])
-def test_law4_one_change_of_selectors_that_hits_too_many_clusters_waits(left, held) -> None:
+def test_law4_one_change_of_selectors_that_hits_too_many_clusters_waits(left: int, held: bool) -> None:
     assert too_wide(*narrowed(PLANTS[left:]), Limits()) is held
 
 
@@ -229,7 +243,7 @@ AROUND = st.lists(
 
 
 @given(st.none() | ENTRIES, ENTRIES, AROUND)
-def test_law4_where_may_lose_says_no_nothing_is_lost(old, new, around) -> None:
+def test_law4_where_may_lose_says_no_nothing_is_lost(old: Entry | None, new: Entry, around: list[Entry]) -> None:
     if not may_lose(old, new):
         assert losses(desires(*around, *([old] if old else [])), desires(*around, new)) == ()
 
@@ -241,7 +255,7 @@ def test_the_ordinary_additions_and_renewals_are_told_as_harmless() -> None:
 
 
 @pytest.mark.parametrize("before", [None, entry("root", candidate(1, ROOT, enabled=False))], ids=["new", "enabled"])
-def test_law4_a_ca_may_wake_a_crl_that_waited_for_it(before) -> None:
+def test_law4_a_ca_may_wake_a_crl_that_waited_for_it(before: Entry | None) -> None:
     waiting = [entry("leaf", candidate(1, LEAF)), entry("crl", candidate(1, CRL))]
     ca = entry("root", candidate(1, ROOT))
     taken = losses(desires(*waiting, *([before] if before else [])), desires(*waiting, ca))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
@@ -14,6 +15,10 @@ from sync.fleet.configuration import Configuration
 from sync.fleet.lists import ListDefinition
 from tests.support import certs
 from tests.support.fleet import CONFIGURATION, HOST, TRUST, Fleet, registration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 SITE_B = TAGS | {"trustcast-clusters": "site=b"}
@@ -69,7 +74,9 @@ NEVER_IN_FORCE_HERE = {
 
 
 @pytest.mark.parametrize(("value", "tags"), NEVER_IN_FORCE_HERE.values(), ids=NEVER_IN_FORCE_HERE)
-def test_law4_a_crl_that_was_never_in_force_here_refuses_nothing_here(fleet, value, tags) -> None:
+def test_law4_a_crl_that_was_never_in_force_here_refuses_nothing_here(
+    fleet: Fleet, value: str, tags: dict[str, str]
+) -> None:
     upload(fleet, "crl", value, tags)
     upload(fleet, "crl", value, tags)
     assert trusted(fleet)
@@ -78,7 +85,7 @@ def test_law4_a_crl_that_was_never_in_force_here_refuses_nothing_here(fleet, val
     assert trusted(fleet)
 
 
-def test_a_crl_refuses_on_its_own_clusters_now_and_once_it_is_gone(fleet) -> None:
+def test_a_crl_refuses_on_its_own_clusters_now_and_once_it_is_gone(fleet: Fleet) -> None:
     upload(fleet, "crl", CRL.pem, SITE_B)
     assert (trusted(fleet, "a"), trusted(fleet, "b")) == (True, False)
     fleet.vault.delete("crl")
@@ -105,7 +112,9 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 @pytest.mark.parametrize("late", [False, True], ids=["it was there first", "it came under the CRL"])
-def test_a_refusal_as_revoked_outlives_the_crl_however_it_ends_and_is_cleared_by_a_person(fleet, late, end) -> None:
+def test_a_refusal_as_revoked_outlives_the_crl_however_it_ends_and_is_cleared_by_a_person(
+    fleet: Fleet, late: bool, end: Callable[..., Any]
+) -> None:
     if late:
         fleet.vault.delete("leaf")
         prune(fleet)
@@ -123,14 +132,14 @@ def test_a_refusal_as_revoked_outlives_the_crl_however_it_ends_and_is_cleared_by
     assert trusted(fleet)
 
 
-def test_what_a_crl_in_force_lists_cannot_be_cleared(fleet) -> None:
+def test_what_a_crl_in_force_lists_cannot_be_cleared(fleet: Fleet) -> None:
     upload(fleet, "crl", CRL.pem)
     assert clear_revoked(fleet.runtime, KEY) == 0
     prune(fleet)
     assert not trusted(fleet)
 
 
-def test_what_was_cleared_is_refused_again_by_a_later_crl_and_outlives_that_too(fleet) -> None:
+def test_what_was_cleared_is_refused_again_by_a_later_crl_and_outlives_that_too(fleet: Fleet) -> None:
     upload(fleet, "crl", CRL.pem)
     fleet.vault.delete("crl")
     prune(fleet)

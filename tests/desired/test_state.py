@@ -1,8 +1,10 @@
 """What a list should hold: the rules about the set, the proofs, and that neither depends on an order."""
 
-import random
+from __future__ import annotations
+
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -30,6 +32,15 @@ from tests.support.catalogues import (
 )
 from tests.support.certs import DAY, NOW
 
+if TYPE_CHECKING:
+    import random
+
+    from sync.catalogue.entry import Entry
+    from sync.desired.state import DesiredList
+    from sync.fleet.configuration import Configuration
+    from tests.support.certs import BuiltCrl
+
+
 A, B, C = certs.server(name="a"), certs.server(name="b"), certs.server(name="c")
 WEAK = certs.server(name="weak", key="rsa-1024")
 ROOT, OTHER_ROOT = certs.ca(), certs.ca(key_name="rekeyed")
@@ -41,11 +52,11 @@ ROOT_SECRET = entry("root", candidate(1, ROOT))
 LEAF_SECRET = entry("leaf", candidate(1, LEAF))
 
 
-def codes(found, name):
+def codes(found: DesiredList, name: str) -> list[Code]:
     return [finding.code for finding in found.findings.get(key(name), ())]
 
 
-def in_force(found):
+def in_force(found: DesiredList) -> dict[str, int]:
     return {each.name: int(version, 16) for each, version in found.in_force.items()}
 
 
@@ -86,7 +97,7 @@ def test_a_secret_with_several_certificates_gives_a_file_of_each() -> None:
 
 
 @pytest.mark.parametrize("delivery", [Delivery.SECRETSYNC, Delivery.ARM])
-def test_a_delivery_of_one_file_a_secret_refuses_several_and_keeps_the_version_before(delivery) -> None:
+def test_a_delivery_of_one_file_a_secret_refuses_several_and_keeps_the_version_before(delivery: Delivery) -> None:
     single = replace(TRUST, delivery=delivery)
     assert in_force(desired(entry("plc7", candidate(2, A, B), candidate(1, C)), definition=single)) == {"plc7": 1}
     assert in_force(desired(entry("plc7", candidate(2, A, B), candidate(1, C)))) == {"plc7": 2}
@@ -102,7 +113,7 @@ def test_a_role_decides_for_its_list_alone() -> None:
 # --- File names ------------------------------------------------------------------------------------------
 
 
-def claims(**since):
+def claims(**since: int) -> list[Entry]:
     """Two secrets that claim `x.der`, in force since so many days before now."""
     return [
         entry(name, candidate(1, built), file="x.der", since=NOW - days * DAY)
@@ -197,7 +208,7 @@ ROLLBACKS = {
 
 
 @pytest.mark.parametrize(("before", "after", "refused"), ROLLBACKS.values(), ids=ROLLBACKS)
-def test_law3_an_older_crl_never_replaces_the_one_in_force(before, after, refused) -> None:
+def test_law3_an_older_crl_never_replaces_the_one_in_force(before: BuiltCrl, after: BuiltCrl, refused: bool) -> None:
     other = entry("other", candidate(1, certs.ca(name="Other Root")))
     found = desired(entry("crl", candidate(2, after), candidate(1, before)), ROOT_SECRET, other)
     assert in_force(found)["crl"] == (1 if refused else 2)
@@ -214,7 +225,7 @@ NEW_KEYS = {
 
 
 @pytest.mark.parametrize("roots", NEW_KEYS.values(), ids=NEW_KEYS)
-def test_the_numbers_of_crls_begin_anew_with_a_new_key_of_the_ca(roots) -> None:
+def test_the_numbers_of_crls_begin_anew_with_a_new_key_of_the_ca(roots: tuple[Entry, ...]) -> None:
     crl = entry("crl", candidate(2, FIRST_OF_NEW_KEY), candidate(1, LAST_OF_OLD_KEY))
     found = desired(crl, entry("leaf", candidate(1, OF_NEW_KEY)), *roots)
     assert (in_force(found)["crl"], codes(found, "crl")) == (2, [])
@@ -253,7 +264,7 @@ NO_REVOCATION = {
 
 
 @pytest.mark.parametrize("crl", NO_REVOCATION.values(), ids=NO_REVOCATION)
-def test_revokes_nothing(crl) -> None:
+def test_revokes_nothing(crl: BuiltCrl) -> None:
     other = entry("other", candidate(1, certs.ca(name="Other Root")))
     assert "leaf.der" in desired(LEAF_SECRET, ROOT_SECRET, other, entry("crl", candidate(1, crl))).files
 
@@ -311,7 +322,9 @@ PROOFS = {
 
 
 @pytest.mark.parametrize(("secret", "of_file", "of_former"), PROOFS.values(), ids=PROOFS)
-def test_law4_what_proves_that_a_file_may_leave(secret, of_file, of_former) -> None:
+def test_law4_what_proves_that_a_file_may_leave(
+    secret: Entry, of_file: RemovalReason | None, of_former: RemovalReason | None
+) -> None:
     gone = desired(secret).to_remove
     assert (gone.get("plc7.der"), gone.get("old.der")) == (of_file, of_former)
 
@@ -348,7 +361,7 @@ def test_a_revoked_name_that_another_secret_now_gives_stays() -> None:
 # --- Reach -----------------------------------------------------------------------------------------------
 
 
-def on(cluster, *entries, configuration=CONFIGURATION):
+def on(cluster: str, *entries: Entry, configuration: Configuration = CONFIGURATION) -> set[str]:
     found = snapshot(*entries, clusters=("hamburg", "lyon"))
     return set(DesiredState(found, configuration).of(found.clusters[cluster], TRUST).files)
 
@@ -391,7 +404,7 @@ CATALOGUES = st.lists(SECRETS, max_size=5, unique_by=lambda each: each.key)
 
 
 @given(CATALOGUES, st.randoms(use_true_random=False))
-def test_the_order_of_the_catalogue_does_not_matter(entries, rng: random.Random) -> None:
+def test_the_order_of_the_catalogue_does_not_matter(entries: list[Entry], rng: random.Random) -> None:
     first = desired(*entries)
     rng.shuffle(entries)
     second = desired(*entries)
@@ -400,7 +413,7 @@ def test_the_order_of_the_catalogue_does_not_matter(entries, rng: random.Random)
 
 
 @given(CATALOGUES)
-def test_law4_no_name_is_both_wanted_and_gone_and_every_gone_name_has_an_owner(entries) -> None:
+def test_law4_no_name_is_both_wanted_and_gone_and_every_gone_name_has_an_owner(entries: list[Entry]) -> None:
     found = desires(*entries)
     want = found.of(found.snapshot.clusters["plant"], TRUST)
     assert not want.files.keys() & want.to_remove.keys()
@@ -408,7 +421,7 @@ def test_law4_no_name_is_both_wanted_and_gone_and_every_gone_name_has_an_owner(e
 
 
 @given(CATALOGUES)
-def test_only_versions_that_pass_alone_and_crls_with_their_ca_are_in_force(entries) -> None:
+def test_only_versions_that_pass_alone_and_crls_with_their_ca_are_in_force(entries: list[Entry]) -> None:
     found = desired(*entries)
     wanted = {file.sha256 for file in found.files.values()}
     assert sha256(WEAK.der) not in wanted
@@ -419,7 +432,7 @@ def test_only_versions_that_pass_alone_and_crls_with_their_ca_are_in_force(entri
 
 
 @given(CATALOGUES)
-def test_law3_taking_the_newest_versions_away_again_gives_what_was_before(entries) -> None:
+def test_law3_taking_the_newest_versions_away_again_gives_what_was_before(entries: list[Entry]) -> None:
     """Desired is a function of the catalogue alone: an upload that is refused leaves every other file as it was."""
     worse = [replace(each, candidates=(candidate(9, WEAK), *each.candidates)) for each in entries]
     assert desired(*worse).files == desired(*entries).files

@@ -1,6 +1,9 @@
+from __future__ import annotations
+
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -29,7 +32,7 @@ CA = "a" * 64
 GIVEN = {"name": "plant-1", "access": {"secret": "plant-1-kubeconfig"}}
 
 
-def parse(change=None, configuration=CONFIGURATION):
+def parse(change: dict[str, Any] | None = None, configuration: Configuration = CONFIGURATION) -> Registration | None:
     return parse_registration(GIVEN | (change or {}), configuration, host="k8s.example:6443", ca_sha256=CA)
 
 
@@ -70,7 +73,7 @@ def test_a_registration_is_read_from_json_text_with_all_its_fields() -> None:
     ],
     ids=str,
 )
-def test_a_list_is_shown_as_it_is_given(override) -> None:
+def test_a_list_is_shown_as_it_is_given(override: ListOverride) -> None:
     assert parse({"lists": [parse_list(str(override))]}).lists == (override,)
 
 
@@ -106,13 +109,13 @@ def test_the_example_is_accepted() -> None:
         ({"labels": {"a": object()}}, "the registration is no JSON"),
     ],
 )
-def test_a_faulty_registration_is_refused_in_clear_words(change, complaint) -> None:
+def test_a_faulty_registration_is_refused_in_clear_words(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(Invalid, match=re.escape(complaint)):
         parse(change)
 
 
 @pytest.mark.parametrize(("host", "ca"), [("", CA), ("h:1", ""), ("h:1", "A" * 64), ("h:1", "a" * 63)])
-def test_law13_a_registration_without_a_pinned_host_and_ca_is_refused(host, ca) -> None:
+def test_law13_a_registration_without_a_pinned_host_and_ca_is_refused(host: str, ca: str) -> None:
     with pytest.raises(Invalid, match="must be pinned"):
         parse_registration(GIVEN, CONFIGURATION, host=host, ca_sha256=ca)
 
@@ -163,6 +166,6 @@ def test_labels_are_read_from_the_command_line() -> None:
         ("=x", "must be 1 to 63"),
     ],
 )
-def test_faulty_labels_are_refused(text, complaint) -> None:
+def test_faulty_labels_are_refused(text: str, complaint: str) -> None:
     with pytest.raises(Invalid, match=re.escape(complaint)):
         parse_labels(text)

@@ -1,7 +1,10 @@
+from __future__ import annotations
+
 import base64
 import hashlib
 import json
 import traceback
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -12,6 +15,10 @@ from sync.errors import Invalid
 from sync.fleet.kubeconfig import LONGEST, Endpoint, parse
 from tests.support import certs
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
 CA = certs.ca()
 OTHER_CA = certs.ca(name="Other CA")
 CA_PEM, OTHER_PEM = CA.pem.encode(), OTHER_CA.pem.encode()
@@ -19,11 +26,17 @@ TOKEN = "eyJhbGciOi.planted-token"
 PLANTED = "planted-secret"
 
 
-def encoded(pem):
+def encoded(pem: bytes) -> str:
     return base64.b64encode(pem).decode()
 
 
-def config(*, cluster=None, user=None, context=None, **change):
+def config(
+    *,
+    cluster: dict[str, Any] | None = None,
+    user: dict[str, Any] | None = None,
+    context: dict[str, str] | None = None,
+    **change: int | list[Any] | str,
+) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -48,7 +61,7 @@ EXPECTED = Endpoint(server="https://k8s.example:6443", ca_pem=CA_PEM, token=TOKE
 
 
 @pytest.mark.parametrize("write", [json.dumps, yaml.safe_dump], ids=["json", "yaml"])
-def test_server_ca_and_token_are_read_from_yaml_and_json(write) -> None:
+def test_server_ca_and_token_are_read_from_yaml_and_json(write: Callable[..., Any]) -> None:
     endpoint = parse(write(config(context={"namespace": "azure-iot-operations"})))
     assert endpoint == EXPECTED
     assert (endpoint.host, endpoint.ca_sha256) == ("k8s.example:6443", CA.sha256)
@@ -88,7 +101,7 @@ def test_the_only_context_counts_where_none_is_current() -> None:
         ("https://rancher.example/k8s/clusters/c-1/", "rancher.example:443/k8s/clusters/c-1"),
     ],
 )
-def test_host_port_and_path_are_what_is_pinned(server, host) -> None:
+def test_host_port_and_path_are_what_is_pinned(server: str, host: str) -> None:
     endpoint = parse(json.dumps(config(cluster={"server": server})))
     assert (endpoint.server, endpoint.host) == (server.rstrip("/"), host)
 
@@ -123,7 +136,7 @@ REFUSED_USER = {
 }
 
 
-def refusal(text):
+def refusal(text: dict[str, Any] | list[str] | str) -> str:
     with pytest.raises(Invalid) as refused:
         parse(text if isinstance(text, str) else json.dumps(text))
     told = "".join(traceback.format_exception(refused.value))
@@ -134,17 +147,19 @@ def refusal(text):
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED_CLUSTER.items())
-def test_law13_what_weakens_or_redirects_a_cluster_is_refused_by_name(name, value) -> None:
+def test_law13_what_weakens_or_redirects_a_cluster_is_refused_by_name(name: str, value: bool | str) -> None:
     assert f"'{name}' in 'clusters' is not accepted" in refusal(config(cluster={name: value}))
 
 
 @pytest.mark.parametrize("value", [False, None, ""])
-def test_law13_a_refused_field_is_refused_whatever_its_value(value) -> None:
+def test_law13_a_refused_field_is_refused_whatever_its_value(value: bool | str | None) -> None:
     assert "'insecure-skip-tls-verify'" in refusal(config(cluster={"insecure-skip-tls-verify": value}))
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED_USER.items())
-def test_law13_what_runs_reads_or_impersonates_is_refused_by_name(name, value) -> None:
+def test_law13_what_runs_reads_or_impersonates_is_refused_by_name(
+    name: str, value: dict[str, Any] | list[str] | str
+) -> None:
     assert f"'{name}' in 'users' is not accepted" in refusal(config(user={name: value}))
 
 
@@ -194,12 +209,14 @@ def test_law13_what_is_refused_is_refused_in_unused_entries_too() -> None:
         ("x" * (LONGEST + 1), f"it is longer than {LONGEST} characters"),
     ],
 )
-def test_law9_and_13_a_faulty_kubeconfig_is_refused_without_a_word_of_its_content(given_config, complaint) -> None:
+def test_law9_and_13_a_faulty_kubeconfig_is_refused_without_a_word_of_its_content(
+    given_config: dict[str, Any] | list[str] | str, complaint: str
+) -> None:
     assert complaint in refusal(given_config)
 
 
 @pytest.mark.parametrize("text", ["[" * LONGEST, "{a: " * 8000, "- " * 15_000, "? " * 15_000, "[a," * 10_000])
-def test_law13_deep_nesting_is_refused_before_it_is_parsed(text) -> None:
+def test_law13_deep_nesting_is_refused_before_it_is_parsed(text: str) -> None:
     assert "it is nested too deeply" in refusal(text)
 
 
@@ -208,6 +225,6 @@ def test_law9_the_token_is_not_in_the_endpoints_text() -> None:
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_refused(text) -> None:
+def test_any_text_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
         parse(text)

@@ -1,9 +1,12 @@
+from __future__ import annotations
+
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -106,13 +109,13 @@ def test_the_examples_are_accepted() -> None:
         ({"policy": {"reject": ["nonsense"]}}, "`$[0].policy.reject[0]`"),
     ],
 )
-def test_a_faulty_list_is_refused_in_clear_words(change, complaint) -> None:
+def test_a_faulty_list_is_refused_in_clear_words(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(Invalid, match=re.escape(complaint)):
         parse_lists(json.dumps([LIST | change]))
 
 
 @pytest.mark.parametrize("text", ["", "[", "{}", "[1]", "null", "[[", "\ud800", "[" * 100_000, "[]"])
-def test_what_is_no_array_of_lists_is_refused(text) -> None:
+def test_what_is_no_array_of_lists_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match=r"\(example: "):
         parse_lists(text)
 
@@ -150,7 +153,7 @@ def test_every_problem_of_the_lists_is_told_at_once() -> None:
         ({"url": "https://kv1|x.vault.azure.net"}, "is no https URL"),
     ],
 )
-def test_law13_a_faulty_vault_is_refused_in_clear_words(change, complaint) -> None:
+def test_law13_a_faulty_vault_is_refused_in_clear_words(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(Invalid, match=re.escape(complaint)):
         parse_vaults(json.dumps([VAULT | change]), DEFAULT_LISTS)
 
@@ -181,7 +184,7 @@ def test_no_vault_at_all_is_refused() -> None:
         ("https://[::1]:8443/", "[::1]:8443"),
     ],
 )
-def test_a_vaults_host_has_one_spelling(url, host) -> None:
+def test_a_vaults_host_has_one_spelling(url: str, host: str) -> None:
     assert vault_host(url) == host
 
 

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import re
 
 import pytest
@@ -55,7 +57,7 @@ LABELS = st.dictionaries(KEYS, VALUES, max_size=5)
         (" * ", {"a": "b"}, True),
     ],
 )
-def test_a_selector_matches_what_kubernetes_would_match(text, labels, matches) -> None:
+def test_a_selector_matches_what_kubernetes_would_match(text: str, labels: dict[str, str], matches: bool) -> None:
     assert Selector.parse(text).matches(labels) is matches
 
 
@@ -88,7 +90,7 @@ def test_a_selector_matches_what_kubernetes_would_match(text, labels, matches) -
         ("a\n=b;\x1b[31m", "\\x1b"),
     ],
 )
-def test_what_is_no_selector_is_refused_with_the_reason_and_an_example(text, complaint) -> None:
+def test_what_is_no_selector_is_refused_with_the_reason_and_an_example(text: str, complaint: str) -> None:
     with pytest.raises(Invalid, match=re.escape(complaint)) as refusal:
         Selector.parse(text)
     assert "(example: site=plant-1,env in (prod,test))" in str(refusal.value)
@@ -96,18 +98,18 @@ def test_what_is_no_selector_is_refused_with_the_reason_and_an_example(text, com
 
 
 @given(SELECTORS)
-def test_the_text_of_a_selector_reads_back_as_the_same(selector) -> None:
+def test_the_text_of_a_selector_reads_back_as_the_same(selector: Selector) -> None:
     assert Selector.parse(selector.text) == selector
 
 
 @given(KEYS, VALUES, LABELS)
-def test_a_requirement_and_its_negation_never_agree(key, value, labels) -> None:
+def test_a_requirement_and_its_negation_never_agree(key: str, value: str, labels: dict[str, str]) -> None:
     for one, other in [(f"{key}={value}", f"{key}!={value}"), (key, f"!{key}")]:
         assert Selector.parse(one).matches(labels) is not Selector.parse(other).matches(labels)
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_selector_or_refused(text) -> None:
+def test_any_text_is_a_selector_or_refused(text: str) -> None:
     try:
         selector = Selector.parse(text)
     except Invalid:
@@ -116,5 +118,5 @@ def test_any_text_is_a_selector_or_refused(text) -> None:
 
 
 @given(KEYS, VALUES)
-def test_labels_by_kubernetes_rules_are_accepted(key, value) -> None:
+def test_labels_by_kubernetes_rules_are_accepted(key: str, value: str) -> None:
     assert label_problem(key, value) is None

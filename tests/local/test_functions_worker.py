@@ -1,14 +1,24 @@
 """The worker half: both of them load the same app and agree on every outcome."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local.functions.worker_api import AppError, HttpCall, TriggerData, load_worker
 from local.functions.worker_converters import ConverterWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.functions.worker_api import Invocation
+    from local.functions.worker_runtime import RuntimeWorker
+
 
 SAMPLE = Path(__file__).parents[1] / "apps" / "sample"
 QUEUE = {
@@ -22,7 +32,9 @@ QUEUE = {
 
 
 @pytest.fixture(scope="module", params=["of this Python", "converters"])
-def worker(request, tmp_path_factory):
+def worker(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ConverterWorker | RuntimeWorker]:
     """Each worker with a copy of the app of its own: one process indexes an app once."""
     script = f"sample_for_{request.param.split()[0]}"
     folder = tmp_path_factory.mktemp("app")
@@ -35,15 +47,21 @@ def worker(request, tmp_path_factory):
         yield loaded
 
 
-def invoke(worker, name, value, kind, metadata=None):
+def invoke(
+    worker: ConverterWorker | RuntimeWorker,
+    name: str,
+    value: HttpCall | str,
+    kind: str,
+    metadata: dict[str, str] | None = None,
+) -> Invocation:
     return asyncio.run(worker.invoke(name, TriggerData(value, kind, metadata or {})))
 
 
-def call(method: str = "POST", body=b"a body"):
+def call(method: str = "POST", body: bytes = b"a body") -> HttpCall:
     return HttpCall(method, "http://127.0.0.1/api/echo/x", {"x-sample": "s"}, {"q": "1"}, {"name": "x"}, body)
 
 
-def test_every_function_is_indexed_with_its_own_bindings(worker) -> None:
+def test_every_function_is_indexed_with_its_own_bindings(worker: ConverterWorker | RuntimeWorker) -> None:
     triggers = {function.name: function.trigger["type"] for function in worker.functions}
     assert triggers == {
         "on_event": "eventGridTrigger",
@@ -59,13 +77,13 @@ def test_every_function_is_indexed_with_its_own_bindings(worker) -> None:
     assert (work.trigger["queueName"], work.trigger["connection"]) == ("%SAMPLE_QUEUE%", "SAMPLE_STORAGE")
 
 
-def test_an_event_bound_to_text_arrives_as_it_was_sent(worker) -> None:
+def test_an_event_bound_to_text_arrives_as_it_was_sent(worker: ConverterWorker | RuntimeWorker) -> None:
     text = '{"subject": "s",   "data": {}}'
     assert invoke(worker, "on_event", text, "json").succeeded
     assert worker.app.seen.get(timeout=10) == {"name": "on_event", "event": text}
 
 
-def test_a_queue_message_has_its_body_and_its_metadata(worker) -> None:
+def test_a_queue_message_has_its_body_and_its_metadata(worker: ConverterWorker | RuntimeWorker) -> None:
     assert invoke(worker, "work", "text", "string", QUEUE).succeeded
     assert worker.app.seen.get(timeout=10) == {
         "name": "work",
@@ -78,18 +96,18 @@ def test_a_queue_message_has_its_body_and_its_metadata(worker) -> None:
     }
 
 
-def test_an_asynchronous_function_runs_too(worker) -> None:
+def test_an_asynchronous_function_runs_too(worker: ConverterWorker | RuntimeWorker) -> None:
     assert invoke(worker, "record", "text", "string", QUEUE).succeeded
     assert worker.app.seen.get(timeout=10)["body"] == "text"
 
 
 @pytest.mark.parametrize("past_due", [True, False])
-def test_a_timer_knows_whether_it_is_late(worker, past_due) -> None:
+def test_a_timer_knows_whether_it_is_late(worker: ConverterWorker | RuntimeWorker, past_due: bool) -> None:
     assert invoke(worker, "tick", json.dumps({"IsPastDue": past_due}), "json").succeeded
     assert worker.app.seen.get(timeout=10) == {"name": "tick", "past_due": past_due}
 
 
-def test_an_http_function_gets_the_request_and_its_answer_comes_back(worker) -> None:
+def test_an_http_function_gets_the_request_and_its_answer_comes_back(worker: ConverterWorker | RuntimeWorker) -> None:
     outcome = invoke(worker, "echo", call(), "http")
     assert (outcome.error, outcome.reply.status) == (None, 201)
     assert outcome.reply.headers == {"x-answer": "yes", "content-type": "application/json"}
@@ -102,19 +120,21 @@ def test_an_http_function_gets_the_request_and_its_answer_comes_back(worker) -> 
     }
 
 
-def test_an_http_function_may_answer_with_plain_text(worker) -> None:
+def test_an_http_function_may_answer_with_plain_text(worker: ConverterWorker | RuntimeWorker) -> None:
     reply = invoke(worker, "hello", call(), "http").reply
     assert (reply.status, reply.body) == (200, b"hello")
 
 
-def test_what_a_function_raises_is_an_outcome_with_its_type_and_message(worker) -> None:
+def test_what_a_function_raises_is_an_outcome_with_its_type_and_message(
+    worker: ConverterWorker | RuntimeWorker,
+) -> None:
     outcome = invoke(worker, "work", "fail", "string", QUEUE)
     assert worker.app.seen.get(timeout=10)["body"] == "fail"
     assert (outcome.succeeded, outcome.error) == (False, "ValueError: this one always fails")
     assert "sample_for_" in outcome.trace
 
 
-def test_what_a_typed_binding_cannot_read_is_an_outcome_too(worker) -> None:
+def test_what_a_typed_binding_cannot_read_is_an_outcome_too(worker: ConverterWorker | RuntimeWorker) -> None:
     outcome = invoke(worker, "on_typed_event", '{"eventTime": "yesterday"}', "json")
     assert not outcome.succeeded
     assert worker.app.seen.empty()
@@ -146,7 +166,9 @@ def f(m: func.TimerRequest): ...
     ],
 )
 @pytest.mark.parametrize("load", [load_worker, ConverterWorker])
-def test_an_app_that_cannot_be_indexed_is_refused(tmp_path, monkeypatch, load, name, source) -> None:
+def test_an_app_that_cannot_be_indexed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Any, name: str, source: str
+) -> None:
     monkeypatch.setenv("PYTHON_SCRIPT_FILE_NAME", f"{name}.py")
     monkeypatch.syspath_prepend(str(tmp_path))
     sys.modules.pop(name, None)
@@ -155,7 +177,7 @@ def test_an_app_that_cannot_be_indexed_is_refused(tmp_path, monkeypatch, load, n
         load(tmp_path)
 
 
-def test_a_folder_without_an_app_is_refused(tmp_path) -> None:
+def test_a_folder_without_an_app_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AppError, match="no function app"):
         ConverterWorker(tmp_path)
     with pytest.raises(AppError, match="no function app"):

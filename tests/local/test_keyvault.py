@@ -1,7 +1,10 @@
 """The Key Vault stand-in through the unmodified SDK, beyond what the contract suite asks of every vault."""
 
+from __future__ import annotations
+
 import ssl
 from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -24,55 +27,63 @@ from local.support.serving import Server
 from local.support.tls import Authority
 from tests.support.vaults import IssuedCredential
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from httpx import Client
+
 
 @pytest.fixture(scope="module")
-def shared(authority, identity):
+def shared(authority: Authority, identity: Identity) -> Iterator[Vault]:
     with Vault("kv1", authority=authority, identity=identity, clock=lambda: 1_700_000_000.75) as opened:
         yield opened
 
 
 @pytest.fixture
-def vault(shared):
+def vault(shared: Vault) -> Iterator[Vault]:
     yield shared
     shared.faults.clear()
     shared.faults.reset_counts()
 
 
 @pytest.fixture
-def client(vault, authority, identity):
+def client(vault: Vault, authority: Authority, identity: Identity) -> Iterator[Any]:
     with sdk(vault, authority, IssuedCredential(identity)) as opened:
         yield opened
 
 
 @pytest.fixture
-def http(vault, authority):
+def http(vault: Vault, authority: Authority) -> Iterator[Client]:
     trust = ssl.create_default_context(cafile=authority.ca_file)
     with httpx.Client(base_url=vault.url, verify=trust, params={"api-version": "7.6"}) as opened:
         yield opened
 
 
-def sdk(vault, authority, credential, **options):
+def sdk(vault: Vault, authority: Authority, credential: Any, **options: Any) -> Any:
     return SecretClient(vault.url, credential, connection_verify=str(authority.ca_file), retry_total=0, **options)
 
 
-def token(identity, vault):
+def token(identity: Identity, vault: Vault) -> dict[str, str]:
     return {"Authorization": f"Bearer {identity.issue('https://' + vault.url.partition('.')[2])[0]}"}
 
 
 @pytest.mark.parametrize("version", ApiVersion)
-def test_every_api_version_of_the_sdk_works(vault, authority, identity, version) -> None:
+def test_every_api_version_of_the_sdk_works(
+    vault: Vault, authority: Authority, identity: Identity, version: Any
+) -> None:
     with sdk(vault, authority, IssuedCredential(identity), api_version=version) as client:
         client.set_secret("versioned", "x")
         assert client.get_secret("versioned").value == "x"
 
 
-def test_times_are_whole_seconds_of_the_given_clock(client) -> None:
+def test_times_are_whole_seconds_of_the_given_clock(client: Any) -> None:
     properties = client.set_secret("timed", "x").properties
     assert properties.created_on.timestamp() == 1_700_000_000
     assert properties.updated_on.timestamp() == 1_700_000_000
 
 
-def test_the_newest_version_is_updated_where_none_is_named(client) -> None:
+def test_the_newest_version_is_updated_where_none_is_named(client: Any) -> None:
     client.set_secret("updated", "one")
     newest = client.set_secret("updated", "two").properties.version
     updated = client.update_secret_properties("updated", enabled=False, content_type="text/plain")
@@ -81,7 +92,7 @@ def test_the_newest_version_is_updated_where_none_is_named(client) -> None:
     assert updated.content_type == "text/plain"
 
 
-def test_a_disabled_version_is_refused_in_azures_words(client) -> None:
+def test_a_disabled_version_is_refused_in_azures_words(client: Any) -> None:
     client.set_secret("disabled", "x", enabled=False)
     with pytest.raises(HttpResponseError) as raised:
         client.get_secret("disabled")
@@ -90,7 +101,7 @@ def test_a_disabled_version_is_refused_in_azures_words(client) -> None:
     assert raised.value.error.innererror == {"code": "SecretDisabled"}
 
 
-def test_an_absent_secret_is_answered_in_azures_words(client) -> None:
+def test_an_absent_secret_is_answered_in_azures_words(client: Any) -> None:
     with pytest.raises(ResourceNotFoundError) as raised:
         client.get_secret("absent")
     assert raised.value.error.code == "SecretNotFound"
@@ -108,20 +119,20 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("over", LIMITS.values(), ids=LIMITS)
-def test_what_is_over_a_limit_is_refused(client, over) -> None:
+def test_what_is_over_a_limit_is_refused(client: Any, over: dict[str, Any]) -> None:
     with pytest.raises(HttpResponseError) as raised:
         client.set_secret(**{"name": "limited", "value": "x", **over})
     assert raised.value.status_code == 400
     assert raised.value.error.code == "BadParameter"
 
 
-def test_what_is_at_the_limits_is_taken(client) -> None:
+def test_what_is_at_the_limits_is_taken(client: Any) -> None:
     tags = {f"{number:512}": "v" * 512 for number in range(15)}
     made = client.set_secret("n" * 127, "0" * 25_600, content_type="x" * 255, tags=tags)
     assert made.properties.tags == tags
 
 
-def test_a_deleted_secret_keeps_its_name_until_it_is_recovered_with_its_versions(client) -> None:
+def test_a_deleted_secret_keeps_its_name_until_it_is_recovered_with_its_versions(client: Any) -> None:
     versions = {client.set_secret("deleted", value).properties.version for value in ("one", "two")}
     client.begin_delete_secret("deleted", _polling_interval=0).wait()
     with pytest.raises(ResourceExistsError):
@@ -133,7 +144,7 @@ def test_a_deleted_secret_keeps_its_name_until_it_is_recovered_with_its_versions
     assert {p.version for p in client.list_properties_of_secret_versions("deleted")} == versions
 
 
-def test_a_purged_secret_is_gone_and_its_name_is_free(client) -> None:
+def test_a_purged_secret_is_gone_and_its_name_is_free(client: Any) -> None:
     client.set_secret("purged", "one")
     client.begin_delete_secret("purged", _polling_interval=0).wait()
     client.purge_deleted_secret("purged")
@@ -143,7 +154,7 @@ def test_a_purged_secret_is_gone_and_its_name_is_free(client) -> None:
     assert len(list(client.list_properties_of_secret_versions("purged"))) == 1
 
 
-def test_the_secret_behind_a_certificate_is_managed_and_has_a_key(vault, client) -> None:
+def test_the_secret_behind_a_certificate_is_managed_and_has_a_key(vault: Vault, client: Any) -> None:
     vault.add_certificate("web", "x")
     assert client.get_secret("web").properties.key_id
     (listed,) = client.list_properties_of_secret_versions("web")
@@ -152,7 +163,7 @@ def test_the_secret_behind_a_certificate_is_managed_and_has_a_key(vault, client)
 
 
 @pytest.mark.parametrize("change", ["set", "delete"])
-def test_the_secret_behind_a_certificate_is_changed_by_key_vault_alone(vault, client, change) -> None:
+def test_the_secret_behind_a_certificate_is_changed_by_key_vault_alone(vault: Vault, client: Any, change: str) -> None:
     """As recorded from Azure in the tests of its SDKs, for exactly these operations."""
     version = vault.add_certificate("owned", "x")
     with pytest.raises(HttpResponseError) as raised:
@@ -164,7 +175,7 @@ def test_the_secret_behind_a_certificate_is_changed_by_key_vault_alone(vault, cl
     assert client.get_secret("owned").value == "renewed"
 
 
-def test_a_page_has_at_most_25_and_some_are_empty(vault, client) -> None:
+def test_a_page_has_at_most_25_and_some_are_empty(vault: Vault, client: Any) -> None:
     for number in range(130):
         vault.set("paged", str(number))
     sizes = [len(list(page)) for page in client.list_properties_of_secret_versions("paged").by_page()]
@@ -173,8 +184,8 @@ def test_a_page_has_at_most_25_and_some_are_empty(vault, client) -> None:
     assert 0 in sizes
 
 
-def test_the_same_seed_gives_the_same_versions_in_the_same_order(authority, identity) -> None:
-    def listed(seed):
+def test_the_same_seed_gives_the_same_versions_in_the_same_order(authority: Authority, identity: Identity) -> None:
+    def listed(seed: int) -> list[str]:
         with (
             Vault("kv1", authority=authority, identity=identity, seed=seed) as vault,
             sdk(vault, authority, IssuedCredential(identity)) as client,
@@ -193,7 +204,9 @@ def test_the_same_seed_gives_the_same_versions_in_the_same_order(authority, iden
     seed=st.integers(),
     size=st.integers(1, 25),
 )
-def test_pages_hold_everything_once_also_when_more_is_added_between_them(items, added, seed, size) -> None:
+def test_pages_hold_everything_once_also_when_more_is_added_between_them(
+    items: set[str], added: set[str], seed: int, size: int
+) -> None:
     given, cursor, pages = [], Cursor(), 0
     while cursor:
         present = items if pages == 0 else items | added
@@ -215,14 +228,16 @@ def test_pages_hold_everything_once_also_when_more_is_added_between_them(items, 
         ({"Authorization": "Bearer a.b.c"}, "AKV10032"),
     ],
 )
-def test_without_a_good_token_the_answer_is_a_challenge(http, vault, headers, reason) -> None:
+def test_without_a_good_token_the_answer_is_a_challenge(
+    http: Client, vault: Vault, headers: dict[str, str], reason: str
+) -> None:
     answer = http.get("/secrets", headers=headers)
     assert answer.status_code == 401
     assert answer.json()["error"]["message"].startswith(reason)
     assert f'resource="https://{vault.url.partition(".")[2]}"' in answer.headers["WWW-Authenticate"]
 
 
-def test_a_token_of_another_identity_is_refused(vault, authority) -> None:
+def test_a_token_of_another_identity_is_refused(vault: Vault, authority: Authority) -> None:
     with (
         sdk(vault, authority, IssuedCredential(Identity())) as client,
         pytest.raises(ClientAuthenticationError),
@@ -230,7 +245,7 @@ def test_a_token_of_another_identity_is_refused(vault, authority) -> None:
         client.get_secret("x")
 
 
-def test_an_expired_token_is_refused(vault) -> None:
+def test_an_expired_token_is_refused(vault: Vault) -> None:
     """Issued by the same identity when its clock showed a time long ago."""
     identity = Identity(clock=lambda: 0.0)
     resource = f"https://{vault.url.partition('.')[2]}"
@@ -241,7 +256,9 @@ def test_an_expired_token_is_refused(vault) -> None:
 
 
 @pytest.mark.parametrize("params", [{}, {"api-version": ""}, {"api-version": "1999-01-01"}])
-def test_a_request_without_an_api_version_that_is_known_is_refused(vault, authority, identity, params) -> None:
+def test_a_request_without_an_api_version_that_is_known_is_refused(
+    vault: Vault, authority: Authority, identity: Identity, params: dict[str, str]
+) -> None:
     trust = ssl.create_default_context(cafile=authority.ca_file)
     answer = httpx.get(f"{vault.url}/secrets", params=params, headers=token(identity, vault), verify=trust)
     assert answer.status_code == 400
@@ -249,13 +266,15 @@ def test_a_request_without_an_api_version_that_is_known_is_refused(vault, author
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"value": 1}', b'{"value": "x", "tags": []}'])
-def test_a_malformed_body_is_a_bad_request(http, vault, identity, body) -> None:
+def test_a_malformed_body_is_a_bad_request(http: Client, vault: Vault, identity: Identity, body: bytes) -> None:
     answer = http.put("/secrets/malformed", content=body, headers=token(identity, vault))
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "BadParameter"
 
 
-def test_the_managed_identity_endpoint_serves_the_default_credential(vault, authority, identity, monkeypatch) -> None:
+def test_the_managed_identity_endpoint_serves_the_default_credential(
+    vault: Vault, authority: Authority, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Server(identity.app()) as endpoint:
         for name, value in identity.environment(endpoint.url).items():
             monkeypatch.setenv(name, value)
@@ -274,13 +293,15 @@ def test_the_managed_identity_endpoint_serves_the_default_credential(vault, auth
         ({"X-IDENTITY-HEADER": "h"}, {"api-version": "2019-08-01", "resource": "https://r"}, 200),
     ],
 )
-def test_the_managed_identity_endpoint_wants_its_header_and_a_resource(headers, params, status) -> None:
+def test_the_managed_identity_endpoint_wants_its_header_and_a_resource(
+    headers: dict[str, str], params: dict[str, str], status: int
+) -> None:
     with Server(Identity(header="h").app()) as endpoint:
         answer = httpx.get(f"{endpoint.url}/msi/token", headers=headers, params=params)
     assert answer.status_code == status
 
 
-def test_faults_and_counts_are_driven_from_another_process(http, client, vault) -> None:
+def test_faults_and_counts_are_driven_from_another_process(http: Client, client: Any, vault: Vault) -> None:
     vault.set("faulty", "x")
     fault = {"kind": "value", "name": "FAULTY", "status": 429, "times": 1, "headers": {"Retry-After": "3"}}
     assert http.post("/_local/faults", json=fault).status_code == 204
@@ -294,16 +315,16 @@ def test_faults_and_counts_are_driven_from_another_process(http, client, vault) 
     assert client.get_secret("faulty").value == "x"
 
 
-def test_a_fault_that_cannot_be_read_is_refused(http) -> None:
+def test_a_fault_that_cannot_be_read_is_refused(http: Client) -> None:
     assert http.post("/_local/faults", json={"kind": "nonsense"}).status_code == 400
 
 
-def test_a_certificate_is_made_from_another_process(http, client) -> None:
+def test_a_certificate_is_made_from_another_process(http: Client, client: Any) -> None:
     made = http.post("/_local/certificates", json={"name": "remote", "value": "x"}).json()
     assert client.get_secret("remote", made["version"]).properties.key_id
 
 
-def test_a_fault_strikes_only_what_it_names(vault, client) -> None:
+def test_a_fault_strikes_only_what_it_names(vault: Vault, client: Any) -> None:
     vault.set("spared", "x")
     vault.set("struck", "x")
     vault.faults.add(Fault(kind="value", name="struck", status=403))
@@ -314,7 +335,9 @@ def test_a_fault_strikes_only_what_it_names(vault, client) -> None:
     assert vault.faults.count("value") == 2
 
 
-def test_two_vaults_in_one_process_share_nothing_but_their_identity(vault, client, authority, identity) -> None:
+def test_two_vaults_in_one_process_share_nothing_but_their_identity(
+    vault: Vault, client: Any, authority: Authority, identity: Identity
+) -> None:
     vault.set("mine", "x")
     with (
         Vault("kv2", authority=authority, identity=identity) as other,
@@ -325,7 +348,7 @@ def test_two_vaults_in_one_process_share_nothing_but_their_identity(vault, clien
     assert client.get_secret("mine").value == "x"
 
 
-def test_an_authority_is_made_once_and_its_files_are_private(tmp_path) -> None:
+def test_an_authority_is_made_once_and_its_files_are_private(tmp_path: Path) -> None:
     first, second = Authority.in_folder(tmp_path), Authority.in_folder(tmp_path)
     assert first == second
     assert first.ca_pem == second.ca_pem
@@ -333,14 +356,14 @@ def test_an_authority_is_made_once_and_its_files_are_private(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_server_is_trusted_by_its_authority_alone(vault, authority, host) -> None:
+def test_a_server_is_trusted_by_its_authority_alone(vault: Vault, authority: Authority, host: str) -> None:
     url = f"https://{host}:{vault.url.rpartition(':')[2]}/secrets"
     assert httpx.get(url, verify=ssl.create_default_context(cafile=authority.ca_file)).status_code == 401
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
 
 
-def test_a_server_stops_with_connections_open_and_its_port_is_free(authority, identity) -> None:
+def test_a_server_stops_with_connections_open_and_its_port_is_free(authority: Authority, identity: Identity) -> None:
     trust = ssl.create_default_context(cafile=authority.ca_file)
     with httpx.Client(verify=trust) as http:
         with Vault("kv1", authority=authority, identity=identity) as first:

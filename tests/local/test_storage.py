@@ -1,5 +1,9 @@
 """Azurite as the storage of the local stack."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from azure.core.exceptions import ResourceExistsError, ServiceRequestError
 from azure.data.tables import TableClient
@@ -8,8 +12,11 @@ from azure.storage.queue import QueueClient
 from local.storage import Azurite
 from tests.support.owners import left_behind
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def queue_of(azurite, name: str = "work"):
+
+def queue_of(azurite: Azurite, name: str = "work") -> Any:
     return QueueClient.from_connection_string(azurite.connection_string, name, retry_total=0)
 
 
@@ -26,7 +33,7 @@ def test_queues_and_tables_answer_at_the_connection_string() -> None:
                 table.create_entity({"PartitionKey": "p", "RowKey": "r"})
 
 
-def test_stopped_and_started_again_it_answers_at_the_same_place_and_has_lost_nothing(tmp_path) -> None:
+def test_stopped_and_started_again_it_answers_at_the_same_place_and_has_lost_nothing(tmp_path: Path) -> None:
     with Azurite(tmp_path) as azurite, queue_of(azurite) as queue:
         queue.create_queue()
         queue.send_message("kept")
@@ -37,7 +44,7 @@ def test_stopped_and_started_again_it_answers_at_the_same_place_and_has_lost_not
         assert [message.content for message in queue.peek_messages()] == ["kept"]
 
 
-def test_after_a_kill_it_starts_again_on_the_same_ports(tmp_path) -> None:
+def test_after_a_kill_it_starts_again_on_the_same_ports(tmp_path: Path) -> None:
     with Azurite(tmp_path) as azurite:
         before = azurite.connection_string
         azurite.kill()
@@ -53,7 +60,7 @@ def test_two_at_once_do_not_share_anything() -> None:
         assert same_name.peek_messages() == []
 
 
-def test_what_keeps_it_from_starting_is_told(tmp_path) -> None:
+def test_what_keeps_it_from_starting_is_told(tmp_path: Path) -> None:
     taken = tmp_path / "a file, not a folder"
     taken.touch()
     with pytest.raises(RuntimeError, match="Azurite did not start"):

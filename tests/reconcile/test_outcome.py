@@ -1,15 +1,18 @@
 """What came of one attempt: which state wins, what is remembered, when the list is looked at again."""
 
+from __future__ import annotations
+
 import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.adapters.storage.rows import JsonRows
-from sync.desired.state import OBJECT_LIMIT
+from sync.desired.capacity import OBJECT_LIMIT
 from sync.errors import Changed, Invalid, NotFound, Permanent, Temporary, Unauthorized, Unreachable
 from sync.reconcile import outcome
 from sync.reconcile.intervals import Intervals
@@ -20,6 +23,11 @@ from sync.reconcile.status import ListStatus, State
 from tests.support import certs
 from tests.support.certs import NOW
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+
 RHYTHM = Intervals()
 OLD = NOW - timedelta(days=1)
 BEFORE = ListStatus(
@@ -28,7 +36,9 @@ BEFORE = ListStatus(
 THERE = Observed("uid", "1", {"a.der": b"a"}, frozenset({"a.der"}))
 
 
-def facts(*changes, observed=THERE, wrote: bool = False, held: bool = False, writes: bool = False):
+def facts(
+    *changes: Change, observed: Observed = THERE, wrote: bool = False, held: bool = False, writes: bool = False
+) -> PushResult:
     plan = Plan(changes, False, ("x",) if writes else (), None, {"a.der": "3" * 64})
     return PushResult(observed, plan, wrote, "digest", "head", held, NOW)
 
@@ -56,7 +66,7 @@ STATES = {
 
 
 @pytest.mark.parametrize(("found", "state"), STATES.values(), ids=STATES)
-def test_the_first_that_holds_is_the_state(found, state) -> None:
+def test_the_first_that_holds_is_the_state(found: PushResult, state: State) -> None:
     assert status_after(BEFORE, found, RHYTHM).state is state
 
 
@@ -77,7 +87,9 @@ def test_details_name_what_a_person_looks_for() -> None:
         (facts(CONFLICT, wrote=True), OLD, NOW),
     ],
 )
-def test_law10_verified_and_changed_are_separate_facts(found, verified, changed) -> None:
+def test_law10_verified_and_changed_are_separate_facts(
+    found: PushResult, verified: datetime, changed: datetime
+) -> None:
     new = status_after(BEFORE, found, RHYTHM)
     assert (new.verified, new.changed, new.attempted) == (verified, changed, NOW)
 
@@ -103,7 +115,7 @@ def test_thumbprints_tell_every_certificate_whoever_wrote_it() -> None:
     assert all(built.sha256 in prints for prints in found.values())
 
 
-def crowd(count, name):
+def crowd(count: int, name: Callable[..., Any]) -> tuple[Observed, tuple[Change, ...]]:
     """As many keys of another writer's, each with a certificate in it, and the changes that a plan makes of them."""
     keys = {name(number): b"%d" % number for number in range(count)}
     changes = tuple(Change(Action.UNMANAGED, each, "7" * 64, "7" * 64) for each in sorted(keys))
@@ -111,17 +123,19 @@ def crowd(count, name):
 
 
 @pytest.fixture
-def a_certificate_in_each(monkeypatch) -> None:
+def a_certificate_in_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outcome, "thumbprints", lambda data: tuple(noise(data, size) for size in (32, 20)))
 
 
-def noise(seed, size):
+def noise(seed: bytes | int | str, size: int) -> str:
     return random.Random(seed).randbytes(size).hex()
 
 
 @pytest.mark.usefixtures("a_certificate_in_each")
 @pytest.mark.parametrize("name", [lambda n: f"{n:05}", lambda n: f"{n:05}" + "\x07" * 300], ids=["short", "hostile"])
-def test_the_first_of_others_keys_are_listed_with_their_thumbprints_and_the_rest_is_counted(name) -> None:
+def test_the_first_of_others_keys_are_listed_with_their_thumbprints_and_the_rest_is_counted(
+    name: Callable[..., Any],
+) -> None:
     observed, changes = crowd(30_000, name)
     new = status_after(BEFORE, facts(*changes, observed=observed), RHYTHM)
     assert 0 < len(new.unmanaged) < 1000
@@ -156,7 +170,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize(("error", "state"), FAILURES.values(), ids=FAILURES)
-def test_an_error_is_one_state_and_what_is_ours_is_remembered(error, state) -> None:
+def test_an_error_is_one_state_and_what_is_ours_is_remembered(error: Any, state: State) -> None:
     new = failed(BEFORE, error, NOW, RHYTHM, "head")
     assert (new.state, new.applied, new.verified, new.changed) == (state, BEFORE.applied, OLD, OLD)
     assert (new.failures, new.attempted, new.digest, new.head) == (4, NOW, "", "head")
@@ -169,7 +183,7 @@ def test_law9_an_errors_text_is_capped_and_escaped() -> None:
 
 
 @given(st.integers(1, 10_000))
-def test_law12_the_wait_doubles_and_never_exceeds_an_hour(failures) -> None:
+def test_law12_the_wait_doubles_and_never_exceeds_an_hour(failures: int) -> None:
     assert RHYTHM.offline_first <= backoff(failures, RHYTHM) <= backoff(failures + 1, RHYTHM) <= timedelta(hours=1)
 
 
@@ -179,7 +193,7 @@ def test_law12_the_waits_of_a_cluster_that_stays_away() -> None:
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(None, 30), (5.0, 30), (100.0, 100), (86_400.0, 3600)])
-def test_a_cluster_that_asks_for_time_gets_it_up_to_an_hour(asked, expected) -> None:
+def test_a_cluster_that_asks_for_time_gets_it_up_to_an_hour(asked: float | None, expected: int) -> None:
     new = failed(replace(BEFORE, failures=0), Temporary("x", retry_after=asked), NOW, RHYTHM, "head")
     assert new.due - NOW == timedelta(seconds=expected)
 
@@ -197,7 +211,7 @@ def test_a_paused_list_asks_for_nothing_and_keeps_what_it_knows() -> None:
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
-def test_law10_every_list_is_verified_within_the_interval(cluster, name) -> None:
+def test_law10_every_list_is_verified_within_the_interval(cluster: str, name: str) -> None:
     due = verify_in(ListStatus(cluster, name), RHYTHM)
     assert 0.8 * RHYTHM.verify_interval <= due <= RHYTHM.verify_interval
 

@@ -1,41 +1,56 @@
 """What must change on one list: every verb, co-owned keys, full objects; and that a plan carried out leaves none."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from local.kubernetes.cluster import Cluster
-from sync.desired.state import OBJECT_LIMIT, DesiredList, RemovalReason, WantedFile, digest_of
+from sync.desired.capacity import OBJECT_LIMIT
+from sync.desired.state import DesiredList, RemovalReason, WantedFile, digest_of
 from sync.reconcile.observed import MISSING, Observed
 from sync.reconcile.plan import Action, make_plan
 from tests.support.catalogues import key, sha256
 from tests.support.certs import DAY, NOW
 from tests.support.memory import MemoryCluster
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sync.reconcile.plan import Plan
+
+
 WHERE = ("azure-iot-operations", "trust-list")
 
 
-def wanted(name, data, since=NOW):
+def wanted(name: str, data: bytes, since: datetime | None = NOW) -> WantedFile:
     return WantedFile(name, data, sha256(data), key(name), "1" * 32, since)
 
 
-def want(*, to_remove=(), **files):
+def want(*, to_remove: list[str] | set[str] | tuple[Any, ...] = (), **files: WantedFile | bytes) -> DesiredList:
     """What the list should hold; dots of names are written as two underscores."""
     given_files = {name.replace("__", "."): value for name, value in files.items()}
     found = {n: v if isinstance(v, WantedFile) else wanted(n, v) for n, v in given_files.items()}
     return DesiredList(found, dict.fromkeys(to_remove, RemovalReason.DELETED), {}, {}, {}, digest_of(found))
 
 
-def seen(ours=None, theirs=None, both=None, edited=None):
+def seen(
+    ours: dict[str, bytes] | None = None,
+    theirs: dict[str, bytes] | None = None,
+    both: dict[str, bytes] | None = None,
+    edited: dict[str, bytes] | None = None,
+) -> Observed:
     """An object with keys of ours, of another's, of both, and of ours that another changed."""
     ours, theirs, both, edited = ours or {}, theirs or {}, both or {}, edited or {}
     others = dict.fromkeys({**theirs, **both, **edited}, ("kubectl-edit",))
     return Observed("uid", "1", {**ours, **theirs, **both, **edited}, frozenset({*ours, *both}), others)
 
 
-def verbs(plan):
+def verbs(plan: Plan) -> dict[str, Action]:
     return {change.file: change.action for change in plan.changes}
 
 
@@ -89,7 +104,7 @@ WRITING = {Action.ADD, Action.REPLACE, Action.RESTORE, Action.ADOPT, Action.REMO
 
 
 @pytest.mark.parametrize(("observed", "remembered", "desired", "verb"), CASES.values(), ids=CASES)
-def test_one_file(observed, remembered, desired, verb) -> None:
+def test_one_file(observed: Observed, remembered: dict[str, str], desired: DesiredList, verb: Action) -> None:
     plan = make_plan(observed, remembered, desired)
     assert verbs(plan) == {"a.der": verb}
     assert plan.writes is (verb in WRITING)
@@ -142,11 +157,11 @@ def test_what_is_ours_afterwards_is_what_was_written_and_what_was_kept() -> None
 HALF = OBJECT_LIMIT // 2
 
 
-def big(name, size, days_ago):
+def big(name: str, size: int, days_ago: int) -> dict[str, WantedFile]:
     return {name.replace(".", "__"): wanted(name, name[:1].encode() * size, NOW - days_ago * DAY)}
 
 
-def waiting(observed, desired):
+def waiting(observed: Observed, desired: DesiredList) -> tuple[str, ...]:
     return make_plan(observed, {}, desired).named(Action.WAIT)
 
 
@@ -228,7 +243,7 @@ STEPS = st.lists(
 )
 
 
-def carry_out(target, observed, plan, *, steps: int = 3):
+def carry_out(target: MemoryCluster, observed: Observed, plan: Plan, *, steps: int = 3) -> Observed:
     """The writes of a plan in the protocol's order, or the first few of them."""
     version = {}
     sequence = []
@@ -246,7 +261,7 @@ def carry_out(target, observed, plan, *, steps: int = 3):
 
 @given(STEPS, WANTS, st.booleans())
 def test_law5_and_law6_a_plan_carried_out_leaves_no_write_and_touches_nothing_of_others(
-    history, desired, known
+    history: list[Any], desired: DesiredList, known: bool
 ) -> None:
     """Over real ownership: whatever hands, pushes and crashes between writes did to the object before."""
     target, remembered = MemoryCluster(Cluster("c", clock=lambda: "2026-06-01T00:00:00Z")), {}
@@ -280,7 +295,9 @@ SIZES = st.dictionaries(NAMES, st.integers(1, OBJECT_LIMIT), max_size=4)
 
 
 @given(SIZES, SIZES, st.sets(NAMES))
-def test_law8_no_plan_outgrows_what_an_object_holds_or_what_it_held(sizes, present, to_remove) -> None:
+def test_law8_no_plan_outgrows_what_an_object_holds_or_what_it_held(
+    sizes: dict[str, int], present: dict[str, int], to_remove: set[str]
+) -> None:
     files = {name.replace(".", "__"): wanted(name, b"n" * size) for name, size in sizes.items()}
     observed = seen(ours={name: b"o" * size for name, size in present.items()})
     plan = make_plan(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
@@ -14,7 +15,7 @@ from sync.catalogue.entry import StoredItem
 from sync.catalogue.rows import SecretRow
 from sync.catalogue.secret import SecretKey
 from sync.certificates.items import Kind
-from sync.desired.state import OBJECT_LIMIT
+from sync.desired.capacity import OBJECT_LIMIT
 from sync.errors import Unauthorized
 from sync.findings import Code, Role, Severity
 from sync.fleet.configuration import Configuration
@@ -26,6 +27,12 @@ from sync.reports.secrets import SecretState, secret_report
 from tests.support import certs
 from tests.support.certs import DAY, NOW, YEAR
 from tests.support.fleet import HOST, TRUST, Fleet, registration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sync.reports.secrets import SecretReport
+
 
 NAMESPACE = TRUST.namespace
 ISSUER = ListDefinition("issuer", Role.ISSUER, NAMESPACE, "issuer-list")
@@ -63,13 +70,13 @@ class Scene(Fleet):
         self.work_off()
         self.sweep(timedelta(days=days, minutes=2))
 
-    def verdict(self, name: str = "it"):
+    def verdict(self, name: str = "it") -> SecretReport:
         self.work_off()
         self.sweep(timedelta(minutes=2))
         return said_of(self, name)
 
 
-def said_of(fleet: Fleet, name: str = "it"):
+def said_of(fleet: Fleet, name: str = "it") -> SecretReport:
     snapshot = fleet.runtime.decisions.snapshot(fresh=True)
     entry = snapshot.entries[SecretKey(HOST, name)]
     return secret_report(entry, fleet.runtime.desires(snapshot), now=fleet.clock(), expiry_warning=timedelta(days=30))
@@ -148,15 +155,15 @@ def case_tampered(scene: Scene) -> None:
     scene.then(days=1.1)
 
 
-def put(value: str, lists: str = "trust", **others: str):
+def put(value: str, lists: str = "trust", **others: str) -> Callable[..., Any]:
     return lambda scene: scene.put("it", value, lists, **others)
 
 
-def typed(value: str, content_type: str, given: dict[str, str] | None = None):
+def typed(value: str, content_type: str, given: dict[str, str] | None = None) -> Callable[..., Any]:
     return lambda scene: scene.set_to(value, given, content_type)
 
 
-def alongside(name: str, value: str, case, lists: str = "trust"):
+def alongside(name: str, value: str, case: Callable[..., Any], lists: str = "trust") -> Callable[..., Any]:
     def both(scene: Scene) -> None:
         scene.put(name, value, lists)
         case(scene)
@@ -228,7 +235,7 @@ def test_every_code_has_a_case_that_raises_it() -> None:
 
 
 @pytest.mark.parametrize("code", Code)
-def test_each_code_is_raised_by_what_happens_and_tells_how_the_secret_stands(code) -> None:
+def test_each_code_is_raised_by_what_happens_and_tells_how_the_secret_stands(code: Code) -> None:
     scene = Scene(**NARROW.get(code, {}))
     CASES[code](scene)
     said = scene.verdict()
@@ -238,7 +245,7 @@ def test_each_code_is_raised_by_what_happens_and_tells_how_the_secret_stands(cod
 
 
 @pytest.mark.parametrize("code", [Code.NO_CLUSTER_MATCHES, *(c for c in Code if c.severity is Severity.REJECT)])
-def test_law3_what_is_rejected_or_waits_is_on_no_cluster(code) -> None:
+def test_law3_what_is_rejected_or_waits_is_on_no_cluster(code: Code) -> None:
     scene = Scene(**NARROW.get(code, {}))
     CASES[code](scene)
     if scene.verdict().state is not SecretState.LAST_STAYS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +14,10 @@ from sync.steps.drift import LEASE, check_drift
 from sync.triggers import handle_event
 from tests.support.certs import server
 from tests.support.fleet import Fleet, registration
+
+if TYPE_CHECKING:
+    from sync.adapters.storage.table import Operation
+
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
@@ -40,7 +45,7 @@ def asked(fleet: Fleet, what: str) -> list[str]:
     return calls
 
 
-def test_a_vault_is_listed_once_an_interval(fleet) -> None:
+def test_a_vault_is_listed_once_an_interval(fleet: Fleet) -> None:
     listings = asked(fleet, "listing")
     for _ in range(30):
         fleet.sweep(MINUTE)
@@ -48,10 +53,10 @@ def test_a_vault_is_listed_once_an_interval(fleet) -> None:
     assert set(fleet.files("plant")) == {"plc1.der", "plc2.der"}
 
 
-def test_a_vault_that_is_being_listed_is_listed_by_nobody_else(fleet) -> None:
+def test_a_vault_that_is_being_listed_is_listed_by_nobody_else(fleet: Fleet) -> None:
     listings = []
 
-    def meanwhile(label) -> None:
+    def meanwhile(label: str) -> None:
         if label == "listing":
             listings.append(label)
             fleet.clock.move(LEASE - SECOND)
@@ -62,13 +67,13 @@ def test_a_vault_that_is_being_listed_is_listed_by_nobody_else(fleet) -> None:
     assert len(listings) == 1
 
 
-def test_a_lease_is_renewed_for_as_long_as_there_is_something_to_admit(fleet) -> None:
+def test_a_lease_is_renewed_for_as_long_as_there_is_something_to_admit(fleet: Fleet) -> None:
     for number in range(12):
         fleet.upload(f"more{number}", server(name=f"more{number}").pem, TAGS)
     fleet.events.clear()
     listings = []
 
-    def slowly(label) -> None:
+    def slowly(label: str) -> None:
         if label == "listing":
             listings.append(label)
         elif label.startswith("versions"):
@@ -81,8 +86,8 @@ def test_a_lease_is_renewed_for_as_long_as_there_is_something_to_admit(fleet) ->
     assert len(fleet.files("plant")) == 14
 
 
-def test_what_a_worker_that_died_was_listing_is_listed_when_its_lease_is_over(fleet) -> None:
-    def dies(label):
+def test_what_a_worker_that_died_was_listing_is_listed_when_its_lease_is_over(fleet: Fleet) -> None:
+    def dies(label: str) -> None:
         if label == "listing":
             raise Died
 
@@ -97,7 +102,7 @@ def test_what_a_worker_that_died_was_listing_is_listed_when_its_lease_is_over(fl
     assert set(fleet.files("plant")) == {"plc1.der", "plc2.der"}
 
 
-def test_a_due_time_that_a_wrong_clock_wrote_is_not_waited_for(fleet) -> None:
+def test_a_due_time_that_a_wrong_clock_wrote_is_not_waited_for(fleet: Fleet) -> None:
     fleet.sweep()
     fleet.clock.move(-timedelta(days=1))
     listings = asked(fleet, "listing")
@@ -105,7 +110,7 @@ def test_a_due_time_that_a_wrong_clock_wrote_is_not_waited_for(fleet) -> None:
     assert len(listings) == 1
 
 
-def test_losses_are_forgotten_after_a_day_and_the_head_stays(fleet) -> None:
+def test_losses_are_forgotten_after_a_day_and_the_head_stays(fleet: Fleet) -> None:
     fleet.sweep()
     fleet.vault.delete("plc1")
     fleet.sweep(10 * MINUTE)
@@ -118,11 +123,11 @@ def test_losses_are_forgotten_after_a_day_and_the_head_stays(fleet) -> None:
     assert fleet.decisions.head().value == head
 
 
-def test_a_row_that_always_changes_makes_the_event_come_back(fleet) -> None:
+def test_a_row_that_always_changes_makes_the_event_come_back(fleet: Fleet) -> None:
     fleet.upload("plc1", server(name="plc1", key_name="renewed").pem, TAGS)
     (event,) = fleet.events
 
-    def moved(*_, **__):
+    def moved(*_: list[Operation] | str, **__: Any) -> None:
         raise Changed("planted: somebody was faster")
 
     fleet.decisions.table.transact = moved

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,7 +23,10 @@ from tests.support.fleet import CONFIGURATION, TRUST, Fleet, registration
 from tests.support.memory import MemoryCluster
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sync.reconcile.observed import Observed
+
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 NAMES = ("edge-1", "edge-2", "edge-3")
@@ -66,7 +69,7 @@ def rewrite(fleet: Fleet, name: str, **changes: object) -> None:
     fleet.statuses.put(replace(stored.value, **changes), stored.unchanged)
 
 
-def test_a_list_that_moves_to_another_object_is_there_with_the_next_minute(fleet) -> None:
+def test_a_list_that_moves_to_another_object_is_there_with_the_next_minute(fleet: Fleet) -> None:
     fleet.sweep()
     moved = replace(TRUST, object="other-list")
     fleet.runtime = replace(fleet.runtime, configured=replace(CONFIGURATION, lists=(moved,)))
@@ -76,7 +79,9 @@ def test_a_list_that_moves_to_another_object_is_there_with_the_next_minute(fleet
     assert fleet.statuses.get("edge-1", "trust").value.state is State.IN_SYNC
 
 
-def test_a_file_of_anothers_in_the_object_that_a_list_moves_to_is_not_ours_because_the_old_one_was(fleet) -> None:
+def test_a_file_of_anothers_in_the_object_that_a_list_moves_to_is_not_ours_because_the_old_one_was(
+    fleet: Fleet,
+) -> None:
     moved = replace(TRUST, object="other-list")
     (name, data), *_ = fleet.files("edge-1").items()
     fleet.clusters["edge-1"].state.edit(moved.namespace, moved.object, {name: data})
@@ -87,7 +92,9 @@ def test_a_file_of_anothers_in_the_object_that_a_list_moves_to_is_not_ours_becau
 
 
 @pytest.mark.parametrize("anew", [{"host": "rebuilt:6443"}, {"ca_sha256": "2" * 64}], ids=["host", "CA"])
-def test_a_file_of_anothers_on_another_machine_of_the_name_is_not_ours_because_the_old_one_was(fleet, anew) -> None:
+def test_a_file_of_anothers_on_another_machine_of_the_name_is_not_ours_because_the_old_one_was(
+    fleet: Fleet, anew: dict[str, str]
+) -> None:
     """Law 6: what a push remembers is of one machine; a plan that is only shown says the same."""
     fleet.upload("other", server(name="other").pem, TAGS)
     fleet.sweep()
@@ -103,7 +110,7 @@ def test_a_file_of_anothers_on_another_machine_of_the_name_is_not_ours_because_t
     assert fleet.statuses.get("edge-1", "trust").value.state is State.CONFLICT
 
 
-def test_nothing_is_told_of_another_machine_of_the_name_because_the_old_one_was_seen(fleet) -> None:
+def test_nothing_is_told_of_another_machine_of_the_name_because_the_old_one_was_seen(fleet: Fleet) -> None:
     """Law 10: not when it was verified, nor what it holds; and what it waited for does not keep the new one waiting."""
     fleet.clusters["edge-1"] = Unanswering()
     fleet.runtime.work.set_cluster("edge-1", ClusterWork(None, fleet.clock.now), ANYTHING)
@@ -117,20 +124,20 @@ def test_nothing_is_told_of_another_machine_of_the_name_because_the_old_one_was_
     assert (after.state, after.verified, after.applied, after.thumbprints) == (State.OFFLINE, None, {}, {})
 
 
-def test_a_cluster_that_is_registered_anew_for_the_same_machine_is_not_asked_for(fleet) -> None:
+def test_a_cluster_that_is_registered_anew_for_the_same_machine_is_not_asked_for(fleet: Fleet) -> None:
     """Law 5."""
     fleet.enrol(registration("edge-1", site="hamburg"))
     assert planned(fleet) == []
 
 
-def test_a_fleet_in_sync_is_asked_for_nothing_and_no_list_of_files_is_read(fleet) -> None:
+def test_a_fleet_in_sync_is_asked_for_nothing_and_no_list_of_files_is_read(fleet: Fleet) -> None:
     """Law 5."""
     labels = steps(fleet)
     assert planned(fleet) == []
     assert labels == ["scan status status"]
 
 
-def test_a_file_that_is_ours_beyond_the_desired_is_asked_for_once_it_has_a_proof(fleet) -> None:
+def test_a_file_that_is_ours_beyond_the_desired_is_asked_for_once_it_has_a_proof(fleet: Fleet) -> None:
     """Law 4: unaccounted files stay; the secret that accounts for one may be known, and deleted, only later."""
     rewrite(fleet, "edge-2", applied={**fleet.statuses.get("edge-2", "trust").value.applied, "gone.der": "0" * 64})
     assert planned(fleet) == []
@@ -145,7 +152,7 @@ def test_a_file_that_is_ours_beyond_the_desired_is_asked_for_once_it_has_a_proof
     assert [label for label in labels if label.startswith("read")] == ["read status status edge-2|trust"]
 
 
-def test_a_status_of_before_the_few_facts_is_asked_for(fleet) -> None:
+def test_a_status_of_before_the_few_facts_is_asked_for(fleet: Fleet) -> None:
     table = fleet.statuses.table
     columns = {k: v for k, v in table.get("status", "edge-1|trust").value.items() if k != "brief"}
     table.write("status", Operation("edge-1|trust", columns, ANYTHING))
@@ -155,7 +162,7 @@ def test_a_status_of_before_the_few_facts_is_asked_for(fleet) -> None:
     assert planned(fleet) == []
 
 
-def test_a_cluster_that_may_be_repaired_now_is_asked_for(fleet) -> None:
+def test_a_cluster_that_may_be_repaired_now_is_asked_for(fleet: Fleet) -> None:
     fleet.enrol(replace(registration("edge-3"), mode=Mode.REPORT))
     rewrite(fleet, "edge-3", state=State.DRIFTED)
     assert planned(fleet) == []
@@ -164,7 +171,9 @@ def test_a_cluster_that_may_be_repaired_now_is_asked_for(fleet) -> None:
 
 
 @pytest.mark.parametrize("for_each", [map, side_by_side])
-def test_a_cluster_that_cannot_be_asked_for_stops_no_other_and_the_head_is_not_planned(fleet, for_each) -> None:
+def test_a_cluster_that_cannot_be_asked_for_stops_no_other_and_the_head_is_not_planned(
+    fleet: Fleet, for_each: Callable[..., Any] | type[Any]
+) -> None:
     """Law 8; and law 7: only when all were asked for does the head count as planned."""
     fleet.upload("other", server(name="other").pem, TAGS)
     fleet.deliver_event()
@@ -198,6 +207,6 @@ def test_several_are_done_at_a_time_and_answers_keep_their_order() -> None:
     assert list(side_by_side(meet, names)) == [name.upper() for name in names]
 
 
-def test_nobody_is_asked_for_where_nothing_is_due(fleet) -> None:
+def test_nobody_is_asked_for_where_nothing_is_due(fleet: Fleet) -> None:
     request_pushes(fleet.runtime, (), "due")
     assert fleet.queues.waiting["push"] == []

@@ -40,7 +40,7 @@ def rewritten_before_every_write(fleet: Fleet, due: timedelta, times: int) -> No
 
 
 @pytest.mark.parametrize("times", [4, 7, 8, 9])
-def test_a_push_whose_row_changes_all_the_time_ends_and_keeps_the_earlier_due_time(fleet, times) -> None:
+def test_a_push_whose_row_changes_all_the_time_ends_and_keeps_the_earlier_due_time(fleet: Fleet, times: int) -> None:
     soon = timedelta(seconds=90)
     rewritten_before_every_write(fleet, soon, times)
     (status,) = push_cluster(fleet.runtime, "edge")
@@ -49,7 +49,9 @@ def test_a_push_whose_row_changes_all_the_time_ends_and_keeps_the_earlier_due_ti
 
 
 @pytest.mark.parametrize("times", [1, 3, 4, 5, 6])
-def test_a_push_whose_row_changes_all_the_time_sets_its_own_due_time_where_it_is_earlier(fleet, times) -> None:
+def test_a_push_whose_row_changes_all_the_time_sets_its_own_due_time_where_it_is_earlier(
+    fleet: Fleet, times: int
+) -> None:
     rewritten_before_every_write(fleet, timedelta(days=1), times)
     (status,) = push_cluster(fleet.runtime, "edge")
     assert fleet.work.cluster("edge").value.due == status.due

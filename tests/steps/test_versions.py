@@ -52,31 +52,31 @@ def listed(fleet: Fleet) -> dict[bytes, str]:
     return {file: names[data] for file, data in fleet.files("plant").items()}
 
 
-def test_the_newest_is_in_force_and_so_is_the_next(fleet) -> None:
+def test_the_newest_is_in_force_and_so_is_the_next(fleet: Fleet) -> None:
     assert listed(fleet) == {"plc.der": "new"}
     upload(fleet, NEXT.pem, TAGS)
     assert listed(fleet) == {"plc.der": "next"}
 
 
-def test_law3_a_next_one_that_is_rejected_leaves_the_last_in_force(fleet) -> None:
+def test_law3_a_next_one_that_is_rejected_leaves_the_last_in_force(fleet: Fleet) -> None:
     upload(fleet, EXPIRED.pem, TAGS)
     assert listed(fleet) == {"plc.der": "new"}
 
 
-def test_law1_no_older_version_comes_for_one_that_is_disabled(fleet) -> None:
+def test_law1_no_older_version_comes_for_one_that_is_disabled(fleet: Fleet) -> None:
     version = fleet.vault.secrets.newest()[0].id
     fleet.vault.set_enabled("plc", version, False)
     prune(fleet)
     assert listed(fleet) == {"plc.der": "new"}
 
 
-def test_law1_one_without_tags_changes_nothing_and_is_told(fleet, caplog) -> None:
+def test_law1_one_without_tags_changes_nothing_and_is_told(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
     upload(fleet, NEXT.pem, None)
     assert listed(fleet) == {"plc.der": "new"}
     assert "plc has too many versions to look through" in caplog.text
 
 
-def test_its_event_is_taken_once(fleet) -> None:
+def test_its_event_is_taken_once(fleet: Fleet) -> None:
     fleet.upload("plc", NEXT.pem, None)
     handle_event(fleet.runtime, fleet.events.pop())
     with pytest.raises(Permanent, match="use a secret with a new name"):
