@@ -16,7 +16,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from benchmarks.figures import Figure, Report
 from benchmarks.rig import certificate
-from sync.catalogue.examination import examine
+from sync.catalogue.examination import read_version
 from sync.catalogue.secret import SecretValue, VersionProperties
 from sync.certificates import issuance, items
 
@@ -36,7 +36,7 @@ def run() -> Report:
     values = [_value(text) for text in texts]
     raw = [text.encode() for text in texts]
     ways: list[Callable[[], object]] = [
-        lambda: [examine(value, now=NOW) for value in values],
+        lambda: [read_version(value, now=NOW) for value in values],
         lambda: [x509.load_pem_x509_certificate(data) for data in raw],
         lambda: [_read(x509.load_pem_x509_certificate(data)) for data in raw],
     ]
