@@ -32,7 +32,7 @@ def linked(text: str) -> list[str]:
 
 
 def is_there(name: str, *bases: Path) -> bool:
-    """Whether a path or pattern matches from the root or another base, and defines the test after `::` if it names one."""
+    """Whether a path or pattern matches from the root or another base, and defines the test after `::`, if any."""
     pattern, _, test = name.partition("::")
     found = [path for base in (ROOT, *bases) for path in base.glob(pattern.rstrip("/"))]
     return any(not test or f"def {test}(" in path.read_text("utf-8") for path in found)
