@@ -70,6 +70,14 @@ def document(content: Any) -> None:
     sys.stdout.write(json.dumps(_plain(content), indent=2) + "\n")
 
 
+def done(sentence: str, content: dict[str, object], *, as_json: bool) -> None:
+    """What was done: a sentence, or its content as JSON."""
+    if as_json:
+        document(content)
+    else:
+        say(sentence)
+
+
 def few(names: Sequence[str]) -> str:
     """The first of many names."""
     more = len(names) - SHOWN

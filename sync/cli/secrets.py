@@ -1,155 +1,95 @@
-"""What the commands about secrets show: checked files, the catalogue, removals that wait."""
+"""The commands `assign`, `unassign` and `secrets`: where secrets go, and how they stand."""
+# ruff: noqa: PLC0415  each command imports what it needs when it runs: --help starts at once
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-from sync.certificates.items import Certificate
-from sync.cli.output import ago, document, few, finding, say, say_findings, table
-from sync.reports.secrets import SecretReport, SecretState, Verdicts
+import typer
+
+from sync.catalogue.secret import SecretKey
+from sync.cli.command import AsJson, SecretName, answer, current_runtime
+from sync.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable
 
-    from sync.catalogue.entry import Entry, Held
-    from sync.catalogue.secret import SecretKey
-    from sync.certificates.items import Item
-    from sync.commands.check import Checked
-    from sync.reports.removals import HeldRemoval
+    from sync.catalogue.entry import Entry
+    from sync.reports.secrets import SecretReport
     from sync.steps.runtime import Runtime
 
-STYLES = {
-    SecretState.IN_FORCE: "green",
-    SecretState.UNASSIGNED: "dim",
-    SecretState.DELETED: "dim",
-    SecretState.REJECTED: "red",
-    SecretState.LAST_STAYS: "red",
-}
-"""Standings that are not yellow."""
+
+def assign(
+    secret: SecretName,
+    lists: Annotated[str | None, typer.Option(help="Lists, separated by commas: trust, issuer, …")] = None,
+    clusters_: Annotated[str | None, typer.Option("--clusters", help="Label selector, or * for all.")] = None,
+    file: Annotated[str | None, typer.Option(help="File name on the lists; derived where absent.")] = None,
+    accept: Annotated[str | None, typer.Option(help="Finding codes that it may carry.")] = None,
+    clear_revoked: Annotated[
+        bool, typer.Option("--clear-revoked", help="Let it back in after the CRL that refused it has gone.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say where a secret goes. By tags on its newest version; other tags stay; exit 1 if it is rejected or held."""
+    from sync.commands.assignment import Tags, assign_secret
+    from sync.commands.revocation import clear_revoked as clear
+
+    if lists is None and (not clear_revoked or (clusters_, file, accept) != (None, None, None)):
+        raise typer.BadParameter("say which lists: --lists trust,issuer (--clear-revoked alone needs none)")
+    runtime = current_runtime()
+    key = _key(runtime, secret)
+    cleared = clear(runtime, key) if clear_revoked else None
+    entry = assign_secret(runtime, key, Tags(lists, clusters_, file, accept)) if lists is not None else None
+    _assigned(runtime, entry, cleared, as_json)
 
 
-def show_checked(checked: Sequence[Checked], *, as_json: bool) -> None:
-    """What the files hold, and what is wrong with them."""
-    if as_json:
-        document([_checked(each) for each in checked])
-        return
-    for each in checked:
-        say(f"{each.name}: {'passes' if each.verdict.passes else 'rejected'}")
-        for item in each.items:
-            for line in _facts(item):
-                say(line, indent=2)
-        say_findings(each.verdict.findings)
+def unassign(secret: SecretName, as_json: AsJson = False) -> None:
+    """Take a secret off every list; it stays in the vault."""
+    from sync.commands.assignment import unassign_secret
+
+    runtime = current_runtime()
+    _assigned(runtime, unassign_secret(runtime, _key(runtime, secret)), None, as_json)
 
 
-def _checked(checked: Checked) -> dict[str, Any]:
-    return {
-        "file": checked.name,
-        "passes": checked.verdict.passes,
-        "items": [_item(item) for item in checked.items],
-        "findings": [finding(found) for found in checked.verdict.findings],
-    }
+def _assigned(runtime: Runtime, entry: Entry | None, cleared: int | None, as_json: bool) -> None:
+    from sync.cli.show.secrets import show_assigned
+    from sync.reports.secrets import SecretState
+
+    reports = _reports(runtime, (entry,) if entry else ())
+    show_assigned(reports, cleared, runtime.clock(), as_json=as_json)
+    answer(all(report.state not in {SecretState.HELD, SecretState.REJECTED} for _, report in reports))
 
 
-def _sha1(item: Item) -> str:
-    return hashlib.sha1(item.der, usedforsecurity=False).hexdigest()
+def secrets(
+    names: Annotated[list[str] | None, typer.Argument(help="Secrets; none means all of them.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the catalogue. Every secret, where it goes, how it stands, and what is found about it."""
+    from sync.cli.show.secrets import show_secrets
+
+    runtime = current_runtime()
+    entries = runtime.decisions.snapshot(fresh=True).entries
+    keys = [_key(runtime, name) for name in names or ()]
+    unknown = [str(key) for key in keys if key not in entries]
+    if unknown:
+        raise NotFound(f"the catalogue knows no secret {', '.join(unknown)}; see `trustcast secrets`")
+    show_secrets(_reports(runtime, [entries[key] for key in keys or entries]), runtime.clock(), as_json=as_json)
 
 
-def _item(item: Item) -> dict[str, Any]:
-    told = {"kind": item.kind.value, "sha256": item.sha256, "sha1": _sha1(item), "issuer": item.issuer}
-    if isinstance(item, Certificate):
-        named: dict[str, Any] = {"subject": item.subject, "application_uri": item.application_uri}
-        return told | named | {"not_before": item.not_before, "not_after": item.not_after}
-    counted: dict[str, Any] = {"number": item.number, "revoked": len(item.revoked)}
-    return told | counted | {"this_update": item.this_update, "next_update": item.next_update}
+def _reports(runtime: Runtime, entries: Iterable[Entry]) -> tuple[tuple[Entry, SecretReport], ...]:
+    """The secrets with what is reported of them, by vault and name."""
+    from sync.reports.secrets import Verdicts
 
-
-def _facts(item: Item) -> Iterator[str]:
-    if isinstance(item, Certificate):
-        yield f"certificate {item.subject}"
-        yield f"  issued by {'itself' if item.self_issued else item.issuer}"
-        yield f"  valid {item.not_before:%Y-%m-%d} to {item.not_after:%Y-%m-%d %H:%M} UTC"
-    else:
-        until = f"next due {item.next_update:%Y-%m-%d %H:%M} UTC" if item.next_update else "no next one promised"
-        yield f"CRL of {item.issuer}"
-        yield f"  of {item.this_update:%Y-%m-%d %H:%M} UTC, {until}, revokes {len(item.revoked)}"
-    yield f"  SHA-256 {item.sha256}"
-    yield f"  SHA-1 {_sha1(item)}"
-
-
-def judged(runtime: Runtime, entries: Sequence[Entry]) -> tuple[tuple[Entry, SecretReport], ...]:
-    """The secrets with their verdicts, by vault and name."""
     desires = runtime.desires(runtime.decisions.snapshot())
     verdicts = Verdicts(desires, now=runtime.clock(), expiry_warning=runtime.expiry_warning)
-    return tuple((entry, verdicts.of(entry)) for entry in sorted(entries, key=_by_key))
+    return tuple((entry, verdicts.of(entry)) for entry in sorted(entries, key=lambda each: each.key))
 
 
-def _by_key(entry: Entry) -> SecretKey:
-    return entry.key
-
-
-def show_secrets(told: Sequence[tuple[Entry, SecretReport]], now: datetime, *, as_json: bool) -> None:
-    """What the catalogue says of secrets: a table, and beneath it the findings."""
-    if as_json:
-        document([entry_document(entry, about) for entry, about in told])
-        return
-    if not told:
-        say("The catalogue is empty: no secret of a watched vault was looked at yet.")
-        return
-    several = len({entry.key.vault for entry, _ in told}) > 1
-    names = [str(entry.key) if several else entry.name for entry, _ in told]
-    rows = [(name, *_row(entry, about, now)) for name, (entry, about) in zip(names, told, strict=True)]
-    styles = {state.value: STYLES.get(state, "yellow") for state in SecretState}
-    table(("secret", "state", "lists", "clusters", "looked at"), rows, styles=styles)
-    for name, (_, about) in zip(names, told, strict=True):
-        if about.findings:
-            say(f"{name}:")
-            say_findings(about.findings)
-
-
-def _row(entry: Entry, about: SecretReport, now: datetime) -> tuple[str, ...]:
-    clusters = entry.assignment.clusters if entry.assignment.lists else ""
-    return (about.state.value, ",".join(entry.assignment.lists), clusters, ago(entry.looked, now))
-
-
-def entry_document(entry: Entry, about: SecretReport) -> dict[str, Any]:
-    """A secret as JSON has it."""
-    return {
-        "vault": entry.key.vault,
-        "secret": entry.name,
-        "state": about.state.value,
-        "lists": entry.assignment.lists,
-        "clusters": entry.assignment.clusters if entry.assignment.lists else None,
-        "version": entry.newest.version if entry.newest else None,
-        "findings": [finding(found) for found in about.findings],
-        "looked_at": entry.looked,
-    }
-
-
-def show_removals(waiting: Sequence[HeldRemoval], *, as_json: bool) -> None:
-    """What waits for a person."""
-    if as_json:
-        document([_held(each.held) for each in waiting])
-        return
-    for each in waiting:
-        held = each.held
-        say(f"{held.digest[:16]}  {'rejected' if held.rejected else 'waits'} since {held.since:%Y-%m-%d %H:%M} UTC")
-        say(held.cause, indent=2)
-        for loss in held.losses:
-            count = len(loss.clusters)
-            say(f"{loss.list}: {len(loss.files)} of {loss.held} files on {count} cluster{'s'[: count != 1]}", indent=2)
-            say(f"files: {few(loss.files)}", indent=4)
-            say(f"clusters: {few(loss.clusters)}", indent=4)
-    say("To decide: `trustcast removals approve DIGEST` or `reject DIGEST`." if waiting else "Nothing waits.")
-
-
-def _held(held: Held) -> dict[str, Any]:
-    return {
-        "digest": held.digest,
-        "cause": held.cause,
-        "since": held.since,
-        "rejected": held.rejected,
-        "losses": [asdict(loss) for loss in held.losses],
-    }
+def _key(runtime: Runtime, secret: str) -> SecretKey:
+    vault, _, name = secret.rpartition("/")
+    if vault and vault.casefold() not in runtime.vaults:
+        raise NotFound(f"{vault} is not a watched vault; there are {', '.join(sorted(runtime.vaults))}")
+    if not vault and len(runtime.vaults) != 1:
+        hosts = " or ".join(f"{host}/{name}" for host in sorted(runtime.vaults))
+        raise Invalid(f"several vaults are watched: say which, {hosts}")
+    return SecretKey.of(vault or next(iter(runtime.vaults)), name)

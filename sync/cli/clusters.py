@@ -1,0 +1,81 @@
+"""The commands `clusters …`: what is registered."""
+# ruff: noqa: PLC0415  each command imports what it needs when it runs: --help starts at once
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sync.cli import output
+from sync.cli.command import AsJson, Cluster, Once, answer, current_runtime, group
+
+app = group("Register clusters, pause and resume them.")
+
+
+@app.command("add", cls=Once)
+def add(
+    name: Cluster,
+    credential: Annotated[
+        str | None, typer.Option(help="Secret in the credentials vault that holds its kubeconfig; new ones need it.")
+    ] = None,
+    label: Annotated[list[str] | None, typer.Option(help="key=value; repeat for several.")] = None,
+    list_name: Annotated[
+        list[str] | None,
+        typer.Option("--list", help="A list it has, with what differs: NAME[,FIELD=VALUE]…; repeat for several."),
+    ] = None,
+    mode: Annotated[str | None, typer.Option(help="repair, or report: nothing is ever written to it.")] = None,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Accept another host or CA than registered.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Register a cluster, or change its registration. What is not named stays; its host and CA are pinned."""
+    from sync.cli.show.clusters import show_registered
+    from sync.commands.clusters import RegistrationRequest, register
+
+    labels, lists = (tuple(each) if each else None for each in (label, list_name))
+    request = RegistrationRequest(name, credential, labels, lists, mode, confirm)
+    registration, held = register(current_runtime(), request)
+    show_registered(registration, held, as_json=as_json)
+    answer(held is None)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """Show the registered clusters."""
+    from sync.cli.show.clusters import show_clusters
+
+    registered = current_runtime().decisions.snapshot(fresh=True).clusters.values()
+    show_clusters(sorted(registered, key=lambda each: each.name), as_json=as_json)
+
+
+@app.command("remove")
+def remove(name: Cluster, as_json: AsJson = False) -> None:
+    """Forget a cluster; its lists stay as they are."""
+    from sync.commands.clusters import unregister
+
+    unregister(current_runtime(), name)
+    output.done(
+        f"{name} is forgotten; its lists stay as they are.", {"cluster": name, "removed": True}, as_json=as_json
+    )
+
+
+@app.command("pause")
+def pause(name: Cluster, as_json: AsJson = False) -> None:
+    """Leave a cluster alone until it is resumed."""
+    from sync.commands.clusters import set_paused
+
+    set_paused(current_runtime(), name, paused=True)
+    output.done(
+        f"{name} is paused; `trustcast clusters resume` ends it.", {"cluster": name, "paused": True}, as_json=as_json
+    )
+
+
+@app.command("resume")
+def resume(name: Cluster, as_json: AsJson = False) -> None:
+    """Take a paused cluster up again."""
+    from sync.commands.clusters import set_paused
+
+    set_paused(current_runtime(), name, paused=False)
+    output.done(
+        f"{name} is resumed; it is pushed within a minute.", {"cluster": name, "paused": False}, as_json=as_json
+    )

@@ -1,0 +1,1 @@
+"""How the commands show their values: text, or one JSON document. Nothing is decided here."""

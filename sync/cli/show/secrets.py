@@ -1,0 +1,74 @@
+"""The catalogue, as text or JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sync.cli.output import ago, document, finding, say, say_findings, table
+from sync.reports.secrets import SecretReport, SecretState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sync.catalogue.entry import Entry
+
+STYLES = {
+    SecretState.IN_FORCE: "green",
+    SecretState.UNASSIGNED: "dim",
+    SecretState.DELETED: "dim",
+    SecretState.REJECTED: "red",
+    SecretState.LAST_STAYS: "red",
+}
+"""States that are not yellow."""
+
+
+def show_assigned(
+    reports: Sequence[tuple[Entry, SecretReport]], cleared: int | None, now: datetime, *, as_json: bool
+) -> None:
+    """The secret that was assigned, if any, and how many of its revocations were cleared, if that was asked for."""
+    if as_json:
+        document({"cleared": cleared, "secret": _entry(*reports[0]) if reports else None})
+        return
+    if cleared is not None:
+        say(f"{cleared} certificate{'s'[: cleared != 1]} that a former CRL revoked may come back.")
+    if reports:
+        show_secrets(reports, now, as_json=False)
+
+
+def show_secrets(reports: Sequence[tuple[Entry, SecretReport]], now: datetime, *, as_json: bool) -> None:
+    """What the catalogue says of secrets: a table, and beneath it the findings."""
+    if as_json:
+        document([_entry(entry, report) for entry, report in reports])
+        return
+    if not reports:
+        say("The catalogue is empty: no secret of a watched vault was looked at yet.")
+        return
+    several = len({entry.key.vault for entry, _ in reports}) > 1
+    names = [str(entry.key) if several else entry.name for entry, _ in reports]
+    rows = [(name, *_row(entry, report, now)) for name, (entry, report) in zip(names, reports, strict=True)]
+    styles = {state.value: STYLES.get(state, "yellow") for state in SecretState}
+    table(("secret", "state", "lists", "clusters", "looked at"), rows, styles=styles)
+    for name, (_, report) in zip(names, reports, strict=True):
+        if report.findings:
+            say(f"{name}:")
+            say_findings(report.findings)
+
+
+def _row(entry: Entry, report: SecretReport, now: datetime) -> tuple[str, ...]:
+    clusters = entry.assignment.clusters if entry.assignment.lists else ""
+    return (report.state.value, ",".join(entry.assignment.lists), clusters, ago(entry.looked, now))
+
+
+def _entry(entry: Entry, report: SecretReport) -> dict[str, Any]:
+    """A secret as JSON has it."""
+    return {
+        "vault": entry.key.vault,
+        "secret": entry.name,
+        "state": report.state.value,
+        "lists": entry.assignment.lists,
+        "clusters": entry.assignment.clusters if entry.assignment.lists else None,
+        "version": entry.newest.version if entry.newest else None,
+        "findings": [finding(found) for found in report.findings],
+        "looked_at": entry.looked,
+    }
