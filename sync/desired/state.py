@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from sync.fleet.configuration import Configuration
     from sync.fleet.lists import ListDefinition
 
-OBJECT_LIMIT = 1024 * 1024
-"""Bytes that the values of one Secret or ConfigMap may have together (kubernetes.io, "Secrets")."""
-
-
 Reach = frozenset[tuple[str, str]]
 """The pairs of vault host and cluster selector that match a cluster: by it, clusters that get the same are told."""
 

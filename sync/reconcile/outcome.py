@@ -12,7 +12,7 @@ import msgspec
 
 from sync.certificates.thumbprints import thumbprints
 from sync.errors import Permanent, Temporary, Unauthorized, Unreachable
-from sync.reconcile.plan import Action
+from sync.reconcile.plan import WRITES, Action
 from sync.reconcile.status import ListStatus, State
 from sync.text import printable
 
@@ -123,11 +123,8 @@ def _state(facts: PushResult) -> tuple[State, str]:
 
 
 def _counted(plan: Plan) -> str:
-    counts = {action: len(plan.named(action)) for action in Action}
-    return ", ".join(f"{n} to {action.value}" for action, n in counts.items() if n and action in DRIFT)
-
-
-DRIFT = (Action.ADD, Action.REPLACE, Action.RESTORE, Action.ADOPT, Action.REMOVE)
+    counts = {action: len(plan.named(action)) for action in Action if action in WRITES}
+    return ", ".join(f"{n} to {action.value}" for action, n in counts.items() if n)
 
 
 def failed(previous: ListStatus, error: TrustcastError, now: datetime, intervals: Intervals, head: str) -> ListStatus:

@@ -7,28 +7,19 @@ keep   ours, not wanted, without a proof: stays as observed (law 4)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from sync.fleet.clusters import Mode
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sync.desired.state import DesiredList
-    from sync.fleet.clusters import Registration
-    from sync.reconcile.observed import Observed
-
 import hashlib
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sync.desired.state import OBJECT_LIMIT
+from sync.desired.capacity import over_limit
+from sync.fleet.clusters import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sync.desired.state import DesiredList, WantedFile
+    from sync.fleet.clusters import Registration
     from sync.reconcile.observed import Observed
 
 
@@ -48,6 +39,7 @@ class Action(StrEnum):
 
 
 WRITES = frozenset({Action.ADD, Action.REPLACE, Action.RESTORE, Action.ADOPT, Action.REMOVE})
+"""What closes a difference: a file with one of these is drift until it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +103,7 @@ def make_plan(
     for name, data in observed.data.items():
         if name not in changes:
             changes[name] = _present(name, data, ours, desired, known)
-    for name in _too_large(changes, observed, desired):
+    for name in _over_limit(changes, observed, desired):
         changes[name] = Change(Action.WAIT, name, changes[name].before, changes[name].after, "the object is full")
     return _plan(changes, observed, ours, desired)
 
@@ -141,20 +133,11 @@ def _present(name: str, data: bytes, ours: set[str], desired: DesiredList, accou
     return Change(Action.KEEP, name, before, before, "no proof that it may leave")
 
 
-def _too_large(changes: Mapping[str, Change], observed: Observed, desired: DesiredList) -> list[str]:
-    """Names whose growth does not fit; the newest wait, and what leaves makes room first."""
+def _over_limit(changes: Mapping[str, Change], observed: Observed, desired: DesiredList) -> list[str]:
+    """Names of what does not fit; what leaves makes room first."""
     staying = {name: len(data) for name, data in observed.data.items() if changes[name].action is not Action.REMOVE}
-    growing = [w for n, w in desired.files.items() if changes[n].action in {Action.ADD, Action.REPLACE, Action.RESTORE}]
-    growing.sort(key=lambda w: (changes[w.name].action is Action.ADD, w.priority))
-    total = sum(staying.values())
-    waiting = []
-    for wanted in growing:
-        grown = total - staying.get(wanted.name, 0) + len(wanted.data)
-        if grown > OBJECT_LIMIT and grown > total:
-            waiting.append(wanted.name)
-        else:
-            total = grown
-    return waiting
+    growing = (w for n, w in desired.files.items() if changes[n].action in {Action.ADD, Action.REPLACE, Action.RESTORE})
+    return [wanted.name for wanted in over_limit(growing, staying)]
 
 
 def _plan(changes: Mapping[str, Change], observed: Observed, ours: set[str], desired: DesiredList) -> Plan:

@@ -12,7 +12,7 @@ from sync.catalogue.delivery import delivery_findings
 from sync.catalogue.eligibility import files_of
 from sync.certificates.checks import ageing
 from sync.certificates.items import Certificate
-from sync.desired.state import OBJECT_LIMIT
+from sync.desired.capacity import over_limit
 from sync.findings import Code, Finding, Severity
 
 if TYPE_CHECKING:
@@ -70,21 +70,17 @@ class ListView:
 
     @cached_property
     def over_limit(self) -> Mapping[SecretKey, tuple[str, ...]]:
-        """The files that would grow the list over one object, the newest first out, as a plan has it."""
-        over_limit: dict[SecretKey, list[str]] = defaultdict(list)
-        total = 0
-        for wanted in sorted(self.desired.files.values(), key=lambda wanted: wanted.priority):
-            if total + len(wanted.data) > OBJECT_LIMIT:
-                over_limit[wanted.key].append(wanted.name)
-            else:
-                total += len(wanted.data)
-        return {key: tuple(names) for key, names in over_limit.items()}
+        """The files that do not fit into one object, by secret, as a plan for an empty cluster finds."""
+        over: dict[SecretKey, list[str]] = defaultdict(list)
+        for wanted in over_limit(self.desired.files.values(), present={}):
+            over[wanted.key].append(wanted.name)
+        return {key: tuple(names) for key, names in over.items()}
 
     @cached_property
     def givers(self) -> frozenset[SecretKey]:
         """The secrets that give the list at least one file, and the disabled ones that would."""
-        over_limit = {name for names in self.over_limit.values() for name in names}
-        giving = {wanted.key for name, wanted in self.desired.files.items() if name not in over_limit}
+        over = {name for names in self.over_limit.values() for name in names}
+        giving = {wanted.key for name, wanted in self.desired.files.items() if name not in over}
         return frozenset(giving | (self.desired.in_force.keys() - self.items.keys()))
 
 
