@@ -92,7 +92,7 @@ def connect(access: ClusterConnections, number: int, *, renew: bool = False) -> 
     return target
 
 
-def test_a_client_stays_open_until_others_take_its_place_and_its_credential_is_read_once(
+def test_a_client_stays_open_until_displaced_and_its_credential_is_read_once(
     access: ClusterConnections, vault: MemoryVault
 ) -> None:
     first = connect(access, 0)
@@ -114,7 +114,7 @@ def test_law13_a_refused_token_has_its_credential_read_again_and_the_new_one_is_
     assert connect(access, 0).token == "token-2"
 
 
-def test_a_registration_with_another_host_reads_the_credential_anew_and_is_held_to_its_pin(
+def test_a_registration_with_another_host_reads_anew_and_is_held_to_its_pin(
     access: ClusterConnections,
 ) -> None:
     connect(access, 0)
