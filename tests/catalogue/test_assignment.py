@@ -18,8 +18,7 @@ from sync.fleet.vaults import Default, WatchedVault
 from tests.support import certs
 
 if TYPE_CHECKING:
-    from sync.certificates.items import Certificate, RevocationList
-
+    from sync.certificates.items import Item
 
 VAULT = WatchedVault("https://kv1.vault.azure.net")
 CONFIGURATION = Configuration((VAULT,), DEFAULT_LISTS)
@@ -53,6 +52,12 @@ def version(
 
 def assigned(tags: dict[str, str], vault: WatchedVault = VAULT) -> Assigned:
     return assign((version(tags=tags),), vault, CONFIGURATION)
+
+
+def assignment(tags: dict[str, str]) -> Assignment:
+    found = assigned(tags).assignment
+    assert found is not None
+    return found
 
 
 def codes(found: Assigned) -> list[Code]:
@@ -138,7 +143,7 @@ def test_law3_refused_tags_give_no_assignment_and_say_why(change: dict[str, str]
 
 @pytest.mark.parametrize("name", ["r.der", "Corp_Root-1.x.crt", "a.crl", "x" * 249 + ".der", ".a.der"])
 def test_file_names_that_kubernetes_takes_are_accepted(name: str) -> None:
-    assert assigned(TAGS | {"trustcast-file": name}).assignment.file == name
+    assert assignment(TAGS | {"trustcast-file": name}).file == name
 
 
 def test_lists_without_the_clusters_tag_are_refused() -> None:
@@ -164,6 +169,7 @@ def test_every_fault_of_the_tags_is_told_at_once() -> None:
 
 def test_a_code_that_nothing_can_waive_is_warned_of_and_ignored() -> None:
     found = assigned(TAGS | {"trustcast-accept": "private-key,expired,nonsense"})
+    assert found.assignment is not None
     assert found.assignment.accept == {Code.EXPIRED}
     assert found.findings == (Finding(Code.BAD_ACCEPT, "nonsense, private-key is ignored"),)
     assert Code.BAD_ACCEPT.severity is Severity.WARN
@@ -252,7 +258,7 @@ def test_law13_the_vaults_ceiling_narrows_the_selector(
     ],
 )
 def test_a_file_is_named_by_the_tag_or_the_secret_and_its_extension_fits(
-    secret: str, file: str | None, item: Certificate | RevocationList, expected: str
+    secret: str, file: str | None, item: Item, expected: str
 ) -> None:
     assert file_names(secret, Assignment(("trust",), "*", file), (item,)) == ((expected, item),)
 
@@ -284,11 +290,9 @@ def test_the_longest_file_name_still_fits_with_its_mark() -> None:
 
 
 @given(st.from_regex(r"[0-9A-Za-z-]{1,127}", fullmatch=True), st.sampled_from([CERTIFICATE, CRL]))
-def test_any_secrets_name_gives_a_file_name_that_a_tag_could_give_too(
-    secret: str, item: Certificate | RevocationList
-) -> None:
+def test_any_secrets_name_gives_a_file_name_that_a_tag_could_give_too(secret: str, item: Item) -> None:
     ((name, _),) = file_names(secret, NOWHERE, (item,))
-    assert assigned(TAGS | {"trustcast-file": name}).assignment.file == name
+    assert assignment(TAGS | {"trustcast-file": name}).file == name
 
 
 def test_the_bytes_are_what_the_extension_says() -> None:
@@ -298,8 +302,8 @@ def test_the_bytes_are_what_the_extension_says() -> None:
 
 
 def test_an_assignment_survives_being_stored() -> None:
-    assignment = assigned(TAGS | {"trustcast-accept": "expired", "trustcast-file": "a.der"}).assignment
-    assert msgspec.json.decode(msgspec.json.encode(assignment), type=Assignment) == assignment
+    given = assignment(TAGS | {"trustcast-accept": "expired", "trustcast-file": "a.der"})
+    assert msgspec.json.decode(msgspec.json.encode(given), type=Assignment) == given
 
 
 TAG_TEXT = st.one_of(st.text(max_size=20), st.sampled_from(["trust", "issuer", "none", "*", "a=b", "a.der"]))

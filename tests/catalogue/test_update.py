@@ -33,12 +33,15 @@ from tests.support.catalogues import (
 from tests.support.certs import DAY, NOW
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from sync.catalogue.entry import Candidate, Entry
     from sync.fleet.configuration import Configuration
     from tests.support.certs import Built
 
+    Fate = tuple[Built | None, dict[str, Any]]
+    Values = Mapping[int, Built | Fate | None]
 
 GOOD, OTHER, THIRD = certs.server(), certs.server(key_name="b"), certs.server(key_name="c")
 EXPIRED = certs.server(not_after=NOW - DAY, key_name="old")
@@ -57,11 +60,11 @@ def reading(number: int, built: Built | None, at: datetime = NOW) -> Candidate |
 
 def look_at(
     before: Entry | None,
-    values: dict[str, Any],
+    values: Values,
     *,
     at: datetime = NOW,
     configuration: Configuration = CONFIGURATION,
-    **differs: dict[str, str],
+    **differs: Any,
 ) -> tuple[Entry, list[int]]:
     """One look as admission takes it: the entry, and the numbers of the versions that were read.
 
@@ -121,7 +124,7 @@ FIRST_LOOKS = {
 
 
 @pytest.mark.parametrize(("values", "read", "kept", "stop"), FIRST_LOOKS.values(), ids=FIRST_LOOKS)
-def test_the_first_look_at_a_secret(values: dict[str, Any], read: list[int], kept: list[int], stop: int | None) -> None:
+def test_the_first_look_at_a_secret(values: Values, read: list[int], kept: list[int], stop: int | None) -> None:
     found, was_read = look_at(None, values)
     assert (was_read, versions_of(found)) == (read, kept)
     assert found.stop == (version_name(stop) if stop else None)
@@ -151,15 +154,13 @@ LATER_LOOKS = {
 
 
 @pytest.mark.parametrize(("first", "second", "read", "kept"), LATER_LOOKS.values(), ids=LATER_LOOKS)
-def test_a_later_look_at_a_secret(
-    first: dict[str, Any], second: dict[str, Any], read: list[int], kept: list[int]
-) -> None:
+def test_a_later_look_at_a_secret(first: Values, second: Values, read: list[int], kept: list[int]) -> None:
     before, _ = look_at(None, first)
     found, was_read = look_at(before, second, at=NOW + timedelta(minutes=5))
     assert (was_read, versions_of(found)) == (read, kept)
 
 
-def test_a_disabled_version_in_force_is_a_disabled_candidate_and_comes_back_enabled_without_a_read() -> None:
+def test_a_version_in_force_that_is_disabled_stays_and_is_enabled_without_a_read() -> None:
     before, _ = look_at(None, {1: GOOD})
     off, read_off = look_at(before, {1: (GOOD, OFF)})
     on, read_on = look_at(off, {1: GOOD})
@@ -175,7 +176,7 @@ def test_time_alone_never_unseats_what_was_in_force() -> None:
     assert found.candidates == before.candidates
 
 
-def test_law1_the_newest_version_that_bears_the_tag_decides_and_dropped_tags_are_told() -> None:
+def test_law1_the_newest_version_with_the_tag_decides_and_dropped_tags_are_told() -> None:
     before, _ = look_at(None, {1: GOOD})
     found, _ = look_at(before, {1: GOOD, 2: (OTHER, {"tags": {"file-encoding": "hex"}})})
     assert found.assignment.version == version_name(1)
@@ -295,7 +296,7 @@ def test_what_the_listing_does_not_show_needs_a_second_look() -> None:
     assert (older_in_force.needs_second_look, dropped.needs_second_look) == (True, True)
 
 
-def test_law1_a_disabled_version_behind_a_rejected_one_is_looked_at_until_it_is_enabled() -> None:
+def test_law1_a_disabled_version_behind_a_rejected_one_is_looked_at_until_enabled() -> None:
     """The listing shows the newest version alone, and enabling an older one raises no event."""
     stopped, _ = look_at(None, {1: (GOOD, {"enabled": False}), 2: WEAK})
     assert (stopped.stop, stopped.needs_second_look) == (version_name(1), True)
@@ -333,7 +334,7 @@ FATES = st.dictionaries(st.integers(1, 5), st.tuples(VALUES, st.sampled_from([{}
 
 
 @given(FATES)
-def test_law2_a_second_look_at_the_same_versions_reads_nothing_and_decides_the_same(values: dict[str, Any]) -> None:
+def test_law2_a_second_look_at_the_same_versions_reads_nothing_and_decides_the_same(values: Mapping[int, Fate]) -> None:
     first, _ = look_at(None, values)
     again, read = look_at(first, values, at=NOW + timedelta(minutes=1))
     assert read == []
@@ -342,8 +343,8 @@ def test_law2_a_second_look_at_the_same_versions_reads_nothing_and_decides_the_s
 
 
 @given(FATES, FATES)
-def test_a_look_depends_on_versions_alone_never_more_than_all_are_read_and_none_disabled(
-    first: dict[str, Any], second: dict[str, Any]
+def test_a_look_depends_on_versions_alone_reads_each_at_most_once_and_none_disabled(
+    first: Mapping[int, Fate], second: Mapping[int, Fate]
 ) -> None:
     before, _ = look_at(None, first)
     found, read = look_at(before, {**first, **second})
@@ -353,7 +354,7 @@ def test_a_look_depends_on_versions_alone_never_more_than_all_are_read_and_none_
 
 
 @given(FATES)
-def test_law3_a_candidate_in_force_is_never_pushed_out_by_what_is_rejected(values: dict[str, Any]) -> None:
+def test_law3_a_candidate_in_force_is_never_pushed_out_by_what_is_rejected(values: Mapping[int, Fate]) -> None:
     before, _ = look_at(None, {0: GOOD})
     bad = {n: (v if v not in (GOOD, OTHER) else WEAK, p) for n, (v, p) in values.items()}
     found, _ = look_at(before, {0: GOOD, **bad})
@@ -362,7 +363,9 @@ def test_law3_a_candidate_in_force_is_never_pushed_out_by_what_is_rejected(value
 
 
 def test_the_tags_of_the_table_are_what_the_tests_say() -> None:
-    assert assign((version(1),), VAULT, CONFIGURATION).assignment.lists == (TAGS["trustcast-lists"],)
+    assignment = assign((version(1),), VAULT, CONFIGURATION).assignment
+    assert assignment is not None
+    assert assignment.lists == (TAGS["trustcast-lists"],)
 
 
 # --- Versions that were read and are not kept (law 11) ---------------------------------------------------
@@ -396,7 +399,8 @@ def test_what_settling_forgot_is_read_again_once_a_list_would_take_it() -> None:
 def test_law4_the_names_that_left_last_are_remembered_and_those_of_one_look_all() -> None:
     """A name that is forgotten stays on every list that has it."""
     lines = [candidate(number, *(certs.server(name=f"{number}-{n}") for n in range(50))) for number in range(1, 9)]
-    found, left = entry("line", lines[0]), []
+    found = entry("line", lines[0])
+    left: list[str] = []
     for line in lines[1:]:
         left = [*sorted(name for name, _ in files_of(found, found.candidates[0])), *left]
         found = prune(replace(found, candidates=(line, *found.candidates)), {line.version})
