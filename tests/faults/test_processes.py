@@ -59,8 +59,8 @@ class Processes:
         """A new version, good for a year; gives the bytes that every list must have."""
         self.made += 1
         now = utc_now().replace(microsecond=0)
-        span = {"not_before": now - timedelta(days=1), "not_after": now + timedelta(days=365)}
-        made = server(name=name, key_name=f"{name} {self.made}", **span)
+        first, last = now - timedelta(days=1), now + timedelta(days=365)
+        made = server(name=name, key_name=f"{name} {self.made}", not_before=first, not_after=last)
         self.stack.vault.set(f"{name}-der", made.pem, tags=EVERYWHERE)
         return made.der
 
@@ -179,9 +179,10 @@ def test_two_hosts_on_the_same_queues(running: Processes, tmp_path: Path) -> Non
             environment={**os.environ, **running.stack.environment, "PYTHONUNBUFFERED": "1"},
             folder=ROOT,
         )
-    with contextlib.closing(second.output):
+    assert second.output is not None
+    with contextlib.closing(second.output) as output:
         try:
-            assert second.output.readline()
+            assert output.readline()
             ders = [running.upload() for _ in range(5)]
             other = running.upload("oven")
             running.until_everywhere(ders[-1])

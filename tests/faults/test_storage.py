@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -174,7 +175,7 @@ def test_tables_emptied_at_any_step(which: str) -> None:
     """
     for number in range(steps()):
         fleet = fleet_in_sync()
-        disturbed = Disturbance(fleet, number, act=lambda fleet=fleet: empty(fleet, which))  # type: ignore[misc]
+        disturbed = Disturbance(fleet, number, act=partial(empty, fleet, which))
         change(fleet)
         if which in {"decisions", "all"}:
             fleet.enrol(*CLUSTERS)
@@ -290,20 +291,19 @@ def _away(_: str) -> None:
     raise Unreachable("planted: the storage is away")
 
 
-def test_rows_that_always_change_end_a_push_for_now() -> None:
+def test_rows_that_always_change_end_a_push_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """The status row moves under every write → a few tries, then due again; quiet again, the list is right."""
     fleet = fleet_in_sync()
-    written = fleet.statuses.table.write
 
     def moved(*_: Any) -> str:
         raise Changed("planted: somebody was faster")
 
-    fleet.statuses.table.write = moved  # type: ignore[method-assign]
+    monkeypatch.setattr(fleet.statuses.table, "write", moved)
     for each in CLUSTERS:
         fleet.clusters[each.name].state.requests.clear()
     fleet.upload("plc1-der", SECOND.pem, SITE_A)
     fleet.work_off()
     assert all(fleet.clusters[each.name].state.requests["get"] <= 4 for each in CLUSTERS)
-    fleet.statuses.table.write = written  # type: ignore[method-assign]
+    monkeypatch.undo()
     fleet.sweep(MINUTE)
     assert_settled(fleet, "412")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from local.kubernetes.server import kubeconfig
 from sync.adapters.keyvault.vault import KeyVault
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from local.kubernetes.cluster import Cluster
     from local.kubernetes.server import Fleet as KubernetesStandIn
     from local.support.tls import Authority
-    from sync.reconcile.status import ListStatus
     from tests.support.fleet import Clock
 
 PATIENT = 30.0
@@ -48,8 +47,8 @@ class Site:
 
     def open_vault(self, stand_in: VaultStandIn, **options: Any) -> KeyVault:
         """The adapter that the service uses, on a stand-in."""
-        options = {"call_timeout": PATIENT, "connection_verify": str(self.authority.ca_file)} | options
-        return KeyVault(stand_in.url, IssuedCredential(self.identity), **options)
+        usual: dict[str, Any] = {"call_timeout": PATIENT, "connection_verify": str(self.authority.ca_file)}
+        return KeyVault(stand_in.url, IssuedCredential(self.identity), **usual | options)
 
 
 @dataclass(kw_only=True)
@@ -67,7 +66,7 @@ class World(Fleet):
     def __post_init__(self) -> None:
         self._open = ExitStack()
         super().__post_init__()
-        self.vault = self.site.vault  # type: ignore[assignment]  what owners do goes to the stand-in
+        self.vault = cast("Any", self.site.vault)  # what owners do goes to the stand-in
 
     @property
     def host(self) -> str:
@@ -126,11 +125,6 @@ class World(Fleet):
     def on(self, cluster: str) -> dict[str, bytes]:
         """What the list holds on a cluster."""
         return self.api_servers[cluster].files(TRUST.namespace, TRUST.object)
-
-    def status(self, cluster: str) -> ListStatus:
-        stored = self.runtime.statuses.get(cluster, TRUST.name)
-        assert stored is not None
-        return stored.value
 
     def requests(self, cluster: str) -> int:
         """How many requests its API server has had."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from sync.ports.decisions import Decisions
     from sync.ports.statuses import Statuses
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 Message = tuple[str, str]
 """Kind and text of what starts a process."""
 
-Line = "Callable[[MemoryVault], Sequence[Message]]"
+Line = Callable[["MemoryVault"], Sequence[Message]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from tests.support.fleet import HOST, TRUST, Fleet, event, registration
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from local.kubernetes.cluster import Cluster
     from sync.ports.decisions import Decisions
     from tests.interleavings.case import Line, Message, World
     from tests.support.memory import MemoryVault
@@ -152,7 +153,7 @@ def enabled_again() -> Case:
     only = fleet.vault.versions("plc7").items[0].version
     fleet.vault.set_enabled("plc7", only, enabled=False)
 
-    def enable(vault) -> list[Message]:
+    def enable(vault: MemoryVault) -> list[Message]:
         vault.set_enabled("plc7", only, enabled=True)
         return [("look", "plc7")]
 
@@ -169,7 +170,7 @@ def rebuilt(*looks: str, forgetful: bool) -> Case:
         fleet.statuses.forget_cluster("x")
     files = {f"{name}.der": version("A", name).der for name in names}
 
-    def always(cluster) -> str | None:
+    def always(cluster: Cluster) -> str | None:
         return None if cluster.files(TRUST.namespace, TRUST.object) == files else "a valid file was off its list"
 
     running = (*(("look", name) for name in looks), VERIFICATION)

@@ -110,7 +110,7 @@ def _rich(plain: Any) -> Any:  # noqa: PLR0911  a case per type
 
 
 def _data(kind: type, values: list[Any]) -> Any:
-    made = object.__new__(kind)
-    for each, value in zip(fields(kind), values, strict=True):  # type: ignore[arg-type]
+    made: Any = object.__new__(kind)
+    for each, value in zip(fields(kind), values, strict=True):
         object.__setattr__(made, each.name, value)
     return made

@@ -23,9 +23,11 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from sync.adapters.storage.decisions import TableDecisions
 from sync.adapters.storage.statuses import TableStatuses
 from sync.adapters.storage.work import TableWork
 from sync.errors import TrustcastError
@@ -35,7 +37,6 @@ from tests.interleavings.cells import pack, unpack
 from tests.interleavings.graph import Graph, canonical, largest, renamed
 from tests.interleavings.parts import (
     ClusterPart,
-    RemoteDecisions,
     TablePart,
     TokenPart,
     VaultPart,
@@ -143,19 +144,21 @@ class Explorer:
         """A part's new state and its result; remembered up to the names of tokens."""
         asked = node.asked[0], tuple(known[token] for token in node.asked[1])
         names: dict[int, int] = {}
-        key = (node.part, node.method, *(renamed(cell, names) for cell in (part, asked)))
+        before_cell, asked_cell = renamed(part, names), renamed(asked, names)
+        key = (node.part, node.method, before_cell, asked_cell)
         if key not in self.steps:
-            before, arguments = unpack(key[2]), unpack(key[3])
+            before, arguments = unpack(before_cell), unpack(asked_cell)
             state, result = self.parts[node.part].run(before, len(names), node.method, arguments)
             if self.case.written and node.method == "transact":
-                tables = (RemoteDecisions(self.parts[node.part].table(rows)) for rows in (unpack(key[2]), state))
+                tables = (TableDecisions(self.parts[node.part].table(rows)) for rows in (unpack(before_cell), state))
                 self.broken = self.broken or self.case.written(*tables)
             self.steps[key] = pack(state), pack(result)
         back = {local: token for token, local in names.items()}
-        return tuple(  # type: ignore[return-value]
+        state, result = (
             (template, tuple(back[t] if t in back else fresh + t - len(names) for t in tokens))
             for template, tokens in self.steps[key]
         )
+        return state, result
 
     # All steps.
 
@@ -169,9 +172,9 @@ class Explorer:
             if twin or (busy and self._waits(node)):
                 continue
             label = node.label or f"{node.kind}: {'raises ' + repr(node.failed) if node.failed else 'ends'}"
-            yield label, lambda at=at: self.step(state, at)
+            yield label, partial(self.step, state, at)
             if state[0]:
-                yield f"CRASH before {label}", lambda at=at: self.crash(state, at)
+                yield f"CRASH before {label}", partial(self.crash, state, at)
         if alone in {None, -1} and self._lines_left(state):
             yield f"owner: line {unpack(state[1][0]) + 1}", lambda: self.owner(state)
 
@@ -264,7 +267,7 @@ class Explorer:
         if self.case.always is not None:
             for name in self.clusters:
                 cell = state[1][self.index[f"cluster {name}"]]
-                if complaint := self._verdict(("always", cell[0]), lambda cell=cell: self._always(cell)):
+                if complaint := self._verdict(("always", cell[0]), partial(self._always, cell)):
                     return complaint
         return (
             self._verdict(("end", state[1], state[2]), lambda: self.case.end(self.world(state)))
@@ -288,7 +291,7 @@ class Explorer:
         vault = self.stages[value["vault"]]
         clusters = {name: MemoryCluster(ClusterPart().cluster(value[f"cluster {name}"])) for name in self.clusters}
         runtime = Runtime(
-            RemoteDecisions(tables["decisions"]),
+            TableDecisions(tables["decisions"]),
             TableWork(tables["work"]),
             TableStatuses(tables["status"]),
             MemoryQueues(clock=self.case.fleet.clock),

@@ -6,6 +6,7 @@ process sees them through the `Remote…` ports, each call of which is one atomi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,13 @@ from tests.interleavings.cells import FIRST, spelt
 from tests.support.memory import MemoryCluster, MemoryTable, MemoryVault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from sync.adapters.storage.table import Operation
+    from sync.catalogue.snapshot import Snapshot
 
-Ask = "Callable[[str, str, tuple[Any, ...]], Any]"
+Ask = Callable[[str, str, tuple[Any, ...]], Any]
+"""Asks a part, by name, for a method with arguments, as one step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +141,16 @@ class RemoteTable:
 class RemoteDecisions(TableDecisions):
     """The real decisions; see `RemoteTable.snapshotting`."""
 
-    def snapshot(self, *, fresh: bool = False) -> Any:
-        self._table.snapshotting, self._table._read = True, None
+    def __init__(self, table: RemoteTable) -> None:
+        super().__init__(table)
+        self._remote = table
+
+    def snapshot(self, *, fresh: bool = False) -> Snapshot:
+        self._remote.snapshotting, self._remote._read = True, None
         try:
             return super().snapshot(fresh=fresh)
         finally:
-            self._table.snapshotting = False
+            self._remote.snapshotting = False
 
 
 @dataclass

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from greenlet import greenlet
+from greenlet import greenlet  # type: ignore[import-untyped]  # it ships no types
 
 from sync.adapters.storage.statuses import TableStatuses
 from sync.adapters.storage.work import TableWork
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 WIDTH = 64
 """Bits of what is read; as many of what is written stand above them."""
 
-Handler = "Callable[[Runtime, str, int], object]"
+Handler = Callable[[Runtime, str, int], object]
 HANDLERS: dict[str, Handler] = {
     "event": lambda runtime, text, _: handle_event(runtime, text),
     "plan": handle_plan,

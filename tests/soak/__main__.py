@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from local.eventgrid.events import Treatment
@@ -197,11 +198,12 @@ class Soak:
             list(self.model.secrets.values()), min(len(self.model.secrets), self.random.randint(0, 6))
         )
         steady = {s.file for s in self.model.secrets.values() if s not in acted}
-        steps: list[Callable[[], None]] = [lambda s=s: self.act(s) for s in acted]  # type: ignore[misc]
+        steps: list[Callable[[], None]] = [partial(self.act, s) for s in acted]
         steps += [self.create] * self.random.randint(0, 2) + [lambda: self.edit(steady)] * self.random.randint(0, 3)
         self.random.shuffle(steps)
         killed_at = self.random.randrange(len(steps) + 1) if kill else -1
-        for number, step in enumerate([*steps, lambda: None]):
+        end: list[Callable[[], None]] = [lambda: None]
+        for number, step in enumerate(steps + end):
             if number == killed_at:
                 self._kill()
             step()

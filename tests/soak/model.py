@@ -7,8 +7,12 @@ after it was in force) are never made within one round; whoever drives the model
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-SELECTORS = {
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SELECTORS: dict[str, Callable[[dict[str, str]], bool]] = {
     "*": lambda _: True,
     "env=prod": lambda labels: labels["env"] == "prod",
     "env in (test, prod)": lambda labels: labels["env"] in {"test", "prod"},
