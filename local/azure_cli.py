@@ -1,7 +1,7 @@
-"""The Azure CLI, pointed at the local vault: nothing of it is changed, and nothing leaves the machine.
+"""The unmodified Azure CLI, pointed at the local vault; nothing leaves the machine.
 
-It is given a cloud of its own: a resource manager that knows no subscription, the local managed identity to
-sign in with, and `.0.0.1:PORT` as the suffix of vault names, so that the vault named `127` is the stand-in at
+It gets a cloud of its own: a resource manager without subscriptions, the local managed identity to sign in with,
+and `.0.0.1:PORT` as the suffix of vault names, so that the vault named `127` is the stand-in at
 https://127.0.0.1:PORT. `python -m local.azure_cli install` installs the CLI and prints its path.
 """
 
@@ -34,28 +34,28 @@ _CALL_SECONDS = 120.0  # a call takes about one; the first ones compile half the
 
 
 class CliError(Exception):
-    """The CLI ended with an error; its words are the message."""
+    """The CLI failed; the message is what it wrote to standard error."""
 
 
 def installed() -> Path:
     """The `az` program, in a virtual environment of its own; installed at the first call (minutes, 730 MB).
 
     Raises:
-        subprocess.CalledProcessError: the installation failed; pip has said why on standard error.
+        subprocess.CalledProcessError: the installation failed; the reason is on standard error.
     """
     python = f"py{sys.version_info.major}.{sys.version_info.minor}"
     return cached(f"azure-cli-{VERSION}-{python}", _install) / "bin" / "az"
 
 
 def _install(folder: Path) -> None:
-    print(f"installing azure-cli {VERSION}, once; it takes minutes", file=sys.stderr, flush=True)
+    print(f"installing azure-cli {VERSION}, once; this takes minutes", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", f"azure-cli=={VERSION}"]
     subprocess.run(command, check=True, stdout=sys.stderr)
 
 
 def resource_manager() -> Starlette:
-    """What the CLI asks of Azure Resource Manager when it signs in; to be served over HTTPS."""
+    """The part of Azure Resource Manager that the CLI uses to sign in; serve it over HTTPS."""
 
     async def subscriptions(_: Request) -> JSONResponse:
         return JSONResponse({"value": []})
@@ -68,7 +68,7 @@ class AzureCli:
     """The CLI with a configuration of its own.
 
     Attributes:
-        program: `az`, as `installed` gives it.
+        program: `az`, from `installed`.
         folder: holds its configuration and tokens.
         vault_url: `https://127.0.0.1:PORT` of the vault that `vault_name` names.
         resource_manager_url: where `resource_manager` is served.
@@ -89,7 +89,7 @@ class AzureCli:
         return self._vault_host()[0]
 
     def environment(self) -> dict[str, str]:
-        """The variables that a shell needs beside its own."""
+        """The variables that a shell needs besides its own."""
         return {
             "AZURE_CONFIG_DIR": str(self.folder),
             "AZURE_CORE_COLLECT_TELEMETRY": "0",
@@ -101,16 +101,16 @@ class AzureCli:
         """Register the local cloud and sign in to it; once per `folder`.
 
         Raises:
-            CliError: a command failed, for one because the cloud is registered already.
+            CliError: a command failed, for example because the cloud is already registered.
         """
         for command in self._sign_in_commands():
             self.run(*command)
 
     def run(self, *arguments: str) -> Any:
-        """What `az` with these arguments prints, as parsed JSON; None where it prints nothing.
+        """The parsed JSON that `az` prints for these arguments; None if it prints nothing.
 
         Raises:
-            CliError: it ended with an error.
+            CliError: it failed.
         """
         done = subprocess.run(
             [self.program, *arguments],
@@ -125,7 +125,7 @@ class AzureCli:
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def shell_lines(self) -> tuple[str, ...]:
-        """The lines that let a person do the same in a shell, up to being signed in."""
+        """Shell lines that set up and sign in to the same cloud by hand."""
         exports = [f"export {name}={shlex.quote(value)}" for name, value in self.environment().items()]
         return *exports, *(shlex.join(["az", *command]) for command in self._sign_in_commands())
 

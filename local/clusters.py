@@ -1,6 +1,6 @@
-"""The clusters of a local stack, as the demo and the tests touch them: by hand, beside trustcast.
+"""The clusters of a local stack, as the demo and the tests handle them: by hand, without trustcast.
 
-`StandIn` is one of `local.kubernetes.server`, `Real` a kube-apiserver of `local.apiserver.server`; both do the same.
+`StandIn` wraps a cluster of `local.kubernetes.server`, `Real` a kube-apiserver of `local.apiserver.server`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LocalCluster(Protocol):
         ...
 
     def files(self, secret: str) -> dict[str, bytes]:
-        """What a list holds; empty where the Secret is missing."""
+        """The files of a list; empty if the Secret is missing."""
         ...
 
     def edit(self, secret: str, files: Mapping[str, bytes | None]) -> None:
@@ -43,17 +43,17 @@ class LocalCluster(Protocol):
         ...
 
     def cut_off(self) -> None:
-        """The link goes down."""
+        """Take the link down."""
         ...
 
     def reconnect(self) -> None:
-        """The link is back."""
+        """Bring the link back."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class StandIn:
-    """A cluster of the stand-in."""
+    """A stand-in cluster."""
 
     cluster: Cluster
 
@@ -85,7 +85,7 @@ class StandIn:
 
 @dataclass(frozen=True, eq=False)
 class Real:
-    """A real kube-apiserver; the service gets the token of its own, least privileged account."""
+    """A real kube-apiserver; the service gets a token of its own, least-privileged account."""
 
     name: str
     cluster: RealCluster

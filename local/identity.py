@@ -33,10 +33,10 @@ _LIFETIME_SECONDS = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One managed identity: issues tokens, and knows its own.
+    """One managed identity: issues tokens and recognises them.
 
     Attributes:
-        header: the secret that callers of the endpoint must know.
+        header: the secret that callers of the endpoint must send.
         clock: seconds since 1970.
     """
 
@@ -59,7 +59,7 @@ class Identity:
         return f"{unsigned}.{self._signature(unsigned)}", expires
 
     def accepts(self, token: str, resource: str) -> bool:
-        """Whether the token is one of ours, for that resource, and not expired."""
+        """Whether we issued the token for that resource, and it has not expired."""
         unsigned, _, signature = token.rpartition(".")
         if not unsigned or not hmac.compare_digest(signature.encode(), self._signature(unsigned).encode()):
             return False
@@ -67,11 +67,11 @@ class Identity:
         return bool(claims["aud"] == resource and claims["exp"] > self.clock())
 
     def app(self) -> Starlette:
-        """The endpoint, at any path; the real one is plain HTTP as well, on the app's own loopback."""
+        """The endpoint, at any path; plain HTTP, like the real one on the app's loopback."""
         return Starlette(routes=[Route("/{path:path}", self._answer)])
 
     def environment(self, url: str) -> dict[str, str]:
-        """What Azure sets for an app with a managed identity, for the endpoint served at `url`."""
+        """The variables that Azure sets for an app with a managed identity; `url` serves the endpoint."""
         return {"IDENTITY_ENDPOINT": f"{url}/msi/token", "IDENTITY_HEADER": self.header}
 
     async def _answer(self, request: Request) -> JSONResponse:

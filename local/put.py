@@ -34,7 +34,7 @@ def main() -> None:
     """Set one secret in the first watched vault of the environment."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--name", help="the secret's name; the file's with - for . where absent")
+    parser.add_argument("--name", help="the secret's name; default: the file's name with - for .")
     parser.add_argument("--encoding", default="hex", choices=["hex", "base64", "utf-8"])
     parser.add_argument("--lists", help="tag trustcast-lists")
     parser.add_argument("--clusters", help="tag trustcast-clusters")

@@ -1,6 +1,6 @@
 """The whole stack on one machine: two vaults, Event Grid, clusters, Azurite, and the host that runs function_app.py.
 
-python -m local.stack     empty, until Ctrl-C; prints the addresses and how to reach it with the CLI
+python -m local.stack     empty, until Ctrl-C; prints the addresses and how to use the CLI
 """
 
 from __future__ import annotations
@@ -55,17 +55,16 @@ RESPONSIVE = {
     "TRUSTCAST_VERIFY_INTERVAL": "3s",
     "TRUSTCAST_OFFLINE_RETRY": "1s..2s",
 }
-"""Settings that make everything due within seconds, for showing; the defaults suit a fleet."""
+"""Settings that make everything due within seconds, for demonstrations; the defaults suit a fleet."""
 
 
 class Stack:
-    """Everything started and connected, inside its `with` block.
+    """All parts, started and connected inside the `with` block.
 
     Args:
-        clusters: names of the clusters to make, or clusters that exist.
-        settings: settings beside those that connect the parts.
-        watch: is told of every event delivered.
-        log: where the host's log goes; None: a file in the stack's folder.
+        clusters: names of stand-ins to make, or existing clusters.
+        settings: added to those that connect the parts.
+        watch: called for every delivery attempt.
         python: the interpreter that the host runs on.
     """
 
@@ -142,7 +141,7 @@ class Stack:
         }
 
     def start_host(self) -> None:
-        """Start the host of function_app.py, and wait until it answers."""
+        """Start the host of function_app.py and wait until it answers."""
         port = self.host_url.rpartition(":")[2]
         keys = {"HOST_SYSTEM_KEY": EVENT_KEY, "HOST_MASTER_KEY": MASTER_KEY, "PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
@@ -254,7 +253,7 @@ _AZ_OPTIONS = (
 
 
 def _write(path: Path, text: str) -> None:
-    """A file for this user's shell alone: it holds keys of this stack."""
+    """Write a file that only this user can read: it holds keys of the stack."""
     path.parent.mkdir(exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(text + "\n")

@@ -33,14 +33,14 @@ _START_SECONDS = 60.0
 
 
 class Azurite(Running):
-    """One Azurite process: blobs, queues and tables on ports of the loopback that stay the same.
+    """One Azurite process: blobs, queues and tables on fixed ports of the loopback.
 
-    Inside the `with` block it answers. `stop` and `start` again make a storage account that was away and has
-    lost nothing; `kill` is a crash, after which the writes of the last five seconds are gone: Azurite saves
-    that often, and no real storage account loses what it has acknowledged.
+    It answers inside the `with` block. `stop` and then `start` is a storage account that was away and lost
+    nothing. `kill` is a crash: Azurite saves every five seconds, so the writes since then are lost, which a
+    real storage account never does once it has acknowledged them.
 
     Args:
-        folder: where the data is kept; without one it is in memory, and lost with the process.
+        folder: where the data is kept; None: in memory, lost with the process.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -51,16 +51,16 @@ class Azurite(Running):
 
     @property
     def connection_string(self) -> str:
-        """What every storage SDK takes."""
+        """The connection string for any storage SDK."""
         endpoints = [f"{service}Endpoint=http://127.0.0.1:{self._ports[service]}/{_ACCOUNT}" for service in _SERVICES]
         account = ["DefaultEndpointsProtocol=http", f"AccountName={_ACCOUNT}", f"AccountKey={self._key}"]
         return ";".join([*account, *endpoints])
 
     def start(self) -> Self:
-        """Start it, and return once its services answer; the first time on a machine it is installed.
+        """Start it and return once its services answer; installs it the first time on a machine.
 
         Raises:
-            RuntimeError: it ended instead, or took longer than a minute; its last words are in the message.
+            RuntimeError: it ended, or took longer than a minute; the message has its last line.
         """
         ports = [word for name, port in self._ports.items() for word in (f"--{name.lower()}Port", str(port))]
         options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", *self._place, *ports]
@@ -90,7 +90,7 @@ class Azurite(Running):
 
 
 class _Output:
-    """What the process says, read to its end, so that a full pipe never holds it up."""
+    """The process's output, read to its end so that a full pipe never blocks it."""
 
     def __init__(self, process: Child) -> None:
         self.listening: set[str] = set()
@@ -111,12 +111,12 @@ class _Output:
 
 
 def installed() -> Path:
-    """The folder that Azurite is installed in, in the version that `package.json` pins.
+    """The folder of the Azurite that `package.json` pins.
 
     The first call installs it with npm, which takes half a minute.
 
     Raises:
-        subprocess.CalledProcessError: npm failed; it has said why on standard error.
+        subprocess.CalledProcessError: npm failed; the reason is on standard error.
     """
     version = json.loads(_MANIFEST.read_bytes())["dependencies"]["azurite"]
     return cached(f"azurite-{version}", _install)

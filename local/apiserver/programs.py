@@ -19,20 +19,20 @@ _PACKAGES = {
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
 _WANTED = (
-    "There is no kube-apiserver: install Go 1.25 or later (https://go.dev/dl), which builds one in some minutes, "
+    "No kube-apiserver: install Go 1.25 or later (https://go.dev/dl), which builds one in a few minutes, "
     "or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl."
 )
 
 
 def programs_folder() -> Path:
-    """The folder that holds the three programs; they are built at the first call, which takes minutes.
+    """The folder of the three programs; the first call builds them, which takes minutes.
 
     A folder named by `KUBEBUILDER_ASSETS` (the convention of the Kubernetes ecosystem; `setup-envtest` fills
-    one) is used as it is.
+    one) is used as is.
 
     Raises:
-        RuntimeError: Go is missing, or the folder that was given lacks a program.
-        subprocess.CalledProcessError: a build failed; the compiler has said why on standard error.
+        RuntimeError: Go is missing, or the given folder lacks a program.
+        subprocess.CalledProcessError: a build failed; the reason is on standard error.
     """
     given = os.environ.get("KUBEBUILDER_ASSETS")
     if not given:
@@ -71,7 +71,7 @@ def _build(folder: Path) -> None:
 
 
 def _version_flags() -> str:
-    """Linker flags with the version; a plain `go build` leaves it at v0.0.0, and clients ask for it."""
+    """Linker flags that set the version, which clients ask for; a plain `go build` leaves it at v0.0.0."""
     version = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\S*)", (_MODULE / "go.mod").read_text())
     assert version is not None
     named = zip(("gitVersion", "gitMajor", "gitMinor"), version.groups(), strict=True)

@@ -1,6 +1,6 @@
 """A real kube-apiserver with its etcd, as one cluster on the loopback.
 
-`python -m local.apiserver.server build` builds its programs, where that was not done before, and prints their folder.
+`python -m local.apiserver.server build` builds its programs, unless they exist, and prints their folder.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class RealCluster:
     """One kube-apiserver and its etcd, with RBAC on; several may run at once.
 
     Attributes:
-        server: the API server's URL; it stays the same over `kill` and `revive`.
-        ca_pem: the certificate of the authority that signed the API server's.
+        server: the API server's URL, the same after `kill` and `revive`.
+        ca_pem: the CA that signed the API server's certificate.
         admin_token: a static token of group `system:masters`.
     """
 
@@ -54,14 +54,14 @@ class RealCluster:
     @classmethod
     @contextlib.contextmanager
     def start(cls, folder: Path, assets: Path) -> Iterator[Self]:
-        """A running cluster for as long as the `with` block lasts.
+        """A cluster that runs for the length of the `with` block.
 
         Args:
-            folder: an empty or missing folder for its data, keys and logs.
+            folder: for its data, keys and logs; empty or missing.
             assets: the folder of the programs, from `programs_folder`.
 
         Raises:
-            RuntimeError: a program ended or did not get ready; the end of its log is in the message.
+            RuntimeError: a program ended or did not become ready; the message has the end of its log.
         """
         cluster = cls._started(folder, assets)
         try:
@@ -85,7 +85,7 @@ class RealCluster:
         raise AssertionError
 
     def revive(self) -> None:
-        """Start what does not run, on the same ports and data, and wait until it is ready."""
+        """Start whatever is not running, on the same ports and data, and wait until it is ready."""
         if "etcd" not in self._running:
             self._run("etcd", self._etcd_flags())
         if "kube-apiserver" not in self._running:
@@ -93,7 +93,7 @@ class RealCluster:
         self._await_ready()
 
     def kill(self, program: str = "kube-apiserver") -> None:
-        """SIGKILL for the API server or `etcd`: connections break off, nothing is said goodbye to."""
+        """SIGKILL the API server or `etcd`: connections break without a close."""
         self._running.pop(program).end()
 
     def freeze(self) -> None:
@@ -101,22 +101,22 @@ class RealCluster:
         self._running["kube-apiserver"].send(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """The API server goes on where `freeze` stopped it."""
+        """The API server continues where `freeze` stopped it."""
         self._running["kube-apiserver"].send(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End both programs at once: what they hold is thrown away, and a gentle end takes seconds."""
+        """Kill both programs: their data is discarded, and a clean stop takes seconds."""
         for program in tuple(self._running):
             self.kill(program)
 
     def client(self, token: str | None = None) -> httpx.Client:
-        """An HTTP client of this API server, as admin where no token is given; the caller closes it."""
+        """An HTTP client of this API server, by default as admin; the caller closes it."""
         context = ssl.create_default_context(cadata=self.ca_pem.decode())
         bearer = {"Authorization": f"Bearer {token or self.admin_token}"}
         return httpx.Client(base_url=self.server, verify=context, headers=bearer, trust_env=False, timeout=10)
 
     def kubeconfig(self, token: str | None = None) -> str:
-        """A kubeconfig with an inline authority and that token (the admin's where none is given)."""
+        """A kubeconfig with an inline CA and that token, by default the admin's."""
         authority = b64encode(self.ca_pem).decode()
         config: dict[str, Any] = {
             "apiVersion": "v1",
@@ -129,10 +129,10 @@ class RealCluster:
         return json.dumps(config)
 
     def kubectl(self, *arguments: str) -> str:
-        """What kubectl prints when the admin runs it.
+        """Run kubectl as admin; returns what it prints.
 
         Raises:
-            RuntimeError: kubectl failed; its words are the message.
+            RuntimeError: kubectl failed; the message has its standard error.
         """
         kubeconfig = self._folder / "admin.kubeconfig"
         command = [str(self._assets / "kubectl"), f"--kubeconfig={kubeconfig}", *arguments]
@@ -142,15 +142,15 @@ class RealCluster:
         return done.stdout
 
     def create_namespace(self, name: str) -> None:
-        """Make that namespace."""
+        """Create a namespace."""
         self.kubectl("create", "namespace", name)
 
     def apply_manifest(self, path: Path) -> None:
-        """Apply a manifest file, or all of a folder, as `kubectl apply -f` does."""
+        """Apply a manifest file, or a folder of them, as `kubectl apply -f` does."""
         self.kubectl("apply", "-f", str(path))
 
     def service_account_token(self, namespace: str, name: str) -> str:
-        """A new token of that service account, asked for with a TokenRequest; valid for an hour."""
+        """A new token of that service account, from a TokenRequest; valid for an hour."""
         return self.kubectl("create", "token", name, "--namespace", namespace).strip()
 
     def _write_files(self) -> None:
@@ -213,11 +213,11 @@ class RealCluster:
 
     def _complaint(self, program: str) -> str:
         log = (self._folder / f"{program}.log").read_text(errors="replace")
-        return f"{program} did not get ready; its log ends:\n{log[-2000:]}"
+        return f"{program} did not become ready; its log ends:\n{log[-2000:]}"
 
 
 def _is_ready(client: httpx.Client) -> bool:
-    try:  # `/readyz` remembers an etcd that has just been killed as ready; a read does not
+    try:  # `/readyz` still reports an etcd that was just killed as ready; a read fails
         return all(client.get(path).is_success for path in ("/readyz", "/api/v1/namespaces/default"))
     except httpx.TransportError:
         return False

@@ -1,4 +1,4 @@
-"""The demo: the whole way of a certificate, step by step, each checked by reading the clusters.
+"""The demo: the whole way of a certificate, step by step; each step is checked by reading the clusters.
 
 python -m local.demo            for people
 python -m local.demo --json     one JSON object: steps (name, held, ms, detail) and latency_ms
@@ -31,7 +31,7 @@ STILL = "1s"
 
 
 class Report:
-    """What is shown while it happens, or told as one document at the end."""
+    """Shows each step as it happens, or collects them for one JSON document."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
@@ -39,16 +39,16 @@ class Report:
         self._console = Console(highlight=False, soft_wrap=True, stderr=as_json, quiet=as_json)
 
     def say(self, text: str, style: str = "dim") -> None:
-        """One line of what happens; foreign text stays text."""
+        """Print one line; foreign text is never read as markup."""
         self._console.print(Text(f"      {text}", style=style))
 
     def event(self, delivery: Delivery) -> None:
-        """An event that arrived, or did not."""
+        """Print the outcome of a delivery."""
         self.say(f"event {delivery.event.name}: {delivery.result} ({delivery.status})", "cyan")
 
     @contextmanager
     def step(self, name: str) -> Iterator[list[str]]:
-        """One step: its name, then whether it held, after how long, and what was seen."""
+        """Print and record one step: its name, whether it held, how long it took, what was seen."""
         number = len(self.steps) + 1
         self._console.print(Text(f"{number:>2}. {name}", style="bold"))
         detail: list[str] = []
@@ -70,7 +70,7 @@ class Report:
 
 
 def run(report: Report, clusters: Sequence[str | LocalCluster] | None) -> dict[str, list[float]]:
-    """Start the stack and go through every step; the latencies by cluster, in milliseconds."""
+    """Start the stack and go through the steps; returns the latencies by cluster, in milliseconds."""
     settings = {**RESPONSIVE, "TRUSTCAST_STILL": STILL}
     with ExitStack() as open_parts:
         with report.step(
@@ -93,7 +93,7 @@ def run(report: Report, clusters: Sequence[str | LocalCluster] | None) -> dict[s
 
 
 def summary(report: Report, latencies: dict[str, list[float]]) -> dict[str, Any]:
-    """The document: steps, and the latencies with their medians."""
+    """The JSON document: steps, and latencies with their medians."""
     medians = {name: round(statistics.median(values)) for name, values in latencies.items() if values}
     return {
         "steps": report.steps,

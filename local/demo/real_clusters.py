@@ -1,4 +1,4 @@
-"""Three real API servers as the demo's clusters, each with the shipped, least privileged account."""
+"""Three real API servers as the demo's clusters, each with the shipped, least-privileged account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACCOUNT = "trustcast"
 
 @contextmanager
 def real_clusters() -> Iterator[tuple[Real, ...]]:
-    """API servers that run inside the block, with the Role of infra/kubernetes applied."""
+    """API servers that run inside the block, with the manifests of infra/kubernetes applied."""
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="trustcast-kube-")))
         yield tuple(_cluster(running, name, folder / name) for name in LABELS)

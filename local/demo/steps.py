@@ -1,4 +1,4 @@
-"""The steps of the demo, in order. Each acts as a person would, then waits until the clusters show what should be."""
+"""The steps of the demo, in order. Each acts as a person would, then waits until the clusters show the result."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ CERTIFICATE = "application/pkix-cert"
 PEM = "application/x-pem-file"
 SAMPLES = 10
 PATIENCE = 20.0
-"""Seconds until a step is said to have failed."""
+"""Seconds after which a step has failed."""
 
 
 class Failed(Exception):
-    """A step did not hold; the message says what was missing."""
+    """A step did not hold; the message names what was missing."""
 
 
 class Scene:
@@ -84,16 +84,16 @@ class Scene:
         return server(name=name, application_uri=uri, not_before=self.yesterday, not_after=self.next_year)
 
     def put(self, name: str, value: str, kind: str, encoding: str, lists: str = "", clusters: str = "*") -> None:
-        """Set a secret, as `az keyvault secret set --encoding` does; without lists it bears no tag of ours."""
+        """Set a secret as `az keyvault secret set --encoding` does; without lists it gets none of our tags."""
         tags = {"file-encoding": encoding}
         tags |= {"trustcast-lists": lists, "trustcast-clusters": clusters} if lists else {}
         self.client.set_secret(name, value, content_type=kind, tags=tags)
 
     def until(self, what: str, holds: Callable[[], bool]) -> None:
-        """Wait until it holds.
+        """Wait until the condition holds.
 
         Raises:
-            Failed: it does not within the time.
+            Failed: it does not hold in time.
         """
         end = time.monotonic() + PATIENCE
         while not holds():
@@ -102,11 +102,11 @@ class Scene:
             time.sleep(0.02)
 
     def still(self) -> None:
-        """Let the stack come to rest, so that the next change is one on an idle stack."""
+        """Let the stack come to rest, so that the next change meets an idle stack."""
         time.sleep(1.1)
 
     def verdict(self, name: str) -> SecretReport:
-        """What the catalogue says of a secret, as `trustcast secrets` shows it."""
+        """A secret's report, as `trustcast secrets` shows it."""
         key = SecretKey.of(next(iter(self.runtime.vaults)), name)
         snapshot = self.runtime.decisions.snapshot(fresh=True)
         if key not in snapshot.entries:
@@ -114,15 +114,15 @@ class Scene:
         desires, now = self.runtime.desires(snapshot), self.runtime.clock()
         return secret_report(snapshot.entries[key], desires, now=now, expiry_warning=self.runtime.expiry_warning)
 
-    def until_said(self, name: str, code: Code) -> str:
-        """Wait until the catalogue names a finding; its sentence."""
+    def until_found(self, name: str, code: Code) -> str:
+        """Wait until a secret has a finding; returns its sentence."""
         found: list[Finding] = []
 
-        def said() -> bool:
+        def has_finding() -> bool:
             found[:] = [finding for finding in self.verdict(name).findings if finding.code is code]
             return bool(found)
 
-        self.until(f"{name} is found to be {code}", said)
+        self.until(f"{name} is found to be {code}", has_finding)
         return f"{name}: {code.value}: {found[0].sentence()}"
 
     def state(self, cluster: str, list_name: str) -> State | None:
@@ -164,7 +164,7 @@ def fill(scene: Scene) -> list[str]:
 
 
 def latency(scene: Scene) -> list[str]:
-    """Ten times, on the idle stack: a secret is set, and is on every cluster."""
+    """Ten times, on the idle stack: a secret is set and reaches every cluster."""
     for number in range(SAMPLES):
         scene.still()
         wanted = scene.server(f"robot-{number}").der
@@ -193,9 +193,9 @@ def invalid(scene: Scene) -> list[str]:
         not_after=scene.now - timedelta(days=30),
     )
     scene.put("press-1-crt", expired.pem, PEM, "utf-8", "trust", "env=prod")
-    sentence = scene.until_said("press-1-crt", Code.EXPIRED)
+    sentence = scene.until_found("press-1-crt", Code.EXPIRED)
     _same(scene, "press-1.crt", good)
-    return [sentence, f"standing: {scene.verdict('press-1-crt').state.value}"]
+    return [sentence, f"state: {scene.verdict('press-1-crt').state.value}"]
 
 
 def private(scene: Scene) -> list[str]:
@@ -203,7 +203,7 @@ def private(scene: Scene) -> list[str]:
     good = scene.clusters[0].files(TRUST)["oven-2.der"]
     new = scene.server("oven-2")
     scene.put("oven-2-der", new.pem + new.key_pem, PEM, "utf-8", "trust", "env in (prod, test)")
-    sentence = scene.until_said("oven-2-der", Code.PRIVATE_KEY)
+    sentence = scene.until_found("oven-2-der", Code.PRIVATE_KEY)
     _same(scene, "oven-2.der", good)
     return [sentence]
 
@@ -214,7 +214,7 @@ def untagged(scene: Scene) -> list[str]:
     scene.put("oven-2-der", new.der.hex(), CERTIFICATE, "hex")
     for cluster in scene.clusters:
         scene.until(f"{cluster.name} has the new one", lambda c=cluster: c.files(TRUST).get("oven-2.der") == new.der)  # type: ignore[misc]
-    return [scene.until_said("oven-2-der", Code.TAGS_DROPPED)]
+    return [scene.until_found("oven-2-der", Code.TAGS_DROPPED)]
 
 
 def repair(scene: Scene) -> list[str]:
@@ -267,12 +267,12 @@ def removal(scene: Scene) -> list[str]:
     waiting = scene.stack.cli_json("removals", "list")
     if any(_lines(cluster) != 5 for cluster in scene.clusters):  # noqa: PLR2004
         raise Failed("files left before the approval")
-    told = [f"held: {waiting[0]['cause']}, {len(waiting[0]['losses'][0]['files'])} files of a list"]
+    seen = [f"held: {waiting[0]['cause']}, {len(waiting[0]['losses'][0]['files'])} files of a list"]
     approved = scene.stack.cli("removals", "approve", waiting[0]["digest"])
-    told.append(approved.stdout.strip() or approved.stderr.strip())
+    seen.append(approved.stdout.strip() or approved.stderr.strip())
     for cluster in scene.clusters:
         scene.until(f"{cluster.name} dropped the five", lambda c=cluster: _lines(c) == 0)  # type: ignore[misc]
-    return told
+    return seen
 
 
 def finish(scene: Scene) -> list[str]:

@@ -1,4 +1,4 @@
-"""Events of Key Vault as Event Grid words them, and what becomes of them on their way.
+"""Key Vault's events as Event Grid sends them, and what happens to each on its way.
 
 Followed, on Microsoft Learn: "Azure Key Vault as Event Grid source", "Event Grid event schema",
 "CloudEvents v1.0 schema with Azure Event Grid".
@@ -14,7 +14,7 @@ import msgspec
 
 Schema = Literal["EventGridSchema", "CloudEventSchemaV1_0"]
 Result = Literal["delivered", "retrying", "refused", "expired", "dropped"]
-"""Taken; to be tried again; not to be tried again; tried often enough; lost on purpose."""
+"""Accepted; will be retried; will not be retried; retried too often; dropped on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class SecretEvent:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A webhook that wants the events."""
+    """A webhook that receives the events."""
 
     name: str
     endpoint: str
@@ -70,12 +70,12 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """How events are treated from now on, beside what the network does to them.
+    """What is done to events on purpose, besides what the network does to them.
 
     Attributes:
         copies: how often each is delivered; 0 drops it.
         delay: seconds before the first attempt.
-        hold: keep them back until `release`, which may turn their order around.
+        hold: keep them back until `release`, which may reverse their order.
     """
 
     copies: int = 1
@@ -85,13 +85,13 @@ class Treatment:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One line of the log: what became of one attempt; also an event on its way.
+    """One line of the log, the outcome of one attempt; also an event on its way.
 
     Attributes:
         id: the event's, the same for every copy and attempt.
         at: when, seconds since 1970.
-        attempt: from 1; 0 while nothing was tried.
-        status: HTTP status; None where there was no answer.
+        attempt: from 1; 0 before the first.
+        status: HTTP status; None without an answer.
     """
 
     event: SecretEvent
@@ -130,7 +130,7 @@ def validation(subscription: Subscription, code: str, at: float) -> tuple[bytes,
 
 
 def _headers(event_type: str, subscription: str) -> dict[str, str]:
-    """Headers of everything that Event Grid posts."""
+    """Headers of every POST by Event Grid."""
     return {
         "Content-Type": "application/json; charset=utf-8",
         "aeg-event-type": event_type,

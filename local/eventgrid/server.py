@@ -1,4 +1,4 @@
-"""A stand-in for Azure Event Grid: delivers Key Vault's events to webhooks, as well and as badly.
+"""A stand-in for Azure Event Grid: delivers Key Vault's events to webhooks, as reliably and as unreliably.
 
 Followed, on Microsoft Learn: "Endpoint validation with Event Grid event schema" and "… with CloudEvents
 schema", "Event Grid message delivery and retry".
@@ -38,14 +38,14 @@ class HandshakeFailed(Exception):
 
 
 class EventGrid:
-    """Delivers events from a thread of its own, inside its `with` block.
+    """Delivers events on a thread of its own, inside its `with` block.
 
     Args:
-        authority: signed the endpoints' certificates, where they are HTTPS.
+        authority: signed the certificates of HTTPS endpoints.
         retry_seconds: waits between attempts; after the last the event is dropped.
-        response_limit: seconds that an endpoint has to answer.
+        response_limit: seconds in which an endpoint must answer.
         clock: seconds since 1970.
-        watch: is told of every line of the log as it is written, from the delivering thread.
+        watch: called with every line of the log as it is written, on the delivering thread.
     """
 
     def __init__(
@@ -85,10 +85,10 @@ class EventGrid:
         self._loop.close()
 
     def subscribe(self, subscription: Subscription) -> None:
-        """Shake hands with the endpoint, and deliver to it from now on.
+        """Perform the handshake with the endpoint, then deliver to it.
 
         Raises:
-            HandshakeFailed: it did not answer, or not as it must.
+            HandshakeFailed: it did not answer, or answered wrongly.
         """
         shake = self._ask_origin if subscription.schema == "CloudEventSchemaV1_0" else self._send_code
         asyncio.run_coroutine_threadsafe(shake(subscription), self._loop).result()
@@ -96,12 +96,12 @@ class EventGrid:
             self._subscriptions[subscription.name] = subscription
 
     def unsubscribe(self, name: str) -> None:
-        """Deliver nothing more to it, as after the vault was deleted and recovered."""
+        """Stop delivering to it, as happens when a vault is deleted and recovered."""
         with self._changed:
             self._subscriptions.pop(name, None)
 
     def treat(self, treatment: Treatment) -> None:
-        """Treat events so from now on."""
+        """Apply this treatment to events from now on."""
         with self._changed:
             self._treatment = treatment
 
@@ -118,7 +118,7 @@ class EventGrid:
                 self._send(delivery, treatment)
 
     def release(self, *, turned_around: bool = False) -> None:
-        """Deliver what was held, one after the other, oldest or newest first; holding ends."""
+        """Stop holding, and deliver what was held one by one, oldest or newest first."""
         with self._changed:
             held, self._held, self._treatment = self._held, [], Treatment()
             self._under_way += len(held)
@@ -131,7 +131,7 @@ class EventGrid:
             return tuple(self._log)
 
     def settled(self, timeout: float = 10.0) -> bool:
-        """Wait until nothing is under way; False where that takes longer. What is held is not under way."""
+        """Wait until nothing is under way, which held events are not; False on time-out."""
         with self._changed:
             return self._changed.wait_for(lambda: self._under_way == 0, timeout)
 
@@ -182,12 +182,12 @@ class EventGrid:
         self._watch(delivery)
 
     async def _send_code(self, subscription: Subscription) -> None:
-        """Handshake of the Event Grid schema: the endpoint gives the code back."""
+        """Handshake of the Event Grid schema: the endpoint returns the code."""
         code = str(uuid.uuid4())
         body, headers = validation(subscription, code, self._clock())
         answer = await self._shake("POST", subscription, content=body, headers=headers)
         if answer.status_code != httpx.codes.OK or _validation_response(answer) != code:
-            raise HandshakeFailed(f"{subscription.endpoint} did not give the validation code back")
+            raise HandshakeFailed(f"{subscription.endpoint} did not return the validation code")
 
     async def _ask_origin(self, subscription: Subscription) -> None:
         """Handshake of CloudEvents webhooks: the endpoint allows the origin."""

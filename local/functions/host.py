@@ -1,12 +1,12 @@
-"""The local Functions host: runs the very app that is deployed, on one machine.
+"""The local Functions host: runs the app that is deployed, unchanged, on one machine.
 
-The host half of Azure Functions is not to be had without Azure; this is ours, held to what the real one does
-where the app can tell. Its worker half is Microsoft's (`local.functions.worker_api`).
+The host half of Azure Functions is not available outside Azure. This one is ours, and behaves as the real one
+does wherever the app can notice. The worker half is Microsoft's (`local.functions.worker_api`).
 
     python -m local.functions.host --app FOLDER --port 7071
 
 App settings are environment variables. The keys come from HOST_MASTER_KEY, HOST_SYSTEM_KEY and
-HOST_FUNCTION_KEY, and are random (and nobody's) where these are not set. Once it serves, it prints its URL.
+HOST_FUNCTION_KEY, and are random (so that nobody knows them) if unset. Once it serves, it prints its URL.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ _LEASE = timedelta(minutes=10)
 
 
 class Host(Running):
-    """One host process's worth of a function app, in this process.
+    """One Functions host for one app, in this process.
 
-    Inside the `with` block (or between `start` and `stop`) it serves and listens. Two hosts may work the same
-    queues. In one process an app is loaded once, so that two hosts there share its worker.
+    It serves and listens inside the `with` block (or between `start` and `stop`). Two hosts may work the same
+    queues. A process loads an app once, so two hosts in one process share its worker.
 
     Args:
         folder: the app's: `function_app.py` and `host.json`.
         environment: the app settings that the bindings name; the functions themselves read `os.environ`.
-        keys: what opens webhook, functions and administration.
+        keys: for the webhook, the functions and the administration.
         port: of the loopback; 0 takes a free one.
-        lease: how long a message is this host's while it is worked.
+        lease: how long a message belongs to this host while it is worked.
 
     Raises:
-        AppError: the app cannot be loaded, or asks for what this host does not serve.
+        AppError: the app cannot be loaded, or needs something that this host does not serve.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Host(Running):
         return self
 
     def stop(self) -> None:
-        """Take no new work, let what runs end (as Azure does), then stop. May be called twice."""
+        """Take no new work, let running functions end (as Azure does), then stop. May be called twice."""
         if self._loop and not self._runs.stopping.is_set():
             asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result()
         self._server.stop()
@@ -128,15 +128,15 @@ class Host(Running):
 
 
 async def _outliving(loop: Coroutine[None, None, None]) -> None:
-    """One trigger that breaks is told of, and ends no other."""
+    """A trigger that breaks is logged and does not end the others."""
     try:
         await loop
-    except Exception:  # noqa: BLE001  whatever it is, the others go on
-        _log.exception("a trigger broke and is served no more")
+    except Exception:  # noqa: BLE001  whatever it is, the others continue
+        _log.exception("a trigger broke and is no longer served")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; 0 after a clean stop, 1 with a sentence if the app cannot be served."""
+    """Serve until SIGTERM or SIGINT; 0 after a clean stop, 1 with a message if the app cannot be served."""
     parser = argparse.ArgumentParser(prog="python -m local.functions.host", description="The local Functions host.")
     parser.add_argument("--app", type=Path, required=True, help="folder of function_app.py and host.json")
     parser.add_argument("--port", type=int, default=7071, help="of the loopback; 0 takes a free one")

@@ -33,9 +33,9 @@ _METADATA = {"DequeueCount": "1", "Id": '"by-hand"', "PopReceipt": '""'}
 
 
 class HostRoutes:
-    """The requests that the host answers, each with the key that it asks for.
+    """The requests that the host answers, each guarded by its key.
 
-    A host that is stopping answers 503, after which Event Grid delivers again.
+    A host that is stopping answers 503, and Event Grid delivers again later.
     """
 
     def __init__(self, triggers: Iterable[Trigger], route_prefix: str, keys: Keys, runs: Runs) -> None:
@@ -45,7 +45,7 @@ class HostRoutes:
         self._runs = runs
 
     def routes(self) -> list[Route]:
-        """Everything, for a Starlette application."""
+        """All routes, for a Starlette application."""
         own = [
             Route("/runtime/webhooks/{extension}", self._event_grid, methods=["POST", "OPTIONS"]),
             Route("/admin/functions/{name}", self._run_now, methods=["POST"]),
@@ -67,13 +67,13 @@ class HostRoutes:
             origin = request.headers.get("webhook-request-origin", "eventgrid.azure.net")
             return Response(headers={"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"})
         try:
-            said = json.loads(await request.body())
+            body = json.loads(await request.body())
         except ValueError:
-            return PlainTextResponse("no JSON", 400)
-        return await self._answer(trigger, request.headers.get("aeg-event-type", "").lower(), said)
+            return PlainTextResponse("the body is not JSON", 400)
+        return await self._answer(trigger, request.headers.get("aeg-event-type", "").lower(), body)
 
-    async def _answer(self, trigger: EventGridTrigger, kind: str, said: Any) -> Response:
-        events = said if isinstance(said, list) else [said]
+    async def _answer(self, trigger: EventGridTrigger, kind: str, body: Any) -> Response:
+        events = body if isinstance(body, list) else [body]
         match kind:
             case "subscriptionvalidation":
                 return _validated(events)
@@ -146,15 +146,15 @@ def _validated(events: list[Any]) -> Response:
 
 
 def _by_hand(trigger: Trigger, given: Any) -> TriggerData:
-    """What a function gets that an operator runs.
+    """The trigger data of a function that an operator runs.
 
     Raises:
-        ValueError: the function wants a text, or cannot be run without a request.
+        ValueError: the function needs a text, or cannot run without a request.
     """
     if isinstance(trigger, TimerTrigger):
         return timer_data()
     if isinstance(trigger, HttpTrigger) or not isinstance(given, str):
-        raise ValueError("not to be run so")  # noqa: TRY004  the caller wants one kind
+        raise ValueError("cannot be run by hand")  # noqa: TRY004  the caller catches one kind
     if isinstance(trigger, EventGridTrigger):
         return TriggerData(given, "json")
     return TriggerData(given, "string", _METADATA)
@@ -172,7 +172,7 @@ async def _call_of(request: Request) -> HttpCall:
 
 
 def _paths(route: str) -> list[str]:
-    """The route in Starlette's words: an optional last parameter makes a second path."""
+    """The route in Starlette's syntax: an optional last parameter makes a second path."""
     path = _PARAMETER.sub(lambda match: f"{{{match[2]}:path}}" if match[1] else f"{{{match[2]}}}", route)
     *_, last = [None, *_PARAMETER.finditer(route)]
     return [path, path.rpartition("/")[0] or "/"] if last and last[3] else [path]

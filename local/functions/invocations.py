@@ -16,10 +16,10 @@ _log = logging.getLogger("host")
 
 
 class Runs:
-    """The functions that are running in this host; of one event loop.
+    """The functions running in this host, all on one event loop.
 
     Attributes:
-        stopping: set once, when no new work is to be taken; what runs is still waited for.
+        stopping: set once no new work may start; running functions are still awaited.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -28,7 +28,7 @@ class Runs:
         self.stopping = asyncio.Event()
 
     def start(self, function: str, trigger: TriggerData, reason: str) -> asyncio.Task[Invocation]:
-        """Run a function; the task ends with its outcome and goes on if whoever waits for it goes away."""
+        """Run a function; the task returns its outcome, and continues if its caller is cancelled."""
         task = asyncio.create_task(self._run(function, trigger, reason))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -39,12 +39,12 @@ class Runs:
         return await asyncio.shield(self.start(function, trigger, reason))
 
     async def settle(self) -> None:
-        """Return once nothing runs any more."""
+        """Wait until nothing is running."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def stops_within(self, seconds: float, *, wake: asyncio.Event | None = None) -> bool:
-        """Sleep, less if the host stops or `wake` is set; says whether the host stops."""
+        """Sleep, less if the host stops or `wake` is set; returns whether the host is stopping."""
         waits = [asyncio.ensure_future(event.wait()) for event in (self.stopping, wake) if event]
         _, unfinished = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in unfinished:

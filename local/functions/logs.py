@@ -1,4 +1,4 @@
-"""The local host's log: a line of JSON each on standard error."""
+"""The local host's log: one line of JSON per record, on standard error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHOWN = 256
 
 
 def start_logging(*, debug: bool) -> None:
-    """Write what host and functions log; with `debug`, the stacks of failed functions too."""
+    """Write what host and functions log; with `debug`, also the stacks of failed functions."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Lines())
     logging.basicConfig(handlers=[handler], level=logging.DEBUG if debug else logging.INFO)
@@ -19,7 +19,7 @@ def start_logging(*, debug: bool) -> None:
 
 
 class _Lines(logging.Formatter):
-    """One line a record, whatever it holds: JSON escapes line ends and control characters."""
+    """One line per record, whatever it holds: JSON escapes line ends and control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of JSON."""

@@ -1,4 +1,4 @@
-"""NCRONTAB, the schedules of timer triggers: six fields, of which the first is the second, in UTC."""
+"""NCRONTAB, the schedules of timer triggers: six fields starting with the seconds, in UTC."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HORIZON = timedelta(days=366 * 41)  # the 29th of February falls on a given wee
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a timer is due: the moments that match all six fields, days and weekdays both."""
+    """When a timer is due: the moments that match all six fields, both day and weekday."""
 
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
@@ -31,20 +31,20 @@ class Schedule:
         """Read an expression such as `0 */5 * * * *`.
 
         Raises:
-            ValueError: it does not have six fields, one of them is out of its range, or no day ever matches.
+            ValueError: it does not have six fields, a field is out of range, or no day ever matches.
         """
         fields = text.split()
         if len(fields) != len(_RANGES):
-            raise ValueError(f"{text!r} has {len(fields)} fields, not six (the first is the second)")
+            raise ValueError(f"{text!r} has {len(fields)} fields, not six (the first is the seconds)")
         schedule = cls(*(_values(field, *range_) for field, range_ in zip(fields, _RANGES, strict=True)))
         schedule.next_after(datetime(2000, 1, 1, tzinfo=UTC))
         return schedule
 
     def next_after(self, moment: datetime) -> datetime:
-        """The first due moment that is later than this one (aware, UTC).
+        """The first due moment after this one (aware, UTC).
 
         Raises:
-            ValueError: there is none, as on the 30th of February.
+            ValueError: no moment matches, as with the 30th of February.
         """
         start = moment.replace(microsecond=0) + timedelta(seconds=1)
         if self._falls_on(start) and (due := self._first_from(start.time())):
@@ -75,7 +75,7 @@ def _values(field: str, lowest: int, highest: int) -> tuple[int, ...]:
 def _part(part: str, lowest: int, highest: int) -> range:
     match = _FIELD.fullmatch(part.lower())
     if not match:
-        raise ValueError(f"{part!r} is no field of a schedule")
+        raise ValueError(f"{part!r} is not a field of a schedule")
     first = lowest if match["first"] == "*" else _number(match["first"])
     open_ended = match["first"] == "*" or match["step"]
     last = _number(match["last"]) if match["last"] else highest if open_ended else first
@@ -89,5 +89,5 @@ def _number(word: str) -> int:
     if word.isdecimal():
         return int(word)
     if word not in _NAMES:
-        raise ValueError(f"{word!r} is no number, month or weekday")
+        raise ValueError(f"{word!r} is not a number, month or weekday")
     return _NAMES[word]

@@ -1,4 +1,4 @@
-"""One storage queue, asked from an event loop: the SDK's calls run in threads."""
+"""One storage queue, used from an event loop: the SDK's calls run in threads."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _RETRIES = 4
 
 
 class StorageQueue:
-    """A queue, made when it is missing.
+    """A queue, created if missing.
 
-    Looking for messages is tried once (the next look comes anyway); what settles a message is retried for
-    some seconds, since a message that cannot be settled stays leased.
+    Receiving is tried once (the next poll comes anyway); settling a message is retried for some seconds, since
+    a message that is not settled stays leased.
     """
 
     def __init__(self, connection: str, name: str, threads: Executor) -> None:
@@ -41,7 +41,7 @@ class StorageQueue:
         )
 
     async def receive(self, count: int, lease: float) -> list[QueueMessage]:
-        """Up to `count` messages, which are nobody else's for `lease` seconds."""
+        """Up to `count` messages, invisible to others for `lease` seconds."""
         return await self._creating(partial(self._take, count, round(lease)))
 
     def _take(self, count: int, lease: int) -> list[QueueMessage]:
@@ -52,12 +52,12 @@ class StorageQueue:
         await self._creating(partial(self._client.send_message, text))
 
     async def hide(self, message: QueueMessage, seconds: float) -> None:
-        """Make the message invisible for so long from now on; the message's receipt is replaced."""
+        """Make the message invisible for that many seconds; replaces the message's receipt."""
         update = partial(self._client.update_message, message, visibility_timeout=round(seconds))
         message.pop_receipt = (await self._call(update)).pop_receipt
 
     async def delete(self, message: QueueMessage) -> None:
-        """Remove the message for good."""
+        """Delete the message."""
         await self._call(partial(self._client.delete_message, message))
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class StorageQueue:
         try:
             self._client.create_queue()
         except ResourceExistsError:
-            return  # another host was faster
+            return  # another host created it first
 
     async def _call(self, call: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -1,6 +1,6 @@
-"""Queue triggers as the WebJobs queue listener of Azure works them.
+"""Queue triggers, worked as Azure's WebJobs queue listener does.
 
-Source of its rules: QueueListener, QueueProcessor and RandomizedExponentialBackoffStrategy of
+Source of the rules: QueueListener, QueueProcessor and RandomizedExponentialBackoffStrategy of
 github.com/Azure/azure-sdk-for-net (Microsoft.Azure.WebJobs.Extensions.Storage.Queues).
 """
 
@@ -38,7 +38,7 @@ _POISON = "-poison"
 
 
 def next_wait(wait: float, longest: float) -> float:
-    """Seconds until the next look at a queue that was found empty after a wait: double, up to the longest."""
+    """Seconds until the next poll of a queue that was empty after `wait`: double, up to the longest."""
     return min(max(wait * 2, SHORTEST_WAIT), longest)
 
 
@@ -47,10 +47,10 @@ class QueueListener:
 
     Args:
         trigger: queue, account and function.
-        rules: of `host.json`.
-        runs: where functions run.
-        threads: where storage is asked.
-        announce: told the name of a queue that was put a message into.
+        rules: from `host.json`.
+        runs: runs the functions.
+        threads: run the storage calls.
+        announce: called with the name of a queue that got a message.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class QueueListener:
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """Look at the queue now."""
+        """Poll the queue now."""
         self._wake.set()
 
     async def listen(self) -> None:
-        """Take and work messages until the host stops, then end what was begun."""
+        """Take and work messages until the host stops, then finish those that were started."""
         wait = 0.0
         while not self._runs.stopping.is_set():
             messages = await self._receive()
@@ -109,7 +109,7 @@ class QueueListener:
         try:
             return await self._queue.receive(self._rules.batch_size, self._lease)
         except AzureError as error:
-            self._complain("cannot look at the queue", error)
+            self._complain("cannot poll the queue", error)
             return []
 
     async def _work(self, message: QueueMessage) -> None:
@@ -128,7 +128,7 @@ class QueueListener:
         if succeeded:
             await self._queue.delete(message)
         elif self._poison is None:
-            return  # what fails as poison comes back when its lease ends, and not before
+            return  # a failed poison message comes back when its lease ends, and not before
         elif self._is_spent(message, more_than=False):
             await self._set_aside(message)
         else:
@@ -148,7 +148,7 @@ class QueueListener:
 
     @asynccontextmanager
     async def _held(self, message: QueueMessage) -> AsyncIterator[None]:
-        """Keep the message ours, by a new lease whenever half of it is over."""
+        """Keep the message ours: renew the lease whenever half of it has passed."""
         holding = asyncio.create_task(self._hold(message))
         try:
             yield

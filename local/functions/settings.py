@@ -1,4 +1,4 @@
-"""What the local host is told: its `host.json`, its keys, and the app settings."""
+"""The local host's configuration: `host.json` and its keys."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ class _HostJson(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class QueueRules:
-    """How queues are worked, as `extensions.queues` of `host.json` says; Azure's defaults otherwise.
+    """How queues are worked: `extensions.queues` of `host.json`, otherwise Azure's defaults.
 
     Attributes:
         batch_size: messages taken at once.
-        new_batch_threshold: more are taken once no more than this many are being worked.
-        max_polling_interval: the longest wait between two looks at an empty queue.
+        new_batch_threshold: more are taken once at most this many are being worked.
+        max_polling_interval: the longest wait between two polls of an empty queue.
         visibility_timeout: how long a message rests after a failure.
         max_dequeue_count: failures after which a message is poison.
-        is_base64: whether the messages are encoded.
-        lease: how long a message is ours while it is worked; Azure's is fixed.
+        is_base64: whether messages are base64-encoded.
+        lease: how long a message is ours while it is worked; fixed in Azure.
     """
 
     batch_size: int
@@ -67,7 +67,7 @@ class QueueRules:
 
 @dataclass(frozen=True, slots=True)
 class HostRules:
-    """What `host.json` says of queues and HTTP."""
+    """The rules for queues and HTTP in `host.json`."""
 
     queues: QueueRules
     route_prefix: str
@@ -78,7 +78,7 @@ class Keys:
     """The host's keys, random unless given.
 
     Attributes:
-        master: opens everything, and alone the administration.
+        master: opens everything, and is the only key to the administration.
         system: the Event Grid webhook (`eventgrid_extension` in Azure).
         function: HTTP functions.
     """
@@ -99,11 +99,11 @@ def read_host_json(folder: Path) -> HostRules:
     """The rules of an app's `host.json`.
 
     Raises:
-        AppError: it is missing, or says something that cannot be.
+        AppError: it is missing or invalid.
     """
     try:
-        said = msgspec.json.decode((folder / "host.json").read_bytes(), type=_HostJson)
-        queues = said.extensions.queues
+        content = msgspec.json.decode((folder / "host.json").read_bytes(), type=_HostJson)
+        queues = content.extensions.queues
         default_threshold = queues.batch_size // 2
         rules = QueueRules(
             batch_size=queues.batch_size,
@@ -115,17 +115,17 @@ def read_host_json(folder: Path) -> HostRules:
         )
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise AppError(f"host.json: {error}") from error
-    return HostRules(rules, said.extensions.http.route_prefix.strip("/"))
+    return HostRules(rules, content.extensions.http.route_prefix.strip("/"))
 
 
 def time_span(text: str) -> timedelta:
     """A .NET TimeSpan: `[days.]hours:minutes:seconds[.fraction]`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not one.
     """
     match = _TIME_SPAN.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is no time span such as 00:00:30")
+        raise ValueError(f"{text!r} is not a time span such as 00:00:30")
     days, hours, minutes, seconds = match.groups(default="0")
     return timedelta(days=int(days), hours=int(hours), minutes=int(minutes), seconds=float(seconds))

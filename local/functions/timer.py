@@ -1,6 +1,6 @@
-"""Timer triggers: one function at the moments of its schedule, never twice at once in one host.
+"""Timer triggers: run a function on schedule, never twice at once in one host.
 
-Azure runs a timer on one instance only, by a lease on a blob; here every host runs its timers.
+Azure runs a timer on one instance only, using a lease on a blob; here every host runs its timers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def run_timer(trigger: TimerTrigger, runs: Runs) -> None:
     """Run the function whenever it is due, until the host stops.
 
-    A moment that passes while the function still runs is left out, as in Azure.
+    A moment that passes while the function is still running is skipped, as in Azure.
     """
     last = _now()
     if trigger.at_start:
@@ -34,15 +34,15 @@ async def run_timer(trigger: TimerTrigger, runs: Runs) -> None:
 
 
 def next_due(schedule: Schedule, now: datetime, last: datetime) -> datetime:
-    """When a timer is due next, whose last due moment is known: a clock may wake us a little before it."""
+    """The next due moment after now and after the last one: a clock may wake us slightly early."""
     return schedule.next_after(max(now, last))
 
 
 def timer_data(last: datetime | None = None, due: datetime | None = None) -> TriggerData:
-    """What a timer's function is told; by an operator's hand it is never late."""
+    """What a timer's function receives; both moments are None when an operator runs it."""
     status = {"Last": _iso(last), "Next": _iso(due), "LastUpdated": _iso(last)}
-    told = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": status, "IsPastDue": False}
-    return TriggerData(json.dumps(told), "json")
+    data = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": status, "IsPastDue": False}
+    return TriggerData(json.dumps(data), "json")
 
 
 def _iso(moment: datetime | None) -> str | None:

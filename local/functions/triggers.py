@@ -27,7 +27,7 @@ class EventGridTrigger:
 
 @dataclass(frozen=True, slots=True)
 class TimerTrigger:
-    """A function that is due by a schedule, and at the start as well if it says so."""
+    """A function that runs on a schedule and, with `at_start`, when the host starts."""
 
     function: str
     schedule: Schedule
@@ -57,11 +57,11 @@ Trigger = EventGridTrigger | TimerTrigger | QueueTrigger | HttpTrigger
 
 
 def triggers_of(functions: Iterable[FunctionMetadata], environment: Mapping[str, str]) -> tuple[Trigger, ...]:
-    """What runs the functions.
+    """The triggers of the functions.
 
     Raises:
-        AppError: a binding is of a kind that this host does not serve, names a setting that is missing, or
-            holds what cannot be read; the message names function and setting.
+        AppError: a binding's kind is not served by this host, a setting is missing, or a value cannot be
+            read; the message names the function and the setting.
     """
     return tuple(_trigger(function, environment) for function in functions)
 
@@ -108,10 +108,10 @@ def _resolved(binding: Mapping[str, Any], environment: Mapping[str, str]) -> dic
 
 
 def _connection(name: str, environment: Mapping[str, str]) -> str:
-    """The connection string of a setting; as in Azure, `AzureWebJobs` before the name is tried first."""
+    """The connection string of a setting; as in Azure, the name prefixed with `AzureWebJobs` is tried first."""
     for setting in (f"AzureWebJobs{name}", name):
         if found := environment.get(setting):
             return found
         if any(key.startswith(f"{setting}__") for key in environment):
-            raise AppError(f"{setting}__… signs in with an identity: the local host wants a connection string")
+            raise AppError(f"{setting}__… signs in with an identity: the local host needs a connection string")
     raise AppError(f"the app setting {name}, a storage connection, is missing")

@@ -1,8 +1,8 @@
 """The worker half of the local Functions host: what loads a function app and runs its functions.
 
-Azure runs a Python app in a worker process of Microsoft's, beside the host. That worker's library is on PyPI
-for Python 3.13 and later (`worker_runtime`); before, the binding converters of `azure-functions`, which the
-worker uses too, do its part (`worker_converters`). Both are behind one interface, and one suite holds both.
+Azure runs a Python app in Microsoft's worker process, beside the host. The worker's library is on PyPI for
+Python 3.13 and later (`worker_runtime`); on earlier versions the binding converters of `azure-functions`, which
+the worker uses too, take its place (`worker_converters`). Both implement one interface and pass one suite.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HAS_RUNTIME = sys.version_info >= (3, 13)
 
 
 class AppError(Exception):
-    """The function app cannot be loaded; the message says why."""
+    """The function app cannot be loaded; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class FunctionMetadata:
     """One function of the app, as it describes itself.
 
     Attributes:
-        name: unique in the app, whatever the case.
-        bindings: as in a `function.json`, settings in `%percent signs%` not yet resolved.
+        name: unique in the app, ignoring case.
+        bindings: as in a `function.json`, with settings in `%percent signs%` not yet resolved.
     """
 
     name: str
@@ -37,7 +37,7 @@ class FunctionMetadata:
 
     @property
     def trigger(self) -> Mapping[str, Any]:
-        """The binding that starts the function: each has exactly one."""
+        """The binding that starts the function; there is exactly one."""
         return next(binding for binding in self.bindings if str(binding["type"]).endswith("Trigger"))
 
 
@@ -55,7 +55,7 @@ class HttpCall:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """What such a function answered; cookies are not carried."""
+    """The function's response; cookies are not supported."""
 
     status: int
     headers: Mapping[str, str]
@@ -64,12 +64,12 @@ class HttpReply:
 
 @dataclass(frozen=True, slots=True)
 class TriggerData:
-    """What a function is started with.
+    """The input that a trigger passes to its function.
 
     Attributes:
         value: the text, or the request.
         kind: how the worker reads a text; a request is of kind `http`.
-        metadata: what else the trigger knows, each value as JSON text.
+        metadata: further facts of the trigger, each value as JSON text.
     """
 
     value: str | HttpCall
@@ -82,9 +82,9 @@ class Invocation:
     """How a run ended.
 
     Attributes:
-        error: type and message of what it raised; None when it succeeded.
-        trace: the stack that goes with the error.
-        reply: what it answered, if its trigger is HTTP.
+        error: type and message of the exception; None if it succeeded.
+        trace: the stack trace of the error.
+        reply: its response, if its trigger is HTTP.
     """
 
     error: str | None = None
@@ -105,21 +105,21 @@ class Worker(Protocol):
         """Every function, in the order of the app."""
 
     async def invoke(self, name: str, trigger: TriggerData) -> Invocation:
-        """Run one function to its end; what it raises is in the answer.
+        """Run one function to its end; an exception is returned, not raised.
 
-        Synchronous functions run in a pool of threads, of the size that Azure gives it.
+        Synchronous functions run in a thread pool of the size that Azure uses.
         """
 
 
 @cache
 def load_worker(folder: Path) -> Worker:
-    """Load the app of a folder, once a process: the SDK refuses to index an app twice.
+    """Load the app of a folder, once per process: the SDK refuses to index an app twice.
 
-    The folder is put on `sys.path`, as in Azure. The script is `function_app.py`, or what the app setting
-    `PYTHON_SCRIPT_FILE_NAME` says.
+    The folder is put on `sys.path`, as in Azure. The script is `function_app.py`, unless the app setting
+    `PYTHON_SCRIPT_FILE_NAME` names another.
 
     Raises:
-        AppError: there is no app, or it cannot be imported or indexed.
+        AppError: the folder has no app, or the app cannot be imported or indexed.
     """
     sys.path.insert(0, str(folder))
     if HAS_RUNTIME:

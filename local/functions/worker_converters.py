@@ -1,4 +1,4 @@
-"""The worker half by `azure-functions` alone: its indexing and its binding converters, as the worker uses them.
+"""The worker half from `azure-functions` alone: its indexing and binding converters, used as the worker does.
 
 For Python 3.11 and 3.12, where Microsoft's own worker library does not install.
 """
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-_MORE_THREADS = 4  # the pool that Azure gives: min(32, CPUs + 4) threads
+_MORE_THREADS = 4  # Azure's pool: min(32, CPUs + 4) threads
 
 
 @dataclass(frozen=True, slots=True)
 class _Function:
-    """A function of the app with what a run of it needs.
+    """A function of the app, with what is needed to run it.
 
     Attributes:
-        parameter: its name for what triggers it.
-        annotation: the type that the parameter is declared to have; None if it is not.
+        parameter: the one that receives the trigger's data.
+        annotation: the parameter's declared type; None without one.
     """
 
     metadata: FunctionMetadata
@@ -45,17 +45,17 @@ class _Function:
 
     @property
     def is_text(self) -> bool:
-        """Whether it wants the text as it comes: the worker then converts nothing."""
+        """Whether it takes the text as it is: the worker then converts nothing."""
         return self.annotation in (str, bytes)
 
     @property
     def answers(self) -> bool:
-        """Whether its result goes somewhere: to the sender of an HTTP request."""
+        """Whether its result is sent back, to the sender of an HTTP request."""
         return any(binding["type"] == "http" for binding in self.metadata.bindings)
 
 
 class ConverterWorker:
-    """The app of one folder, indexed by its own decorators."""
+    """The app of one folder, indexed from its decorators."""
 
     def __init__(self, folder: Path) -> None:
         self._found = {function.metadata.name: function for function in _load(folder)}
@@ -65,7 +65,7 @@ class ConverterWorker:
         self._threads = ThreadPoolExecutor(size)
 
     async def invoke(self, name: str, trigger: TriggerData) -> Invocation:
-        """Run one function to its end; what it raises is in the answer."""
+        """Run one function to its end; an exception is returned, not raised."""
         function = self._found[name]
         try:
             arguments = {function.parameter: _decoded(function, trigger)}
@@ -75,7 +75,7 @@ class ConverterWorker:
                 loop = asyncio.get_running_loop()
                 result = await loop.run_in_executor(self._threads, partial(function.call, **arguments))
             return Invocation(reply=_reply(function, result))
-        except Exception as error:  # noqa: BLE001  whatever a function raises is its outcome
+        except Exception as error:  # noqa: BLE001  any exception is the outcome
             return Invocation(error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
 
 
@@ -100,10 +100,10 @@ def _indexed(module: str) -> list[_Function]:
 
 
 def _checked(found: Any) -> _Function:
-    """The SDK's function as ours, if the worker would take its signature.
+    """The SDK's function as ours, if the worker would accept its signature.
 
     Raises:
-        AppError: the parameters are not the bindings', or the trigger's type is not one that it converts to.
+        AppError: the parameters do not match the bindings, or the trigger cannot be converted to the type.
     """
     metadata = FunctionMetadata(found.get_function_name(), tuple(map(json.loads, found.get_raw_bindings())))
     call, trigger = found.get_user_function(), metadata.trigger
@@ -160,6 +160,6 @@ def _reply(function: _Function, result: Any) -> HttpReply | None:
         return HttpReply(200, {"content-type": "text/plain; charset=utf-8"}, datum.value.encode())
     answer = datum.value
     if answer["cookies"]:
-        raise NotImplementedError("the local host carries no cookies")
+        raise NotImplementedError("the local host does not support cookies")
     headers = {key: value.value for key, value in answer["headers"].items()}
     return HttpReply(int(answer["status_code"].value), headers, answer["body"].value)

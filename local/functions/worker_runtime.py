@@ -1,7 +1,7 @@
-"""The worker half by `azure-functions-runtime`: Microsoft's own library, in this process, without gRPC.
+"""The worker half from `azure-functions-runtime`: Microsoft's own library, in this process, without gRPC.
 
-Its messages are duck-typed protocol buffers. The classes that it builds answers of are handed to it as a
-namespace, so the plain ones below do; their names and fields are those of `FunctionRpc.proto`.
+Its messages are duck-typed protocol buffers. It gets the classes of its answers as a namespace, so the plain
+ones below suffice; their names and fields are those of `FunctionRpc.proto`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TypedData(SimpleNamespace):
-    """A value of one of several kinds, of which the one set is the one that counts."""
+    """A value of one of several kinds: the one that is set."""
 
     def WhichOneof(self, _group: str) -> str | None:  # noqa: N802  protocol buffers' name
         """The kind that is set."""
@@ -37,7 +37,7 @@ class StatusResult(SimpleNamespace):
 
 
 class BindingInfo(SimpleNamespace):
-    """A binding; the names are those of its directions and of its data type."""
+    """A binding, with the names of its directions and of its data type."""
 
     undefined = 0
     out = 1
@@ -86,7 +86,7 @@ class RuntimeWorker:
         )
 
     async def invoke(self, name: str, trigger: TriggerData) -> Invocation:
-        """Run one function to its end; what it raises is in the answer."""
+        """Run one function to its end; an exception is returned, not raised."""
         function = next(function for function in self.functions if function.name == name)
         parameter = SimpleNamespace(
             name=function.trigger["name"], data=_typed(trigger), WhichOneof=lambda _group: "data"

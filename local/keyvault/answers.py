@@ -1,4 +1,4 @@
-"""The JSON that a stand-in vault answers with, as Azure shapes it."""
+"""The JSON answers of a stand-in vault, in Azure's shape."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def item(vault: str, version: Version, *, versioned: bool = True) -> dict[str, Any]:
-    """A version without its value; the vault's own listing leaves the version out of the identifier."""
+    """A version without its value; the listing of the vault omits the version from the identifier."""
     address = f"{vault}/secrets/{version.name}"
     return _without_none(
         id=f"{address}/{version.id}" if versioned else address,
@@ -44,7 +44,7 @@ def deleted_item(vault: str, deleted: Deleted) -> dict[str, Any]:
 
 
 def page(listing: str, items: Iterable[dict[str, Any]], following: Cursor | None, size: int) -> JSONResponse:
-    """A page of the listing at that URL; the link to the next names no API version but the client's own."""
+    """A page of the listing at that URL; the link to the next leaves the API version to the client."""
     link = f"{listing}?$skiptoken={following}&maxresults={size}" if following else None
     return JSONResponse({"value": list(items), "nextLink": link})
 

@@ -1,4 +1,4 @@
-"""Trouble on demand, and counts of what was asked of a stand-in vault."""
+"""Faults on demand, and request counts, of a stand-in vault."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["value", "versions", "listing", "set", "update", "delete", "deleted", "recover", "purge"]
-"""What a request is for: one value, a page of a secret's versions, a page of the vault's listing, …"""
+"""What a request asks for: one value, a page of a secret's versions, a page of the vault's listing, …"""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes wrong, and for which requests; every absent condition holds for all.
+    """What goes wrong, and for which requests; an absent condition matches all.
 
     Attributes:
-        kind, name, page: the requests concerned; a name in any case, a page counted from 1.
-        times: how often it strikes before it is over; None: until it is cleared.
+        kind, name, page: the requests that it strikes; names ignore case, pages count from 1.
+        times: how often it strikes; None: until it is cleared.
         latency: seconds before anything is answered.
-        status: what is answered instead of the real answer; None only delays.
+        status: answered in place of the real answer; None: only delay it.
         code: the error's code in Azure's error shape.
-        headers: beside it (`Retry-After`, `Location`).
-        body: sent as it is in place of the error shape.
+        headers: sent with it (`Retry-After`, `Location`).
+        body: sent verbatim instead of the error shape.
     """
 
     kind: Kind | None = None
@@ -36,7 +36,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     body: str | None = None
 
     def strikes(self, kind: Kind, name: str, page: int) -> bool:
-        """Whether it concerns this request."""
+        """Whether it strikes this request."""
         return (
             self.kind in (None, kind)
             and (self.name is None or self.name.casefold() == name.casefold())
@@ -53,17 +53,17 @@ class Faults:
         self._counts: Counter[tuple[Kind, str]] = Counter()
 
     def add(self, fault: Fault) -> None:
-        """Let it strike from the next request on; the first of several that concern a request does."""
+        """Let it strike from the next request on; if several match a request, the first strikes."""
         with self._lock:
             self._faults.append((fault, fault.times))
 
     def clear(self) -> None:
-        """No more faults."""
+        """Remove all faults."""
         with self._lock:
             self._faults.clear()
 
     def meet(self, kind: Kind, name: str = "", page: int = 1) -> Fault | None:
-        """Count a request, and give the fault that strikes it."""
+        """Count a request and return the fault that strikes it."""
         with self._lock:
             self._counts[kind, name.casefold()] += 1
             for index, (fault, left) in enumerate(self._faults):
@@ -73,12 +73,12 @@ class Faults:
         return None
 
     def count(self, kind: Kind, name: str | None = None) -> int:
-        """How many requests of that kind came, faulty answers included; of one secret or of all."""
+        """The number of requests of that kind, including those struck by faults; for one secret or all."""
         with self._lock:
             return sum(n for (k, of), n in self._counts.items() if k == kind and name in (None, of))
 
     def counts(self) -> dict[str, int]:
-        """How many requests of each kind came."""
+        """The number of requests of each kind."""
         with self._lock:
             totals: Counter[str] = Counter()
             for (kind, _), n in self._counts.items():
@@ -86,7 +86,7 @@ class Faults:
         return dict(totals)
 
     def reset_counts(self) -> None:
-        """Count from zero."""
+        """Reset all counts to zero."""
         with self._lock:
             self._counts.clear()
 

@@ -1,4 +1,4 @@
-"""Pages of a stand-in vault's listings: as Key Vault gives them, in no order, some of them empty."""
+"""Pages of a stand-in vault's listings: as in Key Vault in no particular order, and some are empty."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _EMPTY_ONE_IN = 3
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a listing goes on.
+    """Where a listing continues.
 
     Attributes:
         page: number of the page asked for, from 1.
-        after: rank of the last item given; empty before the first.
-        skipped: an empty page was just given at this place.
+        after: rank of the last item returned; empty before the first.
+        skipped: an empty page was just returned here.
     """
 
     page: int = 1
@@ -37,7 +37,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, token: str | None) -> Cursor:
-        """The cursor that a skip token stands for; the beginning where there is none."""
+        """The cursor of a skip token; the beginning without one."""
         if not token:
             return cls()
         try:
@@ -49,7 +49,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items, and where to go on; None at the end."""
+    """Some items, and where the listing continues; None at the end."""
 
     items: tuple[T, ...]
     following: Cursor | None
@@ -60,8 +60,8 @@ def page_of(
 ) -> Page[T]:
     """The page at that cursor.
 
-    The order is a hash of each item's identity: unrelated to age or name, yet steady, so that an item
-    neither comes twice nor is left out when others are added between two pages.
+    The order is a hash of each item's identity: unrelated to age or name, but stable, so that no item is
+    repeated or missed when others are added between two pages.
     """
     ranked = sorted(((_rank(seed, identity(item)), item) for item in items), key=itemgetter(0))
     rest = [(rank, item) for rank, item in ranked if rank > cursor.after]

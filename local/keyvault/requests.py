@@ -1,4 +1,4 @@
-"""What callers of a stand-in vault send: bodies, and what every request must bear."""
+"""Requests to a stand-in vault: their bodies, and what every request must carry."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Attributes(msgspec.Struct):
 
 
 class UpdateBody(msgspec.Struct, rename="camel"):
-    """Body of an update: what is absent stays as it is."""
+    """Body of an update: absent fields stay as they are."""
 
     content_type: str | None = None
     tags: dict[str, str] | None = None
     attributes: Attributes | None = None
 
     def properties(self) -> Properties:
-        """The same as the vault's own value; raises `Refused` where over a limit."""
+        """The properties; raises `Refused` if one is over a limit."""
         given = self.attributes or Attributes()
         return Properties(self.content_type, self.tags, given.enabled, given.nbf, given.exp)
 
@@ -44,14 +44,14 @@ class SetBody(UpdateBody, kw_only=True):
 
 
 class CertificateBody(msgspec.Struct):
-    """Body of the local call that makes the secret behind a Key Vault certificate."""
+    """Body of the local call that creates the secret behind a Key Vault certificate."""
 
     name: str
     value: str
 
 
 def need_api_version(request: Request) -> None:
-    """Refuse a request that names no API version, or one that the SDK does not know."""
+    """Refuse a request without an API version, or with one that the SDK does not know."""
     asked = request.query_params.get("api-version")
     if not asked:
         raise Refused(400, "BadParameter", "The api-version query parameter is required.")
@@ -61,7 +61,7 @@ def need_api_version(request: Request) -> None:
 
 
 def page_size(request: Request) -> int:
-    """How many items a page may hold: what the caller asks for, at most 25."""
+    """The number of items that a page may hold: what the caller asks for, at most 25."""
     asked = request.query_params.get("maxresults", str(PAGE_SIZE))
     if not asked.isdecimal() or not 1 <= int(asked) <= PAGE_SIZE:
         raise Refused(400, "BadParameter", f"maxresults must be from 1 to {PAGE_SIZE}.")
@@ -71,13 +71,13 @@ def page_size(request: Request) -> int:
 def resource_of(request: Request) -> str:
     """The resource that a token must be for: the vault's host without its first label.
 
-    The SDK wants the host to end in it: `https://vault.azure.net` for `kv1.vault.azure.net`, and so
+    The SDK requires the host to end in it: `https://vault.azure.net` for `kv1.vault.azure.net`, and so
     `https://0.0.1:PORT` for `127.0.0.1:PORT`.
     """
     return f"https://{request.headers['host'].partition('.')[2]}"
 
 
 def bearer_token(request: Request) -> str:
-    """The token that the request bears; empty where it bears none."""
+    """The request's bearer token; empty without one."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token if scheme == "Bearer" else ""

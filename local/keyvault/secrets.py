@@ -25,12 +25,12 @@ _DAY_SECONDS = 86_400
 
 
 class Refused(Exception):
-    """An answer other than success.
+    """An error answer.
 
     Attributes:
         status: HTTP status.
-        code, message: as Azure words them.
-        inner: the inner error's code, where Azure gives one.
+        code, message: as Azure sends them.
+        inner: the inner error's code, if Azure sends one.
     """
 
     def __init__(self, status: int, code: str, message: str, inner: str | None = None) -> None:
@@ -67,10 +67,10 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """What a request says beside the value; None leaves it as it is (or, on a new version, unset).
+    """A request's fields other than the value; None leaves a field as it is (unset on a new version).
 
     Raises:
-        Refused: they are over Key Vault's limits.
+        Refused: one is over Key Vault's limits.
     """
 
     content_type: str | None = None
@@ -80,7 +80,7 @@ class Properties:
     expires: int | None = None
 
     def __post_init__(self) -> None:
-        """Hold them against Key Vault's limits."""
+        """Check them against Key Vault's limits."""
         if len(self.content_type or "") > _MAX_CONTENT_TYPE:
             raise _bad_parameter(f"The content type is longer than {_MAX_CONTENT_TYPE} characters.")
         tags = self.tags or {}
@@ -99,17 +99,17 @@ class Deleted:
 
     @property
     def purged_at(self) -> int:
-        """When it would be gone for good."""
+        """When it would be purged."""
         return self.deleted + RECOVERABLE_DAYS * _DAY_SECONDS
 
 
 class Secrets:
-    """Secrets by name, whatever its case; safe to use from several threads.
+    """Secrets by name, ignoring case; thread-safe.
 
     Args:
         clock: seconds since 1970.
-        seed: decides the version identifiers.
-        raised: is told of every new version.
+        seed: determines the version identifiers.
+        raised: called with every new version.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Secrets:
         self._deleted: dict[str, Deleted] = {}
 
     def set(self, name: str, value: str, properties: Properties, *, key_id: str | None = None) -> Version:
-        """Add a version, the first of a new secret or the newest of an existing one."""
+        """Add a version: the first of a new secret, or the newest of an existing one."""
         _check_name(name)
         if len(value.encode()) > _MAX_VALUE_BYTES:
             raise _bad_parameter(f"The secret value is longer than {_MAX_VALUE_BYTES} bytes.")
@@ -143,7 +143,7 @@ class Secrets:
         return added
 
     def get(self, name: str, version: str = "") -> Version:
-        """One version, the newest where none is named, disabled or not."""
+        """One version, by default the newest, disabled or not."""
         with self._lock:
             versions = self._live.get(name.casefold(), [])
             found = [v for v in versions if version in ("", v.id)]
@@ -152,7 +152,7 @@ class Secrets:
         return found[-1]
 
     def read(self, name: str, version: str = "") -> Version:
-        """One version for the sake of its value."""
+        """One version, to read its value: a disabled one is refused."""
         found = self.get(name, version)
         if not found.enabled:
             message = "Operation get is not allowed on a disabled secret."
@@ -160,7 +160,7 @@ class Secrets:
         return found
 
     def update(self, name: str, version: str, properties: Properties) -> Version:
-        """Change what `properties` says, of one version or of the newest."""
+        """Change the given properties of one version, by default the newest."""
         with self._lock:
             old = self.get(name, version)
             new = replace(
@@ -177,7 +177,7 @@ class Secrets:
         return new
 
     def versions(self, name: str) -> tuple[Version, ...]:
-        """All versions, oldest first; none of a secret that does not exist."""
+        """All versions, oldest first; empty if the secret does not exist."""
         with self._lock:
             return tuple(self._live.get(name.casefold(), ()))
 
@@ -209,7 +209,7 @@ class Secrets:
             return tuple(self._deleted.values())
 
     def recover(self, name: str) -> Version:
-        """Bring a soft-deleted secret back with all its versions; gives the newest."""
+        """Restore a soft-deleted secret with all its versions; returns the newest."""
         with self._lock:
             back = self.deleted(name)
             del self._deleted[name.casefold()]
@@ -217,7 +217,7 @@ class Secrets:
         return back.versions[-1]
 
     def purge(self, name: str) -> None:
-        """Take a soft-deleted secret away for good."""
+        """Remove a soft-deleted secret permanently."""
         with self._lock:
             self.deleted(name)
             del self._deleted[name.casefold()]

@@ -1,7 +1,7 @@
 """A stand-in for Azure Key Vault: the REST of its secrets over HTTPS, for the unmodified `SecretClient`.
 
-Followed: the REST reference of Key Vault secrets on Microsoft Learn. Beside it, `/_local/…` lets another
-process plant faults, read counts and make the secret behind a Key Vault certificate; it asks for no token.
+Followed: the REST reference of Key Vault secrets on Microsoft Learn. In addition, `/_local/…` lets another
+process add faults, read counts and create the secret behind a Key Vault certificate, without a token.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class Vault(Running):
     Attributes:
         name: as in events (`VaultName`).
         url: `https://127.0.0.1:PORT`.
-        secrets: what it holds; may be changed in-process, which raises events as a request does.
-        faults: trouble on demand, and counts of requests.
+        secrets: its content; changing it in-process raises events as a request does.
+        faults: faults on demand, and request counts.
 
     Args:
         authority: signs its server's certificate.
         identity: whose tokens it accepts.
-        raised: is given every event, to be delivered.
-        seed: decides version identifiers, the order of listings and where empty pages are.
+        raised: called with every event, to deliver it.
+        seed: determines version identifiers, the order of listings and which pages are empty.
         clock: seconds since 1970.
     """
 
@@ -80,7 +80,7 @@ class Vault(Running):
         self.url = self._server.url
 
     def start(self) -> Self:
-        """Start to answer."""
+        """Start answering."""
         self._server.start()
         return self
 
@@ -97,17 +97,17 @@ class Vault(Running):
         tags: dict[str, str] | None = None,
         enabled: bool = True,
     ) -> str:
-        """Add a version without a request; gives its identifier."""
+        """Add a version without a request; returns its identifier."""
         return self.secrets.set(name, value, Properties(content_type, tags, enabled)).id
 
     def update(
         self, name: str, version: str = "", *, tags: dict[str, str] | None = None, enabled: bool | None = None
     ) -> None:
-        """Change a version's properties, the newest's where none is named, without a request."""
+        """Change the properties of a version, by default the newest, without a request."""
         self.secrets.update(name, version, Properties(tags=tags, enabled=enabled))
 
     def add_certificate(self, name: str, value: str) -> str:
-        """Make the secret that a Key Vault *certificate* of that name brings: managed, with a key."""
+        """Create the managed secret, with a key, that backs a Key Vault *certificate* of that name."""
         key = f"{self.url}/keys/{name}/{'0' * 31}1"
         properties = Properties(content_type="application/x-pem-file")
         return self.secrets.set(name, value, properties, key_id=key).id
@@ -152,7 +152,7 @@ class Vault(Running):
         return guarded
 
     def _challenge(self, request: Request) -> Response | None:
-        """The answer to a request without a token that is good here."""
+        """The 401 for a request without a token that this vault accepts."""
         resource, token = requests.resource_of(request), requests.bearer_token(request)
         if self._identity.accepts(token, resource):
             return None
@@ -162,7 +162,7 @@ class Vault(Running):
         return answer
 
     async def _admit(self, kind: Kind, request: Request) -> Response | None:
-        """Count the request; gives the answer of a fault that strikes it."""
+        """Count the request; returns the answer of a fault that strikes it."""
         requests.need_api_version(request)
         page = Cursor.parse(request.query_params.get("$skiptoken")).page
         fault = self.faults.meet(kind, request.path_params.get("name", ""), page)

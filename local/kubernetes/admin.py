@@ -1,4 +1,4 @@
-"""Doing things to stand-in clusters from other processes: `/_local/clusters`. No token is asked for."""
+"""Administration of stand-in clusters by other processes: `/_local/clusters`, without a token."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Clusters(Protocol):
     def __getitem__(self, name: str) -> Cluster: ...
 
     def names(self) -> tuple[str, ...]:
-        """The names of all."""
+        """All names."""
         ...
 
 
 def admin(clusters: Clusters) -> Starlette:
     """The application; bodies and answers are JSON, file contents in base64.
 
-    GET `/_local/clusters`: names. Then, below `/_local/clusters/NAME`: PUT makes the cluster, GET counts requests,
+    GET `/_local/clusters`: names. Below it, `/NAME`: PUT creates the cluster, GET returns its request counts,
     GET `kubeconfig`, POST `rotate` (the token), PUT and DELETE `fault`, and on `secrets/NAMESPACE/NAME` GET (its
     files), PATCH (a hand edit: file name to content, null removes), POST `sse` below it (give it to the Secret
     Store extension), DELETE.

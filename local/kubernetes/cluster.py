@@ -1,4 +1,4 @@
-"""One cluster of the stand-in: its Secrets, its tokens, and what a person does to it by hand."""
+"""One stand-in cluster: its Secrets, its tokens, and what a person does to it by hand."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _SSE_LABEL = "secrets-store.sync.x-k8s.io"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token may do: everything, or get and patch these Secrets and create any in one namespace.
+    """What a token may do: everything; or get and patch some Secrets, and create any, in one namespace.
 
     Attributes:
-        user: who it speaks for, as refusals name it.
+        user: its owner, as refusals name it.
         namespace: None: everything everywhere.
         names: the Secrets that may be read and patched.
         creates: whether Secrets may be created; RBAC cannot limit that by name.
@@ -55,7 +55,7 @@ ADMIN = Grant()
 
 
 def least_privilege(namespace: str = AIO_NAMESPACE, names: Iterable[str] = AIO_LISTS) -> Grant:
-    """What `infra/kubernetes/role.yaml` gives to the service's account."""
+    """The rights that `infra/kubernetes/role.yaml` grants to the service's account."""
     return Grant(f"system:serviceaccount:{namespace}:trustcast", namespace, frozenset(names))
 
 
@@ -64,14 +64,14 @@ def _now() -> str:
 
 
 class Cluster:
-    """The state of one cluster; safe to use from several threads.
+    """The state of one cluster; thread-safe.
 
     Attributes:
-        name: under which it is served.
+        name: it is served under this name.
         server: URL of its API server.
         ca_pem: certificate authority of that server.
-        token: the present token of the service; see `rotate`.
-        requests: how many requests arrived, by verb: get, list, create, apply, merge, delete.
+        token: the service's current token; see `rotate`.
+        requests: the number of requests by verb: get, list, create, apply, merge, delete.
     """
 
     def __init__(
@@ -99,14 +99,14 @@ class Cluster:
     # What the API server does.
 
     def authenticate(self, token: str) -> Grant:
-        """What the token may do; `Refused` with 401 where it is unknown."""
+        """What the token may do; `Refused` with 401 if it is unknown."""
         grant = self._tokens.get(token)
         if grant is None:
             raise unauthorized()
         return grant
 
     def authorize(self, token: str, verb: str, namespace: str, name: str | None) -> Grant:
-        """The same, `Refused` with 403 where it may not do this."""
+        """The same; `Refused` with 403 if it may not do this."""
         grant = self.authenticate(token)
         if not grant.allows(verb, namespace, name):
             raise forbidden(grant.user, verb, namespace, name)
@@ -120,11 +120,11 @@ class Cluster:
         return found
 
     def has(self, namespace: str, name: str) -> bool:
-        """Whether there is such a Secret."""
+        """Whether the Secret exists."""
         return (namespace, name) in self._secrets
 
     def list(self, namespace: str) -> tuple[Secret, ...]:
-        """All of a namespace, by name."""
+        """All Secrets of a namespace, by name."""
         with self._lock:
             return tuple(self._secrets[key] for key in sorted(self._secrets) if key[0] == namespace)
 
@@ -147,7 +147,7 @@ class Cluster:
         force: bool = False,
         grant: Grant = ADMIN,
     ) -> Secret:
-        """Server-side apply; on a missing Secret the grant must allow to create."""
+        """Server-side apply; if the Secret is missing, the grant must allow creating it."""
         with self._lock:
             live = self._secrets.get((namespace, name))
             if live is None and not grant.allows("create", namespace, name):
@@ -162,7 +162,7 @@ class Cluster:
             return self._keep(objects.merged(self.get(namespace, name), patch, manager, self._stamp()))
 
     def delete(self, namespace: str, name: str, *, uid: str | None = None) -> Secret:
-        """DELETE, of that uid only where one is given."""
+        """DELETE; if a uid is given, only the Secret with that uid."""
         with self._lock:
             found = self.get(namespace, name)
             if uid not in {None, found.uid}:
@@ -179,17 +179,17 @@ class Cluster:
         return token
 
     def rotate(self) -> str:
-        """Replace the service's token; the old one is 401 from now on."""
+        """Replace the service's token; the old one gets 401 from now on."""
         self._tokens.pop(self.token, None)
         self.token = self.issue(self._grant)
         return self.token
 
     def add_namespace(self, name: str) -> None:
-        """Make a namespace."""
+        """Add a namespace."""
         self._namespaces.add(name)
 
     def files(self, namespace: str, name: str) -> dict[str, bytes]:
-        """The decoded data of a Secret; empty where there is none."""
+        """The decoded data of a Secret; empty if it is missing."""
         found = self._secrets.get((namespace, name))
         return found.files() if found else {}
 
@@ -201,7 +201,7 @@ class Cluster:
         *,
         manager: str = "kubectl-edit",
     ) -> Secret:
-        """Set keys (None removes) as a person with kubectl does; a missing Secret is created."""
+        """Set keys (None removes) as a person with kubectl does; creates a missing Secret."""
         data = {key: None if content is None else base64.b64encode(content).decode() for key, content in files.items()}
         with self._lock:
             if (namespace, name) in self._secrets:
@@ -220,12 +220,12 @@ class Cluster:
         return self.merge(namespace, name, {"metadata": metadata}, "secrets-store-sync-controller")
 
     def set_fault(self, fault: Fault | None) -> None:
-        """Let something go wrong from now on; None lifts it."""
+        """Set the fault that strikes from now on; None removes it."""
         with self._lock:
             self._fault = fault
 
     def next_fault(self, method: str) -> Fault | None:
-        """The fault that strikes this request, counted."""
+        """The fault that strikes this request; counts the strike."""
         with self._lock:
             fault = self._fault
             if fault is None or (fault.methods and method not in fault.methods):

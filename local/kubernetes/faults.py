@@ -1,4 +1,4 @@
-"""Faults on demand: what an API server, or whatever stands before it, may do to a request."""
+"""Faults on demand: what an API server, or anything in front of it, may do to a request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CHUNK = 64 * 1024
 
 
 class Kind(StrEnum):
-    """What goes wrong. Only with `SLOW`, `DRIP` and `RESET` has the request been fulfilled."""
+    """What goes wrong. Only `SLOW`, `DRIP` and `RESET` carry the request out."""
 
     DOWN = "down"
     SLOW = "slow"
@@ -41,14 +41,14 @@ class Fault:
     """One fault.
 
     Attributes:
-        kind: what happens. `DOWN` closes the connection without a word, `SLOW` waits, then answers; `DRIP` sends
+        kind: what happens. `DOWN` closes the connection without an answer; `SLOW` waits, then answers; `DRIP` sends
             a byte at a time; `RESET` breaks off in the middle of the body; `REDIRECT` answers 307.
         status: the code of a `STATUS`.
         seconds: before the answer of `SLOW`, between the bytes of `DRIP`.
         location: where `REDIRECT` points to.
-        retry_after: header of a `STATUS`, as sent; None for none.
-        methods: the HTTP methods that it strikes; empty for all.
-        times: how many requests it strikes; None for all until it is lifted.
+        retry_after: header of a `STATUS`, as sent; None: omitted.
+        methods: the HTTP methods that it strikes; empty: all.
+        times: how many requests it strikes; None: all, until it is removed.
     """
 
     kind: Kind
@@ -66,7 +66,7 @@ class Fault:
 
 
 def instead(fault: Fault) -> Response | None:
-    """The answer that stands in for the real one; None where the request is to be fulfilled."""
+    """The answer that replaces the real one; None if the request is carried out."""
     match fault.kind:
         case Kind.STATUS:
             headers = {"Retry-After": fault.retry_after} if fault.retry_after else None
@@ -81,7 +81,7 @@ def instead(fault: Fault) -> Response | None:
 
 
 async def spoiled(fault: Fault, answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send an answer as the fault has it."""
+    """Send the answer as the fault distorts it."""
     match fault.kind:
         case Kind.SLOW:
             if not await _gone_within(fault.seconds, receive):
@@ -101,13 +101,13 @@ async def spoiled(fault: Fault, answer: Response, scope: Scope, receive: Receive
 
 
 async def break_off(receive: Receive, send: Send) -> None:
-    """Close the connection at once. ASGI has no word for it: this reaches for the transport of uvicorn's cycle."""
+    """Close the connection at once. ASGI cannot express it, so this uses the transport of uvicorn's cycle."""
     send.__self__.transport.abort()  # type: ignore[attr-defined]
-    await receive()  # until uvicorn knows, so that it misses no answer
+    await receive()  # until uvicorn notices, so that it does not expect an answer
 
 
 async def _gone_within(seconds: float, receive: Receive) -> bool:
-    """Wait that long; whether the client has gone meanwhile. The request's body has been read before."""
+    """Wait that long; whether the client left meanwhile. The request's body must have been read."""
     try:
         async with asyncio.timeout(seconds):
             await receive()

@@ -1,7 +1,7 @@
-"""A Secret's content as flat fields, and who owns which: the arithmetic of server-side apply, for Secrets only.
+"""A Secret's content as flat fields, and who owns which: the set arithmetic of server-side apply, for Secrets only.
 
 A field's path is written as managedFields write it (`("f:data", "f:ca.der")`), so that ownership is plain sets of
-paths. Maps are fields too, beside what is in them; an empty map is none, as Kubernetes omits it.
+paths. Maps are fields too, besides their content; an empty map is not a field, since Kubernetes omits it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def fields_of(body: Mapping[str, Any]) -> dict[Path, Any]:
     """The fields that a Secret's JSON sets; a null key of a map is kept as None, for merge patches.
 
     Raises:
-        TypeError: something is not of the type that it must have.
-        KeyError: an owner reference has no uid.
+        TypeError: a field has the wrong type.
+        KeyError: an owner reference lacks a uid.
     """
     metadata = _mapping(body.get("metadata"), "metadata")
     fields = {path: body[name] for name, path in _SCALARS.items() if body.get(name) is not None}
@@ -43,7 +43,7 @@ def fields_of(body: Mapping[str, Any]) -> dict[Path, Any]:
 
 
 def set_paths(fields: Fields) -> frozenset[Path]:
-    """Every field that is set, maps included: what an Update that made them owns."""
+    """Every field that is set, including maps: what an Update that sets them owns."""
     maps = {path[:-1] for path in fields if len(path) > 1}
     return frozenset(fields) | maps
 
@@ -55,7 +55,7 @@ def patched(live: Fields, patch: Fields, *, replaces_owners: bool) -> dict[Path,
 
 
 def changed_paths(old: Fields, new: Fields) -> frozenset[Path]:
-    """Paths added or given another value."""
+    """Paths that were added or changed value."""
     added = set_paths(new) - set_paths(old)
     return added | {path for path, value in new.items() if path in old and old[path] != value}
 
@@ -66,7 +66,7 @@ def removed_paths(old: Fields, new: Fields) -> frozenset[Path]:
 
 
 def body_of(fields: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The same content as JSON again: what stands at the top, and what in the metadata."""
+    """The content as JSON again: the top-level fields, and those of the metadata."""
     top: dict[str, Any] = {name: fields[path] for name, path in _SCALARS.items() if path in fields}
     metadata: dict[str, Any] = {}
     for name, path in _MAPS.items():
@@ -78,7 +78,7 @@ def body_of(fields: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def fields_v1(paths: frozenset[Path]) -> dict[str, Any]:
-    """A set of paths in the shape of managedFields: a tree, where `.` says that the map itself is in the set."""
+    """A set of paths in the shape of managedFields: a tree, where `.` means that the map itself is in the set."""
     tree: dict[str, Any] = {}
     for path in sorted(paths):
         node = tree

@@ -1,4 +1,4 @@
-"""Secrets as a kube-apiserver keeps them, without I/O: each verb takes the live object and gives the new one.
+"""Secrets as a kube-apiserver keeps them, without I/O: each verb maps the live object to the new one.
 
 Ownership follows https://kubernetes.io/docs/reference/using-api/server-side-apply/: a manager is a name with the
 operation (Apply or Update) that it last used on its fields. The contract suite holds this to a real API server.
@@ -41,7 +41,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9]
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """Who owns fields: sorted as managedFields are, Apply before Update."""
+    """Who owns fields; sorts as managedFields do, Apply before Update."""
 
     operation: str
     name: str
@@ -77,7 +77,7 @@ class Secret:
     managers: Mapping[Manager, Owned]
 
     def files(self) -> dict[str, bytes]:
-        """Its data, decoded."""
+        """Its decoded data."""
         prefix = len(DATA)
         data = {p[-1].removeprefix("f:"): v for p, v in self.fields.items() if p[:prefix] == DATA}
         return {key: base64.b64decode(value, validate=True) for key, value in data.items()}
@@ -103,7 +103,7 @@ class Secret:
 
 
 def created(namespace: str, body: Mapping[str, Any], manager: str, stamp: Stamp) -> Secret:
-    """POST: everything in the body belongs to the manager's Update, and no later apply takes it away."""
+    """POST: everything in the body belongs to the manager's Update, and no later apply removes it."""
     name = _name(body)
     _check_names(namespace, name, body)
     fields = {TYPE: "Opaque", **_set_fields(body), **_string_data(body)}
@@ -112,7 +112,7 @@ def created(namespace: str, body: Mapping[str, Any], manager: str, stamp: Stamp)
 
 
 def merged(live: Secret, patch: Mapping[str, Any], manager: str, stamp: Stamp) -> Secret:
-    """JSON merge patch: what changes moves to the manager's Update, what goes leaves every manager."""
+    """JSON merge patch: changed fields move to the manager's Update, removed ones leave every manager."""
     _check_names(live.namespace, live.name, patch)
     replaces_owners = "ownerReferences" in (patch.get("metadata") or {})
     fields = patched(live.fields, _patch_fields(live.fields, patch), replaces_owners=replaces_owners)
@@ -123,7 +123,7 @@ def merged(live: Secret, patch: Mapping[str, Any], manager: str, stamp: Stamp) -
     before = live.managers.get(updater, Owned(frozenset(), stamp.time))
     mine = (before.paths - removed_paths(live.fields, fields)) | changed
     managers[updater] = before if mine == before.paths else Owned(mine, stamp.time)
-    # An object without managers stays so: only an apply starts the book-keeping.
+    # An object without managers stays without: only an apply starts the bookkeeping.
     return _settled(live, fields, managers if live.managers else {}, patch, stamp)
 
 
@@ -139,8 +139,8 @@ def applied(
 ) -> Secret:
     """Server-side apply: the manager's Apply owns exactly what the configuration sets.
 
-    What it owned before, sets no more, and nobody else owns, goes. What another owns with another value is a
-    conflict, and the manager's with `force`.
+    Fields that it owned before, no longer sets, and nobody else owns are removed. A field that another manager
+    owns with a different value is a conflict; with `force` it becomes this manager's.
     """
     _check_names(namespace, name, config)
     if (config.get("metadata") or {}).get("managedFields"):
@@ -150,7 +150,7 @@ def applied(
         return _apply_new(namespace, name, config, fields, applier, stamp)
     seen = live if live.managers else _managed_before(live, stamp)
     claimed = _claimed(config, fields)
-    # An empty map is claimed but not kept, so that each apply of one adds it anew.
+    # An empty map is claimed but not kept, so each apply of one adds it again.
     changed = changed_paths(live.fields, {**live.fields, **fields}) | (claimed - set_paths(live.fields))
     others = _yielding(seen, changed, applier, force=force)
     before = live.managers.get(applier, Owned(frozenset(), stamp.time))
@@ -172,18 +172,18 @@ def _apply_new(
 
 
 def _claimed(config: Mapping[str, Any], fields: Fields) -> frozenset[Path]:
-    """What an apply owns: a map itself only where it is given empty."""
+    """What an apply owns: a map itself only if it is given empty."""
     return frozenset(fields) | (frozenset({DATA}) if config.get("data") == {} else frozenset())
 
 
 def _managed_before(live: Secret, stamp: Stamp) -> Secret:
-    """The same with an owner for what no manager owns, as the first apply finds it."""
+    """The object with an owner for fields that no manager owns, as the first apply finds it."""
     manager = Manager("Update", "before-first-apply")
     return replace(live, managers={manager: Owned(set_paths(live.fields), stamp.time)})
 
 
 def _yielding(live: Secret, changed: frozenset[Path], applier: Manager, *, force: bool) -> dict[Manager, Owned]:
-    """The other managers after they have given up what the apply changes."""
+    """The other managers, without the fields that the apply changes."""
     others = {who: owned for who, owned in live.managers.items() if who != applier}
     conflicts = {
         _spoken(who): [_dotted(path) for path in owned.paths & changed]
@@ -202,7 +202,7 @@ def _settled(
     asked: Mapping[str, Any],
     stamp: Stamp,
 ) -> Secret:
-    """The changed object under a new resourceVersion, or the live one where nothing changed."""
+    """The changed object under a new resourceVersion, or the live one if nothing changed."""
     metadata = asked.get("metadata") or {}
     if metadata.get("resourceVersion") not in {None, "", str(live.version)}:
         raise stale(live.name)
@@ -220,7 +220,7 @@ def _new(namespace: str, name: str, fields: Fields, managers: Mapping[Manager, O
 
 
 def _checked(secret: Secret, causes: Iterable[Cause] = ()) -> Secret:
-    """The Secret if its content is valid and there is no other cause against it."""
+    """The Secret, if its content is valid and there are no other causes to refuse it."""
     try:
         files = secret.files()
     except binascii.Error as error:

@@ -1,7 +1,7 @@
 """The Kubernetes stand-in: many clusters behind one HTTPS server, each under `/clusters/NAME`.
 
-It speaks the API of Secrets as a kube-apiserver does, and breaks on demand. `/_local/clusters` is for people and
-demonstrations in other processes; within one process `Fleet` and `Cluster` are used directly.
+It speaks the API of Secrets as a kube-apiserver does, and fails on demand. `/_local/clusters` serves people and
+demonstrations in other processes; in the same process, use `Fleet` and `Cluster` directly.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ class Fleet(Running):
         return cluster
 
     def __getitem__(self, name: str) -> Cluster:
-        """The cluster of that name; KeyError where there is none."""
+        """The cluster of that name; KeyError if unknown."""
         return self._clusters[name]
 
     def names(self) -> tuple[str, ...]:
-        """Names of all clusters."""
+        """The names of all clusters."""
         return tuple(self._clusters)
 
     def start(self) -> Self:
-        """Start to answer."""
+        """Start answering."""
         self._server.start()
         return self
 
@@ -100,7 +100,7 @@ class Fleet(Running):
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A request for Secrets that may be fulfilled; `name` is empty for the collection."""
+    """An authorised request for Secrets; `name` is empty for the collection."""
 
     cluster: Cluster
     grant: Grant
@@ -132,7 +132,7 @@ def _answer(cluster: Cluster, path: str, request: Request, body: bytes) -> Respo
 
 
 def _verb(path: str, request: Request) -> str:
-    """The verb, a patch's told by its kind; an unknown kind of patch is 415."""
+    """The verb; for a PATCH, its content type decides, and an unknown one is 415."""
     if request.method == "PATCH":
         kind = request.headers.get("Content-Type", "").partition(";")[0]
         if kind not in _PATCHES:

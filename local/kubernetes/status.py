@@ -1,4 +1,4 @@
-"""Refusals of a Kubernetes API server: `Status` objects with the words that a real one uses."""
+"""Refusals of a Kubernetes API server: `Status` objects worded as by a real one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Refused(Exception):
-    """A request that was not fulfilled; `status` is the answer's body."""
+    """A refused request; `status` is the body of the answer."""
 
     def __init__(self, code: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ def secret_named(name: str) -> dict[str, Any]:
 
 
 def not_found(kind: str, name: str) -> Refused:
-    """404: there is no such object."""
+    """404: the object does not exist."""
     return Refused(404, "NotFound", f'{kind} "{name}" not found', {"name": name, "kind": kind})
 
 
@@ -45,15 +45,15 @@ def conflict(name: str, why: str) -> Refused:
 
 
 def stale(name: str) -> Refused:
-    """409: the resourceVersion is not the present one."""
+    """409: the resourceVersion is outdated."""
     why = "the object has been modified; please apply your changes to the latest version and try again"
     return conflict(name, why)
 
 
 def invalid(name: str, causes: list[tuple[str, str, str]]) -> Refused:
     """422 with its causes, each (reason, message, field)."""
-    told = [f"{field}: {message}" for _, message, field in causes]
-    listed = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+    lines = [f"{field}: {message}" for _, message, field in causes]
+    listed = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
     details = {
         "name": name,
         "kind": "Secret",
@@ -63,22 +63,22 @@ def invalid(name: str, causes: list[tuple[str, str, str]]) -> Refused:
 
 
 def owned_by_others(conflicts: dict[str, list[str]]) -> Refused:
-    """409 on an apply without force: each other manager with the fields that it owns."""
+    """409 on an apply without force: the other managers, each with the fields that it owns."""
     pairs = [(manager, field) for manager, fields in sorted(conflicts.items()) for field in sorted(fields)]
     causes = [
         {"reason": "FieldManagerConflict", "message": f"conflict with {manager}", "field": field}
         for manager, field in pairs
     ]
     if len(pairs) == 1:
-        told = f"1 conflict: {causes[0]['message']}: {causes[0]['field']}"
+        summary = f"1 conflict: {causes[0]['message']}: {causes[0]['field']}"
     else:
         lists = ([f"conflicts with {manager}:", *sorted(fields)] for manager, fields in sorted(conflicts.items()))
-        told = f"{len(pairs)} conflicts: " + "\n".join("\n- ".join(lines) for lines in lists)
-    return Refused(409, "Conflict", f"Apply failed with {told}", {"causes": causes})
+        summary = f"{len(pairs)} conflicts: " + "\n".join("\n- ".join(lines) for lines in lists)
+    return Refused(409, "Conflict", f"Apply failed with {summary}", {"causes": causes})
 
 
 def unauthorized() -> Refused:
-    """401: the token is not known."""
+    """401: the token is unknown."""
     return Refused(401, "Unauthorized", "Unauthorized")
 
 
@@ -93,7 +93,7 @@ def forbidden(user: str, verb: str, namespace: str, name: str | None) -> Refused
 
 
 def unknown_path() -> Refused:
-    """404: no such resource."""
+    """404: no such resource path."""
     return Refused(404, "NotFound", "the server could not find the requested resource", {})
 
 
@@ -103,6 +103,6 @@ def bad_request(message: str) -> Refused:
 
 
 def of_code(code: int) -> Refused:
-    """A refusal with nothing to it but its code, for faults on demand."""
+    """A refusal with nothing but its code, for faults on demand."""
     reasons = {401: "Unauthorized", 403: "Forbidden", 409: "Conflict", 422: "Invalid", 429: "TooManyRequests"}
     return Refused(code, reasons.get(code, "InternalError"), f"fault on demand: {code}")

@@ -1,4 +1,4 @@
-"""What is slow to make, made once per user and kept under the home folder."""
+"""Things that are slow to make, made once per user and kept under the home folder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 def cached(name: str, make: Callable[[Path], None]) -> Path:
     """The folder of that name in the cache, filled by `make` unless an earlier call completed it.
 
-    A second process waits for the first; a folder left half filled is emptied and filled anew. The cache is
+    A second process waits for the first; a half-filled folder is emptied and filled again. The cache is
     `TRUSTCAST_CACHE`, or `~/.cache/trustcast`.
 
     Args:
-        name: says exactly what the folder holds, versions included: it is never filled a second time.
-        make: fills an empty folder; it may write its path into what it makes.
+        name: identifies the content exactly, including versions: the folder is never filled a second time.
+        make: fills an empty folder, and may write the folder's path into the content.
     """
     folder = _cache_folder() / name
     complete = folder / ".complete"

@@ -1,8 +1,8 @@
-"""Processes of other programs that end with the one that started them, however that one ends.
+"""Child processes that end with the process that started them, however that one ends.
 
-The operating system keeps no such promise: who is killed leaves its children running. Here each child has a
-guard beside it, a shell that reads a pipe of the owner's. Nobody else holds the pipe's other end, so it breaks
-exactly when the owner is gone, and the guard then kills the child.
+The operating system does not ensure this: a process that is killed leaves its children running. Here each child
+has a guard, a shell that reads from a pipe. Only the owner holds the pipe's other end, so it breaks exactly when
+the owner is gone, and the guard then kills the child.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
 
-# The guard is the shell's own child, so that the program takes the shell's place and process id. A line read
-# says that the program has ended and its process id may be another's; an end without a line, that the owner has.
+# The guard is the shell's own child, so that the program takes the shell's place and process id. A line in the pipe
+# means that the program has ended and its process id may have been reused; its end without a line, that the owner has.
 _GUARDED = 'exec 3<&0 </dev/null; { read -r _ <&3 || kill -KILL $$; } >/dev/null 2>&1 & exec "$@" 3<&-'
 _PATIENCE = 20.0
 
 
 class Child:
-    """A running program; it has no standard input, and a session of its own: Ctrl-C is for its owner alone.
+    """A running program without standard input, in a session of its own: Ctrl-C reaches only its owner.
 
     Attributes:
-        output: what it writes, line by line, where `output` was a pipe; to be read to its end.
-        errors: likewise what it writes to standard error, where `errors` was a pipe.
+        output: its standard output, if `output` was a pipe; read it to its end.
+        errors: its standard error, if `errors` was a pipe; likewise.
 
     Args:
         command: the program and its arguments.
         output: where standard output goes: a file, or `subprocess.PIPE`.
-        errors: where standard error goes; to standard output if nothing is said.
-        environment: all its variables; None: those of this process.
-        folder: where it starts; None: where this process is.
-        descriptors: open files that it inherits, by their numbers.
+        errors: where standard error goes; by default to standard output.
+        environment: all its variables; None: this process's.
+        folder: its working directory; None: this process's.
+        descriptors: numbers of the open files that it inherits.
     """
 
     def __init__(
@@ -63,15 +63,15 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended by itself."""
+        """Whether it is still running."""
         return self._process.poll() is None
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal; nothing happens where it has ended."""
+        """Send it a signal; does nothing if it has ended."""
         self._process.send_signal(number)
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> int:
-        """Send that signal and wait for the end; one that has not ended after twenty seconds is killed.
+        """Send that signal and wait; if it has not ended after twenty seconds, kill it.
 
         Returns:
             Its exit status, or the signal's number below zero.

@@ -1,7 +1,7 @@
-"""Ports for servers that are to come back on the port they had.
+"""Ports for servers that must come back on the port they had.
 
-The system gives ports of its upper range (from 32768 on Linux) to outgoing connections too. A server that was given one
-of those, and is away for a moment, may find it taken by somebody's connection when it returns.
+The system also uses its upper range of ports (from 32768 on Linux) for outgoing connections. A server on such a port
+that is away for a moment may find it taken when it returns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ FIRST, AFTER = 16_384, 32_768
 
 
 def free_ports(count: int) -> list[int]:
-    """So many ports of 127.0.0.1 that nothing is bound to, below those of outgoing connections."""
+    """That many unused ports of 127.0.0.1, below the range of outgoing connections."""
     with ExitStack() as held:
         return [_bound(held) for _ in range(count)]
 

@@ -1,4 +1,4 @@
-"""What runs for as long as a `with` block lasts."""
+"""Servers and processes that run for the length of a `with` block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Running(ABC):
-    """Started at the beginning of its `with` block, stopped at its end."""
+    """Started when its `with` block begins, stopped when it ends."""
 
     @abstractmethod
     def start(self) -> Self:

@@ -1,4 +1,4 @@
-"""A web application served from a thread of this process, for as long as a `with` block lasts."""
+"""A web application, served on a thread of this process for the length of a `with` block."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _START_SECONDS = 10.0
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn that says when it answers, and whose connections end with it."""
+    """uvicorn that signals when it answers, and closes its connections when it stops."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -32,7 +32,7 @@ class _Uvicorn(uvicorn.Server):
         self.settled.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Clients keep connections open. Over TLS each would hold the stop up until it answers the goodbye.
+        # Clients keep connections open; over TLS, each would delay the stop until it answers the close.
         self._abort(idle_only=True)
         await super().shutdown(sockets)
         self._abort(idle_only=False)
@@ -45,9 +45,9 @@ class _Uvicorn(uvicorn.Server):
 
 
 class Server(Running):
-    """One application on one port of the loopback, over HTTPS where an authority is given.
+    """One application on one port of the loopback, over HTTPS if an authority is given.
 
-    The port is taken when the object is made (so that `url` can be handed out before the application runs);
+    The port is bound when the object is created (so that `url` is known before the application runs);
     requests are answered between `start` and `stop`, or inside the `with` block.
     """
 
@@ -73,7 +73,7 @@ class Server(Running):
         self._thread = Thread(target=self._run, name=f"server-{self.port}", daemon=True)
 
     def start(self) -> Self:
-        """Start to answer; returns once it does.
+        """Start, and return once it answers.
 
         Raises:
             RuntimeError: the application's own start failed, or took longer than ten seconds.
@@ -85,7 +85,7 @@ class Server(Running):
         return self
 
     def stop(self) -> None:
-        """Stop, giving running requests a second; the port is free afterwards. May be called twice."""
+        """Stop, with a second for running requests; the port is free afterwards. May be called twice."""
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join()
@@ -103,7 +103,7 @@ def _is_idle(connection: H11Protocol) -> bool:
 
 
 def _listen(port: int) -> socket.socket:
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms.
+    # asyncio sets TCP_NODELAY only if the protocol is named; without it each answer waits 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-# Fixed dates: a stack whose clock is set back or forth for a test must still be reachable.
+# Fixed dates: a stack must stay reachable when a test moves its clock.
 _VALID_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 _VALID_UNTIL = datetime(2049, 12, 31, tzinfo=UTC)
 _NAMES = (
@@ -31,14 +31,14 @@ class Authority:
     """A certificate authority kept in a folder, with the one server certificate that it issued.
 
     Attributes:
-        folder: holds `ca.pem`, `server.pem` and `server.key`. The authority's own key is thrown away.
+        folder: holds `ca.pem`, `server.pem` and `server.key`. The authority's own key is discarded.
     """
 
     folder: Path
 
     @classmethod
     def in_folder(cls, path: Path) -> Authority:
-        """The authority of that folder, made at the first call; safe when several processes start at once."""
+        """The authority of that folder, created at the first call; safe if several processes start at once."""
         folder = path / "authority"
         if not folder.exists():
             path.mkdir(parents=True, exist_ok=True)
