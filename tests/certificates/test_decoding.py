@@ -7,11 +7,12 @@ import json
 import random
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import certifi
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -32,6 +33,10 @@ from tests.support.certs import NOW, build, ca, crl, private_key, server
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes as Key
+    from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
+
+    Wrap = Callable[[bytes], str]
 
 ROOT = ca()
 LEAF = server(issuer=ROOT)
@@ -161,11 +166,11 @@ RSA_KEY, EC_KEY, DSA_KEY, ED_KEY = (
 PLAIN, LOCKED = NoEncryption(), BestAvailableEncryption(b"secret")
 
 
-def bytes_of(key: Any, encoding: Any, form: Any, lock: Any = PLAIN) -> bytes:
+def bytes_of(key: Key, encoding: Encoding, form: PrivateFormat, lock: KeySerializationEncryption = PLAIN) -> bytes:
     return key.private_bytes(encoding, form, lock)
 
 
-def pfx(lock: Any = PLAIN) -> bytes:
+def pfx(lock: KeySerializationEncryption = PLAIN) -> bytes:
     return pkcs12.serialize_key_and_certificates(b"x", LEAF.key, LEAF.certificate, [ROOT.certificate], lock)
 
 
@@ -220,7 +225,7 @@ KEY_BYTES = {
     "DER of a certificate and its key": LEAF.der + bytes_of(LEAF.key, Encoding.DER, PKCS8),
     "DER of a key cut short": bytes_of(RSA_KEY, Encoding.DER, PKCS8)[:100],
 }
-WRAPPINGS = {
+WRAPPINGS: dict[str, Wrap] = {
     "text": lambda data: data.decode(),
     "hex": bytes.hex,
     "spaced hex": lambda data: spaced(data.hex().upper()),
@@ -297,8 +302,7 @@ REFUSED = {
         f"{len(CRL.der):,} bytes that are no certificate",
     ),
     "a certificate and a request": (
-        LEAF.pem
-        + REQUEST.sign(LEAF.key, LEAF.certificate.signature_hash_algorithm).public_bytes(Encoding.PEM).decode(),
+        LEAF.pem + REQUEST.sign(LEAF.key, SHA256()).public_bytes(Encoding.PEM).decode(),
         "a PEM block CERTIFICATE REQUEST",
     ),
     "PKCS#7": (P7B.hex(), f"{len(P7B):,} bytes that are no certificate or crl"),
@@ -337,7 +341,7 @@ def test_a_certificate_of_which_a_part_cannot_be_read_is_still_called_one(case: 
 
 
 def test_a_request_is_called_no_certificate_with_a_part_that_cannot_be_read() -> None:
-    der = REQUEST.sign(LEAF.key, LEAF.certificate.signature_hash_algorithm).public_bytes(Encoding.DER)
+    der = REQUEST.sign(LEAF.key, SHA256()).public_bytes(Encoding.DER)
     assert [each.detail for each in read(der.hex()).findings] == [f"{len(der):,} bytes that are no certificate or crl"]
 
 
@@ -383,8 +387,11 @@ def test_no_text_makes_it_raise(value: str, content_type: str | None, file_encod
     assert_sound(decode_value(value, content_type=content_type, file_encoding=file_encoding))
 
 
-@given(st.binary(max_size=400), st.sampled_from([bytes.hex, b64, lines76]))
-def test_no_bytes_make_it_raise(data: bytes, wrap: Callable[..., Any]) -> None:
+WRAPS: list[Wrap] = [bytes.hex, b64, lines76]
+
+
+@given(st.binary(max_size=400), st.sampled_from(WRAPS))
+def test_no_bytes_make_it_raise(data: bytes, wrap: Wrap) -> None:
     assert_sound(read(wrap(data)))
     assert_sound(read(wrap(b"0" + data)))
 
@@ -416,7 +423,7 @@ def mutated(random_source: random.Random) -> str:
         body = text.replace(text.split("\n")[1], b64(bytes(data)))
         at = random_source.randrange(len(body))
         return body[:at] + body[at + random_source.randrange(3) :]
-    return random_source.choice([bytes.hex, b64, lines76])(bytes(data))
+    return random_source.choice(WRAPS)(bytes(data))
 
 
 def test_two_thousand_mutated_inputs_never_raise_anything_but_a_finding() -> None:

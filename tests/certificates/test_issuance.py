@@ -10,23 +10,26 @@ import pytest
 
 from sync.certificates import issuance
 from sync.certificates.issuance import issued, named_issuer
-from sync.certificates.items import Kind, parse
+from sync.certificates.items import Certificate, Kind, RevocationList, parse
 from tests.support.certs import ca, crl, server
 
 if TYPE_CHECKING:
-    from sync.certificates.items import Certificate, RevocationList
+    from sync.certificates.items import Item
     from tests.support.certs import Built, BuiltCrl
-
 
 SIGNERS = ["rsa-2048", "dsa-1024", "ec-secp384r1", "ec-brainpoolP256r1", "ed25519", "ed448"]
 
 
 def certificate(built: Built) -> Certificate:
-    return parse(Kind.CERTIFICATE, built.der)
+    parsed = parse(Kind.CERTIFICATE, built.der)
+    assert isinstance(parsed, Certificate)
+    return parsed
 
 
 def revocations(built: BuiltCrl) -> RevocationList:
-    return parse(Kind.CRL, built.der)
+    parsed = parse(Kind.CRL, built.der)
+    assert isinstance(parsed, RevocationList)
+    return parsed
 
 
 @pytest.mark.parametrize("key", SIGNERS)
@@ -86,8 +89,13 @@ def test_what_cannot_be_verified_was_not_issued() -> None:
 
 def test_an_answer_is_remembered_by_content_and_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(issuance, "REMEMBERED", 3)
-    asked = []
-    monkeypatch.setattr(issuance, "_signed_by", lambda root, item: asked.append((root, item)) or True)
+    asked: list[tuple[Certificate, Item]] = []
+
+    def signed_by(root: Certificate, item: Item) -> bool:
+        asked.append((root, item))
+        return True
+
+    monkeypatch.setattr(issuance, "_signed_by", signed_by)
     root = ca()
     leaves = [certificate(server(issuer=root, serial=n)) for n in range(1, 6)]
     issuance._verified.clear()

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from tests.support.certs import Built
 
 
-def certificate(**defects: str) -> Certificate:
+def certificate(**defects: Any) -> Certificate:
     parsed = parse(Kind.CERTIFICATE, build(**defects).der)
     assert isinstance(parsed, Certificate)
     return parsed
 
 
-def revocations(*args: Built, **defects: int | list[Any] | None) -> RevocationList:
-    parsed = parse(Kind.CRL, crl(*args, **defects).der)
+def revocations(issuer: Built, **defects: Any) -> RevocationList:
+    parsed = parse(Kind.CRL, crl(issuer, **defects).der)
     assert isinstance(parsed, RevocationList)
     return parsed
 
@@ -41,12 +41,9 @@ def test_a_certificate_gives_its_facts() -> None:
     assert (fact.common_name, fact.serial, fact.version) == ("plc7", 77, 3)
     assert (fact.not_before, fact.not_after) == (NOW - YEAR, NOW + YEAR)
     assert (fact.key, fact.key_bits, fact.signature) == ("secp256r1", 256, "sha256")
-    assert fact.key_usage == {
-        "digital_signature",
-        "content_commitment",
-        "key_encipherment",
-        "data_encipherment",
-    }
+    assert fact.key_usage == frozenset(
+        {"digital_signature", "content_commitment", "key_encipherment", "data_encipherment"}
+    )
     assert (fact.is_ca, fact.self_issued, fact.has_basic_constraints) == (False, False, True)
     assert fact.application_uri == APPLICATION_URI
     assert fact.kind is Kind.CERTIFICATE
@@ -173,7 +170,7 @@ def test_what_is_called_a_ca(case: str) -> None:
 
 
 def point(**parts: bool) -> tuple[x509.ExtensionType, bool]:
-    whole = {
+    whole: dict[str, Any] = {
         "full_name": None,
         "relative_name": None,
         "only_contains_user_certs": False,
@@ -187,7 +184,7 @@ def point(**parts: bool) -> tuple[x509.ExtensionType, bool]:
 
 ODD_EXTENSION = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
 OTHER_ISSUER = x509.CertificateIssuer([x509.DirectoryName(ca(name="Other CA").certificate.subject)])
-INCOMPLETE = {
+INCOMPLETE: dict[str, dict[str, Any]] = {
     "a delta CRL": {"extensions": [(x509.DeltaCRLIndicator(1), True)]},
     "an indirect CRL": {"extensions": [point(indirect_crl=True)]},
     "a CRL for one distribution point, or for some certificates or reasons only": {
@@ -245,7 +242,7 @@ def test_a_panic_of_the_library_is_not_parsable_but_an_interrupt_goes_through() 
     class PanicException(BaseException):
         pass
 
-    def fail(error: Any) -> None:
+    def fail(error: BaseException) -> None:
         raise error
 
     with pytest.raises(NotParsable):

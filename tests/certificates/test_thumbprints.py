@@ -15,7 +15,6 @@ from tests.support import certs
 if TYPE_CHECKING:
     from tests.support.certs import Built
 
-
 ONE, TWO = certs.server(), certs.ca()
 
 
