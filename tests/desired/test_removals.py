@@ -19,8 +19,10 @@ from tests.support.catalogues import CONFIGURATION, candidate, desires, entry, s
 from tests.support.certs import NOW
 
 if TYPE_CHECKING:
-    from sync.catalogue.entry import Entry
+    from collections.abc import Sequence
 
+    from sync.catalogue.entry import Entry
+    from tests.support.certs import Built, BuiltCrl
 
 PLANTS = tuple(f"plant-{n:02}" for n in range(20))
 CERTIFICATE = certs.server()
@@ -50,7 +52,7 @@ def waits(
     taken: tuple[Loss, ...],
     *,
     remaining: int = 0,
-    history: list[Losses] | tuple[Any, ...] = (),
+    history: Sequence[Losses] = (),
     limits: Limits | None = None,
     clusters: tuple[str, ...] = ("plant",),
 ) -> bool:
@@ -216,7 +218,7 @@ def test_an_unchanged_removal_keeps_its_time_and_a_persons_rejection() -> None:
 
 # --- may_lose: False is certain --------------------------------------------------------------------------
 
-ITEMS = st.sampled_from([CERTIFICATE, OTHER, WEAK, ROOT, CRL])
+ITEMS: st.SearchStrategy[Built | BuiltCrl] = st.sampled_from([CERTIFICATE, OTHER, WEAK, ROOT, CRL])
 CANDIDATES = st.lists(st.tuples(st.lists(ITEMS, min_size=1, max_size=2, unique_by=id), st.booleans()), max_size=3).map(
     lambda found: tuple(candidate(9 - i, *items, enabled=on) for i, (items, on) in enumerate(found))
 )

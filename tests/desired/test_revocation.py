@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -18,7 +18,6 @@ from tests.support.fleet import CONFIGURATION, HOST, TRUST, Fleet, registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 SITE_B = TAGS | {"trustcast-clusters": "site=b"}
@@ -93,7 +92,7 @@ def test_a_crl_refuses_on_its_own_clusters_now_and_once_it_is_gone(fleet: Fleet)
     assert (trusted(fleet, "a"), trusted(fleet, "b")) == (True, False)
 
 
-ENDS = {
+ENDS: dict[str, Callable[[Fleet, str], object]] = {
     "the CRL is deleted": lambda fleet, _: fleet.vault.delete("crl"),
     "the CRL is disabled": lambda fleet, version: fleet.vault.set_enabled("crl", version, False),
     "the CRL is unassigned": lambda fleet, version: fleet.vault.update(
@@ -112,8 +111,8 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 @pytest.mark.parametrize("late", [False, True], ids=["it was there first", "it came under the CRL"])
-def test_a_refusal_as_revoked_outlives_the_crl_however_it_ends_and_is_cleared_by_a_person(
-    fleet: Fleet, late: bool, end: Callable[..., Any]
+def test_a_revocation_outlives_the_crl_however_it_ends_until_a_person_clears_it(
+    fleet: Fleet, late: bool, end: Callable[[Fleet, str], object]
 ) -> None:
     if late:
         fleet.vault.delete("leaf")

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from sync.fleet.configuration import Configuration
     from tests.support.certs import BuiltCrl
 
-
 A, B, C = certs.server(name="a"), certs.server(name="b"), certs.server(name="c")
 WEAK = certs.server(name="weak", key="rsa-1024")
 ROOT, OTHER_ROOT = certs.ca(), certs.ca(key_name="rekeyed")
@@ -97,7 +96,7 @@ def test_a_secret_with_several_certificates_gives_a_file_of_each() -> None:
 
 
 @pytest.mark.parametrize("delivery", [Delivery.SECRETSYNC, Delivery.ARM])
-def test_a_delivery_of_one_file_a_secret_refuses_several_and_keeps_the_version_before(delivery: Delivery) -> None:
+def test_a_delivery_of_one_file_a_secret_refuses_several_and_keeps_the_one_before(delivery: Delivery) -> None:
     single = replace(TRUST, delivery=delivery)
     assert in_force(desired(entry("plc7", candidate(2, A, B), candidate(1, C)), definition=single)) == {"plc7": 1}
     assert in_force(desired(entry("plc7", candidate(2, A, B), candidate(1, C)))) == {"plc7": 2}
@@ -146,7 +145,7 @@ def test_the_loser_of_a_name_falls_back_to_its_version_before() -> None:
     assert found.files["x.crl"].version == version_name(1)
 
 
-def test_a_disabled_holder_keeps_its_name_so_that_enabling_it_takes_nothing_from_another() -> None:
+def test_a_disabled_holder_keeps_its_name_so_enabling_it_takes_nothing_from_others() -> None:
     late, early = claims(late=1, early=2)
     found = desired(late, replace(early, candidates=(replace(early.candidates[0], enabled=False),)))
     assert not found.files
@@ -366,7 +365,7 @@ def on(cluster: str, *entries: Entry, configuration: Configuration = CONFIGURATI
     return set(DesiredState(found, configuration).of(found.clusters[cluster], TRUST).files)
 
 
-def test_a_secret_reaches_the_clusters_that_its_selector_and_the_vaults_ceiling_both_match() -> None:
+def test_a_secret_reaches_the_clusters_that_its_selector_and_the_ceiling_both_match() -> None:
     secrets = (entry("all", candidate(1, A)), entry("there", candidate(1, B), clusters="site=lyon"))
     assert (on("hamburg", *secrets), on("lyon", *secrets)) == ({"all.der"}, {"all.der", "there.der"})
     ceiling = replace(CONFIGURATION, vaults=(replace(VAULT, clusters="site=hamburg"),))
