@@ -1,6 +1,6 @@
 """Builds the runtime from its settings, at first use and once per process.
 
-The SDKs are imported here, inside the function, so that indexing the functions costs none of them.
+The SDKs are imported inside `connect`: indexing the functions loads none of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PUSH_WORKERS = 8
-"""Clusters whose push is asked for at the same time; with a worker's own threads not many more than the 10 connections
+"""Clusters whose push is requested at the same time: with a worker's own threads, not many more than the 10 connections
 that the storage SDKs keep open."""
 
 _lock = threading.Lock()
@@ -31,7 +31,7 @@ def runtime() -> Runtime:
     """The process's runtime.
 
     Raises:
-        Invalid: a setting is missing or wrong; the message names every one.
+        Invalid: settings are missing or wrong; the message names every one.
     """
     with _lock:
         return _runtime()
@@ -49,7 +49,7 @@ def side_by_side(action: Callable[[str], T], names: Iterable[str]) -> Iterable[T
 
 
 def connect(chosen: Settings) -> Runtime:
-    """A runtime of these settings; nothing is contacted before it is used."""
+    """A runtime with these settings; it makes no call before it is used."""
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415
 
     from sync.adapters.keyvault.vault import KeyVault  # noqa: PLC0415

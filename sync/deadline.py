@@ -1,4 +1,4 @@
-"""How long work may still take: one value handed down a whole push, so that its calls share the time."""
+"""How long work may still take: one value passed through a whole push; its calls share the time."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on a monotonic clock, which no clock change moves.
+    """A moment on a monotonic clock, unaffected by clock changes.
 
     Attributes:
         at: the moment, in the clock's seconds.
-        clock: gives the seconds now; tests hand in their own.
+        clock: returns the seconds now; tests pass their own.
     """
 
     at: float
@@ -32,5 +32,5 @@ class Deadline:
         return max(0.0, self.at - self.clock())
 
     def allowance(self, call_timeout: float) -> float:
-        """Seconds that one call may take: its own time-out, or what is left where that is less."""
+        """Seconds that one call may take: its own time-out, or what is left if that is less."""
         return min(call_timeout, self.left())

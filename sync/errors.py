@@ -1,16 +1,16 @@
-"""The errors of trustcast: one small tree, either worth a retry or not.
+"""The errors of trustcast: one small tree, split by whether a retry can help.
 
     TrustcastError
-    ├── Permanent      asking again changes nothing: a person must act
+    ├── Permanent      a retry changes nothing: a person must act
     │   ├── Unauthorized   credentials or permissions are missing (401, 403)
     │   │   └── TokenRejected  the token itself is refused (401): a fresh credential may help
     │   ├── NotFound       the named thing does not exist (404)
-    │   └── Invalid        the other side, or we, refuse the content (400, 422, bad input)
-    └── Temporary      asking again later may succeed (429, 5xx, connection, time-out)
+    │   └── Invalid        we or the other side refuse the content (400, 422, bad input)
+    └── Temporary      a later retry may succeed (429, 5xx, connection, time-out)
         ├── Unreachable    no answer at all: connection, TLS, time-out
-        └── Changed        the thing changed since it was read (409, 412): read anew
+        └── Changed        it changed since it was read (409, 412): read it again
 
-Adapters translate every foreign error into this tree and chain the cause; nothing else travels inward.
+Adapters translate every foreign error into this tree and chain the cause; no other error leaves them.
 Messages are safe to show: they carry no value, key, token or foreign body beyond 256 characters.
 """
 
@@ -18,11 +18,11 @@ from __future__ import annotations
 
 
 class TrustcastError(Exception):
-    """Any failure that trustcast knows how to speak of."""
+    """Any failure that trustcast can name."""
 
 
 class Permanent(TrustcastError):
-    """Asking again changes nothing: a person must act."""
+    """A retry changes nothing: a person must act."""
 
 
 class Unauthorized(Permanent):
@@ -38,14 +38,14 @@ class NotFound(Permanent):
 
 
 class Invalid(Permanent):
-    """The content is refused: by us as bad input, or by the other side (400, 422)."""
+    """The content is refused, by us as bad input or by the other side (400, 422)."""
 
 
 class Temporary(TrustcastError):
-    """Asking again later may succeed.
+    """A later retry may succeed.
 
     Attributes:
-        retry_after: seconds that the other side asked us to wait; None if it named none.
+        retry_after: seconds that the other side asked us to wait; None if it did not say.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -54,8 +54,8 @@ class Temporary(TrustcastError):
 
 
 class Unreachable(Temporary):
-    """There was no answer: connection refused, TLS failed, time-out."""
+    """No answer: connection refused, TLS failed, time-out."""
 
 
 class Changed(Temporary):
-    """What was to be written changed since it was read (409, 412): read it anew."""
+    """The target of a write changed since it was read (409, 412): read it again."""

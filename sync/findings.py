@@ -1,7 +1,6 @@
 """What the rules find: codes with a severity, a meaning and a remedy, and findings that carry them.
 
-The codes are the vocabulary of everything that is shown; `docs/findings.md` lists them and is held to this
-table.
+Everything that is shown uses these codes; a test holds the table in `docs/findings.md` to this one.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ class Code(StrEnum):
     """A kind of finding.
 
     Attributes:
-        severity: what it does on a list whose policy says nothing else.
-        meaning: one sentence: what is the matter.
-        remedy: one sentence: what the reader does about it.
+        severity: what it does unless the list's policy says otherwise.
+        meaning: one sentence: what is wrong.
+        remedy: one sentence: what to do about it.
     """
 
     severity: Severity
@@ -60,13 +59,13 @@ class Code(StrEnum):
         "key-vault-certificate",
         _REJECT,
         "The secret backs a Key Vault certificate, so its value carries the private key.",
-        "Export the public certificate alone and add it as a secret of its own.",
+        "Export only the public certificate and store it in a separate secret.",
     )
     PRIVATE_KEY = (
         "private-key",
         _REJECT,
         "The value holds a private key.",
-        "Nothing of it was kept; treat the key as exposed, and set the secret to the certificate alone.",
+        "Nothing of it was kept; treat the key as exposed, and set the secret to the certificate only.",
     )
     UNREADABLE = (
         "unreadable",
@@ -79,24 +78,24 @@ class Code(StrEnum):
         "expired",
         _REJECT,
         "The certificate is past its validity.",
-        "Upload a renewed certificate; the last version in force stays meanwhile.",
+        "Upload a renewed certificate; until then the last version in force stays.",
     )
     WEAK_KEY = (
         "weak-key",
         _REJECT,
         "The public key is too short or of a kind that is not accepted.",
-        "Have it issued anew with RSA of 2048 bits or more, P-256, P-384, P-521 or brainpool 256 or 384.",
+        "Have it reissued with RSA of 2048 bits or more, P-256, P-384, P-521 or brainpool 256 or 384.",
     )
     WEAK_SIGNATURE = (
         "weak-signature",
         _REJECT,
         "The signature uses MD5, SHA-1 or an algorithm that is not known to be strong.",
-        "Have it signed anew with SHA-256 or better.",
+        "Have it signed again with SHA-256 or better.",
     )
     NOT_A_CA = (
         "not-a-ca",
         _REJECT,
-        "An issuer list takes CA certificates only, and this is none.",
+        "An issuer list takes CA certificates only, and this is not one.",
         "Assign it to the trust list, or upload the CA that issued it.",
     )
     CA_KEY_USAGE = (
@@ -108,7 +107,7 @@ class Code(StrEnum):
     CRL_UNSUPPORTED = (
         "crl-unsupported",
         _REJECT,
-        "The CRL is not the complete one of its issuer (it is delta, indirect, partitioned or unknown).",
+        "The CRL is not its issuer's complete one (it is delta, indirect, partitioned or unknown).",
         "Upload the issuer's complete base CRL.",
     )
     # The set of a list.
@@ -116,7 +115,7 @@ class Code(StrEnum):
         "crl-without-issuer",
         _REJECT,
         "No certificate of the CRL's issuer is on the list.",
-        "Assign the issuing CA to the same list; the CRL is then admitted by itself.",
+        "Assign the issuing CA to the same list; the CRL is then admitted automatically.",
     )
     CRL_SIGNATURE = (
         "crl-signature",
@@ -152,18 +151,18 @@ class Code(StrEnum):
         "too-many-certificates",
         _REJECT,
         "The list's delivery maps one secret to one file, and the secret holds several.",
-        "Put each certificate and CRL into a secret of its own.",
+        "Put each certificate and CRL into a separate secret.",
     )
     ENCODING_MISMATCH = (
         "encoding-mismatch",
         _REJECT,
         "The list's delivery passes the value on as it is and cannot convert it to what the file name says.",
-        "Upload the value in the encoding that the file's extension means: .der and .crl DER, .crt PEM.",
+        "Upload the value in the encoding of the file's extension: DER for .der and .crl, PEM for .crt.",
     )
     LIST_TOO_LARGE = (
         "list-too-large",
         _REJECT,
-        "The list would grow over what one Kubernetes object holds (1 MiB).",
+        "The list would outgrow one Kubernetes object (1 MiB).",
         "Remove what is no longer needed, or spread the secrets over several lists.",
     )
     # The assignment.
@@ -176,7 +175,7 @@ class Code(StrEnum):
     BAD_SELECTOR = (
         "bad-selector",
         _REJECT,
-        "The tag trustcast-clusters is no Kubernetes label selector.",
+        "The tag trustcast-clusters is not a Kubernetes label selector.",
         "Write it like `site=hamburg,stage in (test, prod)`, or `*` for all clusters.",
     )
     NO_CLUSTER_SELECTOR = (
@@ -194,7 +193,7 @@ class Code(StrEnum):
     BAD_ACCEPT = (
         "bad-accept",
         _WARN,
-        "The tag trustcast-accept names something that is no finding code that can be waived.",
+        "The tag trustcast-accept names something other than a finding code that can be waived.",
         "Name only expired, weak-key or weak-signature there.",
     )
     # Warnings about certificates and CRLs.
@@ -213,13 +212,13 @@ class Code(StrEnum):
     CRL_STALE = (
         "crl-stale",
         _WARN,
-        "The CRL's next update is past, so newer revocations may be missing.",
+        "The CRL's next update is overdue, so newer revocations may be missing.",
         "Upload the issuer's newest CRL.",
     )
     CA_IN_TRUST_LIST = (
         "ca-in-trust-list",
         _WARN,
-        "A CA on a trust list makes everything that it ever signs trusted.",
+        "A CA on a trust list makes everything it ever signs trusted.",
         "Assign the CA to the issuer list, and only the servers' certificates to the trust list.",
     )
     NO_APPLICATION_URI = (
@@ -256,13 +255,13 @@ class Code(StrEnum):
         "encoding-tag-mismatch",
         _WARN,
         "The tag file-encoding says something other than the value is.",
-        "The value decided; az keyvault secret set --file sets the tag that fits its --encoding.",
+        "The value was used as it is; az keyvault secret set --file sets the tag that fits its --encoding.",
     )
     # Warnings about the secret.
     TAGS_DROPPED = (
         "tags-dropped",
         _WARN,
-        "The newest version bears no trustcast tags, so those of an older version still decide.",
+        "The newest version has no trustcast tags, so those of an older version still apply.",
         "Set the tags again with trustcast assign.",
     )
     HEAD_DISABLED = (
@@ -281,18 +280,18 @@ class Code(StrEnum):
         "unassigned",
         _WARN,
         "The secret looks like a certificate but goes nowhere.",
-        "Assign it with trustcast assign, or set trustcast-lists to none to say that this is meant.",
+        "Assign it with trustcast assign, or set trustcast-lists to none if this is intended.",
     )
     ACCEPTED_RISK = (
         "accepted-risk",
         _WARN,
-        "A fault is accepted, because the list's policy and the tag trustcast-accept both name it.",
+        "A fault is accepted because the list's policy and the tag trustcast-accept both name it.",
         "Replace the certificate when the plant allows, and remove the tag then.",
     )
     CATALOGUE_TAMPERED = (
         "catalogue-tampered",
         _WARN,
-        "The catalogue held other bytes than the vault gives for the same version.",
+        "The catalogue held other bytes than the vault returns for the same version.",
         "The vault's bytes are in force; find out who can write to the storage account.",
     )
 
@@ -303,9 +302,9 @@ class Finding:
 
     Attributes:
         code: its kind.
-        detail: what exactly, safe to show; empty where the code says all.
+        detail: what exactly, safe to show; empty where the code says it all.
         roles: the lists' roles on which it counts; empty means every list.
-        file: name of the file that it is about; empty if about the whole secret.
+        file: the file that it is about; empty if about the whole secret.
         insisted: the list's policy makes this warning reject.
     """
 
@@ -325,13 +324,13 @@ class Finding:
         return not self.roles or role in self.roles
 
     def sentence(self) -> str:
-        """What is the matter, what exactly, and what to do about it."""
+        """What is wrong, what exactly, and what to do about it."""
         exactly = f"{self.code.meaning.removesuffix('.')}: {self.detail}." if self.detail else self.code.meaning
         return f"{exactly} {self.code.remedy}"
 
 
 TIME_ALONE = frozenset({Code.EXPIRED})
-"""Rejections that time alone brings: the same version was acceptable before."""
+"""Rejections caused by time alone: the same version was acceptable before."""
 
 
 WAIVABLE = frozenset({Code.EXPIRED, Code.WEAK_KEY, Code.WEAK_SIGNATURE})

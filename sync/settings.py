@@ -184,7 +184,7 @@ ACCOUNT = Setting("AzureWebJobsStorage__accountName", None, "trustcaststore", ac
 
 
 def _variable(name: str, default: str | None, example: str, parse: Callable[[str], T]) -> dict[str, Setting[T]]:
-    """The metadata of a field that one variable spells."""
+    """The metadata of a field that is read from one variable."""
     return {"setting": Setting(name, default, example, parse)}
 
 
@@ -221,7 +221,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """The settings that the variables spell; blank counts as absent.
+        """The settings in these variables; blank counts as absent.
 
         Raises:
             Invalid: every problem on a line of its own: the variable, what is wrong, an example.
@@ -303,7 +303,7 @@ class _Reading:
 
 
 def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
-    """What no setting can see alone; None stands for one that is refused already."""
+    """Conflicts between settings; None stands for one that is already refused."""
     configuration, credentials = values["configuration"], values["credentials_vault"]
     if configuration and credentials and configuration.vault(vault_host(credentials)):
         yield (

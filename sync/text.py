@@ -1,4 +1,4 @@
-"""Foreign text made safe to show, whoever shows it (law 9)."""
+"""Foreign text made safe to show, in every output (law 9)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ SHOWN_LENGTH = 256
 def printable(text: str) -> str:
     """Foreign text made safe for logs and tables, at most 256 characters.
 
-    Whatever is not plainly printable (controls, line breaks, format and bidirectional marks, lone surrogates)
-    becomes a visible escape. Markup stays as it is: escaping it is for whoever renders.
+    What is not printable (controls, line breaks, format and bidirectional marks, lone surrogates) becomes a visible
+    escape. Markup stays as it is: the renderer escapes it.
     """
     if len(text) <= SHOWN_LENGTH and text.isprintable():
         return text
@@ -19,7 +19,7 @@ def printable(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """The same without the limit, for our own sentences around foreign text that was cut before."""
+    """`printable` without the limit, for our own sentences around foreign text that is already cut."""
     return text if text.isprintable() else "".join(each if each.isprintable() else _escape(each) for each in text)
 
 

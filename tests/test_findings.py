@@ -40,7 +40,7 @@ def test_every_code_is_a_word_with_a_sentence_that_says_what_and_one_that_says_w
 def test_a_sentence_says_what_is_the_matter_what_exactly_and_what_to_do() -> None:
     finding = Finding(Code.NOT_A_CA, "CN=plc7 is an end-entity certificate", (Role.ISSUER,))
     assert finding.sentence() == (
-        "An issuer list takes CA certificates only, and this is none: CN=plc7 is an end-entity certificate. "
+        "An issuer list takes CA certificates only, and this is not one: CN=plc7 is an end-entity certificate. "
         "Assign it to the trust list, or upload the CA that issued it."
     )
     assert Finding(Code.DUPLICATE).sentence() == f"{Code.DUPLICATE.meaning} {Code.DUPLICATE.remedy}"

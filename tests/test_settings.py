@@ -100,7 +100,7 @@ def test_every_example_is_accepted_and_differs_from_the_default(setting: Setting
         ("TRUSTCAST_VAULTS", "[", "Input data was truncated"),
         ("TRUSTCAST_VAULTS", '[{"url": "https://a.b", "lists": ["x"]}]', "the list 'x' is not defined"),
         ("TRUSTCAST_LISTS", "[]", "no list is defined"),
-        ("TRUSTCAST_CREDENTIALS_VAULT", "kv2", "'kv2' is no https URL"),
+        ("TRUSTCAST_CREDENTIALS_VAULT", "kv2", "'kv2' is not a vault's https URL"),
         ("TRUSTCAST_TICK", "* * * * *", "is not an NCRONTAB schedule of six fields"),
         ("TRUSTCAST_TICK", "a b c d e ;", "is not an NCRONTAB schedule"),
         ("TRUSTCAST_VAULT_INTERVAL", "60", "'60' is not a positive time span"),

@@ -1,7 +1,6 @@
 """Azure's errors as ours: one table of statuses for vault, tables and queues.
 
-A message of ours names what was tried, the status and Azure's error code, never Azure's text, which may
-quote content.
+Our messages name what was tried, the status and Azure's error code, never Azure's text, which may quote content.
 """
 
 from __future__ import annotations
@@ -45,15 +44,15 @@ KINDS: dict[int, type[TrustcastError]] = {
     422: Invalid,
     429: Temporary,
 }
-"""What a status means; other refusals are permanent, all else (5xx, a garbled 200) is temporary."""
+"""What a status means; other 3xx and 4xx are permanent, everything else (5xx, a garbled 200) is temporary."""
 
 OTHER_REFUSALS = range(300, 500)
 
 LONGEST_WAIT = 3600.0
-"""Seconds: no server makes us stay away for longer."""
+"""Seconds; the longest wait that a server can impose."""
 
 NO_ANSWER = (ServiceRequestError, ServiceResponseError, IncompleteReadError)
-"""The connection, TLS or a time-out failed before a whole answer was there."""
+"""The connection or TLS failed, or time ran out, before the answer was complete."""
 
 
 @contextmanager
@@ -64,7 +63,7 @@ def translated(what: str) -> Iterator[None]:
         what: what is tried, as the beginning of the message (`reading table trustcastwork`); safe to show.
 
     Raises:
-        TrustcastError: of the kind that the status or the transport's failure means, the cause chained.
+        TrustcastError: of the kind that the status or transport failure means, with the cause chained.
     """
     try:
         yield
@@ -73,13 +72,13 @@ def translated(what: str) -> Iterator[None]:
 
 
 def translate(error: AzureError, what: str) -> TrustcastError:
-    """The error of ours that an error of Azure's clients means."""
+    """Our error for an error of Azure's clients."""
     if isinstance(error, NO_ANSWER):
         return Unreachable(f"{what}: no answer ({type(error).__name__})")
     if isinstance(error, HttpResponseError) and error.status_code:
         return _of_status(error, error.status_code, what)
     if isinstance(error, ClientAuthenticationError):
-        return Unauthorized(f"{what}: no token could be had for Azure: check the app's identity")
+        return Unauthorized(f"{what}: no token for Azure could be obtained: check the app's identity")
     return Temporary(f"{what}: {type(error).__name__}")
 
 
@@ -101,7 +100,7 @@ def code(error: AzureError) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the answer asks us to wait, at most an hour; None if it asks for none. Azure sends no dates here."""
+    """Seconds that the answer asks us to wait, at most an hour; None if it does not. Azure sends no dates here."""
     for name, unit in (("retry-after-ms", 1000), ("x-ms-retry-after-ms", 1000), ("Retry-After", 1)):
         value = headers.get(name, "")
         if value.isascii() and value.isdigit():

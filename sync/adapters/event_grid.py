@@ -1,9 +1,8 @@
-"""Events of Event Grid, read as far as they may be believed; and the messages of our own queues.
+"""Events of Event Grid, read as far as they can be trusted.
 
-An event only says "look". Nothing of it is trusted but the host, the name and the version in its `Id`, and
-its URL is never followed. Whatever else it says (vault, object, source) may only contradict it; then it is
-ignored. Both schemas occur (Event Grid's and CloudEvents 1.0), and data with keys in any case, with stray
-white space in keys and values, and with numbers as text.
+An event only says "look". Only the host, name and version in its `Id` are used, and its URL is never followed. Its
+other fields (vault, object, source) can only contradict the `Id`; then the event is ignored. Both schemas occur (Event
+Grid's and CloudEvents 1.0), with keys in any case, stray white space in keys and values, and numbers as text.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ class SecretChanged:
         key: which; its vault need not be a watched one.
         version: the version that the event names, case-folded; None if it names none.
         kind: what happened.
-        event_id: for logs, safe to show; empty if there is none.
+        event_id: for logs, safe to show; empty if it has none.
     """
 
     key: SecretKey
@@ -70,14 +69,14 @@ class SecretChanged:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """An event that says nothing to us; the reason is safe to show."""
+    """An event that is not for us; the reason is safe to show."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Envelope:
-    """What both schemas have, under one name each."""
+    """What both schemas have in common."""
 
     kind: Any
     event_id: Any
@@ -92,13 +91,13 @@ def parse_event(text: str) -> tuple[SecretChanged | Ignored, ...]:
     try:
         given = msgspec.json.decode(text)
     except (ValueError, RecursionError):
-        return (Ignored("no JSON"),)
+        return (Ignored("not JSON"),)
     return tuple(_parse_one(event) for event in (given if isinstance(given, list) else [given]))
 
 
 def _parse_one(event: object) -> SecretChanged | Ignored:
     if not isinstance(event, dict):
-        return Ignored("no JSON object")
+        return Ignored("not a JSON object")
     try:
         return _changed(_envelope(event))
     except Invalid as error:
@@ -108,7 +107,7 @@ def _parse_one(event: object) -> SecretChanged | Ignored:
 
 
 def _envelope(event: Mapping[str, Any]) -> _Envelope:
-    """The event as the SDK reads it, but for its time: an odd one would make the SDK refuse the whole."""
+    """The event as the SDK reads it, without its time: an odd one makes the SDK refuse the whole event."""
     named = {key.casefold(): value for key, value in event.items()}
     if "specversion" in named:
         cloud: CloudEvent[Any] = CloudEvent.from_dict({key: named[key] for key in _CLOUD_EVENT if key in named})
@@ -129,9 +128,9 @@ def _changed(envelope: _Envelope) -> SecretChanged:
 
 
 def _normalised(data: object) -> dict[str, str]:
-    """The text values of the event's data, with keys and values as they were meant."""
+    """The text values of the event's data, without stray white space, keys case-folded."""
     if not isinstance(data, dict):
-        raise Invalid("its data is no object")
+        raise Invalid("its data is not an object")
     return {str(key).strip().casefold(): value.strip() for key, value in data.items() if isinstance(value, str)}
 
 
@@ -149,7 +148,7 @@ def _identifier(url: str) -> tuple[SecretKey, str | None]:
 
 
 def _contradictions(key: SecretKey, data: Mapping[str, str], source: str) -> Iterator[str]:
-    """What of the event speaks of another vault or object than its Id."""
+    """The fields that name another vault or object than the Id."""
     if data.get("objecttype", "secret").casefold() != "secret":
         yield "ObjectType"
     if data.get("objectname", key.name).casefold() != key.name:

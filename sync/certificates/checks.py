@@ -1,7 +1,7 @@
-"""The rules about one version: what is the matter with its certificates and CRLs, and on which lists.
+"""The rules about one version: what is wrong with its certificates and CRLs, and on which lists.
 
-Each rule is a pure function named for its fault; the two numbered lists at the end are all there are. Rules
-about several secrets at once are evaluated with the list that they are about.
+Each rule is a pure function named for its fault; the two numbered tuples below hold them all. Rules about several
+secrets at once are evaluated with the list that they are about (`sync.desired.set_rules`).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def ca_key_usage(certificate: Certificate, _: datetime) -> Finding | None:
 
 
 def ca_in_trust_list(certificate: Certificate, _: datetime) -> Finding | None:
-    """OPC 10000-12 §7.8.2.8: what a certificate on the trusted list issued is trusted with it."""
+    """OPC 10000-12 §7.8.2.8: a CA on the trusted list makes the certificates that it issued trusted."""
     if not certificate.is_ca:
         return None
     return Finding(Code.CA_IN_TRUST_LIST, certificate.subject, (Role.TRUST,))
@@ -93,7 +93,7 @@ def quickstart_ca(certificate: Certificate, _: datetime) -> Finding | None:
 
 
 def crl_unsupported(crl: RevocationList, _: datetime) -> Finding | None:
-    """RFC 5280 §5.2: delta, indirect, partitioned CRLs and unknown critical extensions do not say all."""
+    """RFC 5280 §5.2: delta, indirect, partitioned CRLs and unknown critical extensions are not complete."""
     if crl.unsupported is None:
         return None
     return Finding(Code.CRL_UNSUPPORTED, f"{crl.unsupported}, of {crl.issuer}")
@@ -123,7 +123,7 @@ CRL_RULES: tuple[Callable[[RevocationList, datetime], Finding | None], ...] = (
 
 
 def findings_about(items: Iterable[Item], *, now: datetime) -> tuple[Finding, ...]:
-    """What is settled at admission, for every role at once; `Finding.roles` says where each counts."""
+    """All findings of admission, for every role at once; `Finding.roles` says where each counts."""
     return tuple(finding for item in items for finding in _about(item, now) if finding is not None)
 
 
@@ -136,7 +136,7 @@ def _about(item: Item, now: datetime) -> Iterable[Finding | None]:
 
 
 def ageing(items: Iterable[Item], *, now: datetime, expiry_warning: timedelta) -> tuple[Finding, ...]:
-    """What time makes of items in force: shown and alarmed, whatever the severity; it removes nothing."""
+    """What time does to items in force. Shown and alarmed whatever its severity; it removes nothing."""
     return tuple(finding for item in items if (finding := _age(item, now, expiry_warning)) is not None)
 
 

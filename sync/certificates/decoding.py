@@ -1,12 +1,12 @@
-"""From a secret's text to certificates and CRLs, however they are dressed.
+"""From a secret's text to certificates and CRLs, in any encoding.
 
-The content decides. A value is peeled layer by layer (hex, base64, UTF-16 text) until PEM or DER shows, so a
-missing or wrong `file-encoding` tag or content type costs no more than a warning. A private key, in any layer
-and any dress, refuses the whole value; so does everything else that is neither certificate nor CRL. Nothing
-of a refused value is kept, and no text of it is shown.
+The content decides. A value is decoded layer by layer (hex, base64, UTF-16 text) down to PEM or DER; a missing or
+wrong `file-encoding` tag or content type only causes a warning. A private key, in any layer and format, refuses the
+whole value, as does everything else that is neither certificate nor CRL. Nothing of a refused value is kept, and none
+of its text is shown.
 
-Work is bounded: a value of over 65,536 characters is refused unread, every layer is passed over a fixed
-number of times, and there are at most `MAX_LAYERS` of them.
+Work is bounded: a value longer than 65,536 characters is refused unread, each layer is scanned a fixed number of
+times, and there are at most `MAX_LAYERS` layers.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_LENGTH = 65_536
-"""Characters. Key Vault itself takes 25 KB; files that are checked before upload may be somewhat larger."""
+"""Characters. Key Vault takes 25 KB; files checked before upload may be somewhat larger."""
 
 MAX_LAYERS = 5
-"""PEM in UTF-16 in hex in base64 is four; nobody sends more in good faith."""
+"""PEM in UTF-16 in hex in base64 is four; more is no honest mistake."""
 
 _BOUNDARY = re.compile(r"-----(BEGIN|END) ([^\r\n-]{1,64})-----")
 _KEY_TEXT = re.compile(r"begin[ a-z0-9]{0,32} private key|putty-user-key-file|<rsakeyvalue>")
 _KEY_WORDS = ("private key", "putty-user-key-file", "rsakeyvalue")
-"""One of them is in every text that `_KEY_TEXT` finds, and words are found much faster than it."""
+"""Every text that `_KEY_TEXT` matches contains one of these, and they are found much faster."""
 
 _KEY_JSON = re.compile(r'"(?:d|k)"\s*:\s*"')
 _KEY_FILES = (b"openssh-key-v1\0", b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")  # OpenSSH, Java's JKS and JCEKS
@@ -50,7 +50,7 @@ class Decoded:
     """What a value holds.
 
     Attributes:
-        items: in the value's order, each once; empty exactly if a finding rejects.
+        items: in the value's order, each once; empty if and only if a finding rejects.
         findings: one that rejects, or any number of warnings.
         pem: the value is PEM beneath its layers; DER otherwise.
     """
@@ -61,7 +61,7 @@ class Decoded:
 
 
 class _RefusedError(Exception):
-    """Leaves the decoding at once with the finding that says why."""
+    """Ends the decoding with the finding that says why."""
 
     def __init__(self, code: Code, detail: str) -> None:
         super().__init__(code)
@@ -69,11 +69,11 @@ class _RefusedError(Exception):
 
 
 def decode_value(value: str, *, content_type: str | None, file_encoding: str | None) -> Decoded:
-    """Every certificate and CRL of a secret's value; never raises, whatever the text.
+    """Every certificate and CRL in a secret's value; never raises, for any text.
 
     Args:
         value: the text as the vault stores it.
-        content_type: the version's, if any; compared with the content, never believed.
+        content_type: the version's, if any; compared with the content, never trusted.
         file_encoding: the tag of that name, if any; likewise.
     """
     try:
@@ -93,7 +93,7 @@ def _decode(value: str) -> tuple[tuple[str, ...], tuple[Item, ...], bool]:
 
 
 def _peel(value: str) -> tuple[tuple[str, ...], bytes | str]:
-    """The names of the layers taken off, and what is beneath: DER, or text with PEM blocks.
+    """The names of the layers removed, and what was inside: DER, or text with PEM blocks.
 
     Raises:
         _RefusedError: a layer is a private key, or the last one is neither DER nor PEM.
@@ -132,7 +132,7 @@ def _binary(text: str) -> tuple[str, bytes]:
 
 
 def _text(content: bytes) -> str:
-    """The text that the bytes spell in UTF-8 or UTF-16 (as PowerShell writes files); empty if none."""
+    """The bytes as UTF-8 or UTF-16 text (as PowerShell writes files); empty if they are neither."""
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         encoding = "utf-16"
     elif b"-\0-\0-\0" in content:
@@ -146,7 +146,7 @@ def _text(content: bytes) -> str:
 
 
 def _from_der(content: bytes) -> Iterator[Item]:
-    """The items of DER, one after the other; blanks after an element are forgiven (editors add a newline)."""
+    """The items of DER, one after the other; blanks after an element are skipped (editors add a newline)."""
     while content:
         size = _element_size(content)
         element, content = content[:size], content[size:].lstrip(_BLANKS)
@@ -154,7 +154,7 @@ def _from_der(content: bytes) -> Iterator[Item]:
 
 
 def _from_pem(text: str) -> Iterator[Item]:
-    """The items of PEM blocks (RFC 7468); text between them is passed over, unless it hides a key."""
+    """The items of PEM blocks (RFC 7468); text between them is skipped, unless it hides a key."""
     boundaries = list(_BOUNDARY.finditer(text))
     if not boundaries or len(boundaries) % 2:
         raise _RefusedError(Code.NOT_A_CERTIFICATE, "a PEM block without its end")
@@ -185,11 +185,11 @@ def _item(der: bytes, kinds: tuple[Kind, ...]) -> Item:
     if (meant := _intended_kind(der)) and meant in kinds:
         detail = f"a {meant} of {len(der):,} bytes with a part that cannot be read, such as a name or an extension"
         raise _RefusedError(Code.NOT_A_CERTIFICATE, detail)
-    raise _RefusedError(Code.NOT_A_CERTIFICATE, f"{len(der):,} bytes that are no {' or '.join(kinds)}")
+    raise _RefusedError(Code.NOT_A_CERTIFICATE, f"{len(der):,} bytes that are not a {' or '.join(kinds)}")
 
 
 def _intended_kind(der: bytes) -> Kind | None:
-    """What DER that cannot be read is meant to be, by the first members of what is signed (RFC 5280 §4.1, §5.1).
+    """What unreadable DER is meant to be, by the first members of the signed part (RFC 5280 §4.1, §5.1).
 
     After version, serial number, algorithm and issuer a certificate has its validity, a CRL (no serial) its date.
     """
@@ -209,7 +209,7 @@ def _tags(content: bytes) -> Iterator[int]:
         content = content[_element_size(content) :]
 
 
-# Private keys. Headers are enough to know them by, so a truncated key is known too.
+# Private keys. They are recognised by their headers alone, so a truncated key is found too.
 
 
 def _refuse_key_text(text: str) -> None:
@@ -264,13 +264,13 @@ def _header_size(content: bytes) -> int:
 
 
 def _element_size(content: bytes) -> int:
-    """Octets of the first element with its header; at least 1, so that whoever steps by it ends."""
+    """Octets of the first element with its header; at least 1, so a loop that steps by it ends."""
     header = _header_size(content)
     length = content[1] if len(content) > 1 else 0
     return header + (int.from_bytes(content[2:header]) if length & 0x80 else length)
 
 
-# Warnings about what the secret says of itself.
+# Warnings about the secret's own metadata.
 
 _SAID = {
     "application/pkix-cert": {Kind.CERTIFICATE},
@@ -290,7 +290,7 @@ def _content_type_mismatch(items: tuple[Item, ...], content_type: str | None) ->
 
 
 def _encoding_tag_mismatch(layers: tuple[str, ...], file_encoding: str | None) -> Finding | None:
-    """The Azure CLI writes hex and base64 as such; its utf-8, ascii and utf-16 all mean plain text."""
+    """The Azure CLI tags hex and base64 as such; its utf-8, ascii and utf-16 all mean plain text."""
     said = (file_encoding or "").strip().lower()
     if said not in {"hex", "base64"} or layers[:1] == (said,):
         return None

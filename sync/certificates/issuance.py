@@ -1,4 +1,4 @@
-"""Who issued what: relations between parsed items, decided by signature and remembered."""
+"""Who issued what: relations between parsed items, decided by signature and cached."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     from sync.certificates.items import Item
 
 REMEMBERED = 65_536
-"""How many verified pairs are remembered before all are forgotten; a pair takes about 300 bytes."""
+"""Pairs cached before the cache is cleared; a pair takes about 300 bytes."""
 
 _verified: dict[tuple[str, str], bool] = {}
 _lock = threading.Lock()
 
 
 def named_issuer(ca: Certificate, item: Item) -> bool:
-    """Whether the item names the CA as its issuer; that proves nothing (RFC 5280 §6.1.3 (a) (4))."""
+    """Whether the item names the CA as its issuer, which alone proves nothing (RFC 5280 §6.1.3 (a) (4))."""
     return ca.subject_name == item.issuer_name
 
 
 def may_sign_crls(certificate: Certificate) -> bool:
-    """Whether a CRL may be its own: a CA, or a key usage (where there is one) with cRLSign (RFC 5280 §6.3.3 (f))."""
+    """Whether it may sign CRLs: it is a CA, or its key usage, if it has one, includes cRLSign (RFC 5280 §6.3.3 (f))."""
     return certificate.is_ca or certificate.key_usage is None or "crl_sign" in certificate.key_usage
 
 
 def issued(ca: Certificate, item: Item) -> bool:
     """Whether the CA issued the certificate or CRL: it is named as issuer, and its key made the signature.
 
-    Remembered by the SHA-256 of both, since one signature costs as much as parsing several certificates. An
-    algorithm that cannot be verified counts as not issued.
+    Cached by the SHA-256 of both: verifying a signature takes as long as parsing several certificates. A signature
+    whose algorithm cannot be verified counts as not issued.
     """
     if not named_issuer(ca, item):
         return False

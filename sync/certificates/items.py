@@ -1,6 +1,6 @@
 """Certificates and CRLs, parsed once: every fact that the rules need, as plain frozen values.
 
-Nothing of `cryptography` is kept, so that no later look at an item can fail.
+No object of `cryptography` is kept: reading an item later cannot fail.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Certificate", "Item", "Kind", "NotParsable", "RevocationList", "parse", "pem"]
 
 PARSED_ITEMS = 2048
-"""How many parsed items are remembered; a parsed certificate takes a few kilobytes."""
+"""Parsed items that are cached; a parsed certificate takes a few kilobytes."""
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 _Extensions = dict[type[x509.ExtensionType], Any]
@@ -57,14 +57,13 @@ class Certificate:
         serial: zero or negative numbers occur in old roots.
         not_before, not_after: UTC; the certificate is valid at both ends (RFC 5280 §4.1.2.5).
         version: 1 or 3.
-        key: kind of the public key: `RSA`, `DSA`, a curve's name, `Ed25519`, `Ed448`, or an OID that nobody
-            here knows.
-        key_bits: its size; 0 where the kind says it (Ed25519, Ed448) or is unknown.
-        signature: hash of the issuer's signature (`sha256`); empty where the algorithm has none of its own to
-            choose (Ed25519); an OID where the algorithm is unknown.
+        key: kind of the public key: `RSA`, `DSA`, a curve's name, `Ed25519`, `Ed448`, or the OID of an unknown one.
+        key_bits: its size; 0 where the kind fixes it (Ed25519, Ed448) or is unknown.
+        signature: hash of the issuer's signature (`sha256`); empty where the algorithm has no separate hash
+            (Ed25519); an OID where the algorithm is unknown.
         key_usage: names of the bits that are set, as `cryptography` spells them; None without the extension.
         has_basic_constraints: whether the extension is there at all.
-        is_ca: it is meant to issue certificates; see `_is_ca`.
+        is_ca: whether it is meant to issue certificates; see `_is_ca`.
         application_uri: the first URI among its alternative names; None without one. Foreign text.
     """
 
@@ -94,7 +93,7 @@ class Certificate:
 
     @property
     def self_issued(self) -> bool:
-        """Subject and issuer are one name (RFC 5280 §3.2); whether it signed itself is `chain.issued`."""
+        """Subject and issuer are one name (RFC 5280 §3.2); whether it signed itself is `issuance.issued`."""
         return self.subject_name == self.issuer_name
 
 
@@ -105,9 +104,9 @@ class RevocationList:
     Attributes:
         der, sha256, issuer, issuer_name, signature: as of a certificate.
         number: of the extension; None without it (version 1 CRLs have none).
-        this_update, next_update: UTC; None if it promises no next one.
+        this_update, next_update: UTC; None if it announces no next one.
         revoked: serial numbers.
-        unsupported: why it is no complete CRL of its issuer; None if it is.
+        unsupported: why it is not its issuer's complete CRL; None if it is.
     """
 
     der: bytes = field(repr=False)
@@ -132,7 +131,7 @@ Item = Certificate | RevocationList
 
 @lru_cache(maxsize=PARSED_ITEMS)
 def parse(kind: Kind, der: bytes) -> Item:
-    """One item from its DER; remembered by content.
+    """One item from its DER; cached by content.
 
     Raises:
         NotParsable: the bytes are not exactly one item of that kind.
@@ -207,7 +206,7 @@ def _extension(extensions: _Extensions, kind: type[_Extension]) -> _Extension | 
 
 
 def _key(loaded: x509.Certificate) -> tuple[str, int]:
-    """Kind and bits of the public key; a kind that cannot be read is named by its OID."""
+    """Kind and bits of the public key; an unknown kind is named by its OID."""
     try:
         key = loaded.public_key()
     except (UnsupportedAlgorithm, ValueError):
@@ -256,7 +255,7 @@ def _rendered(name: x509.Name) -> _Rendered:
 
 
 def _comparable(name: str) -> bytes:
-    """Equal for names that RFC 5280 §7.1 calls equal: string types, case and runs of blanks do not count."""
+    """Equal for names that RFC 5280 §7.1 calls equal: string type, case and runs of blanks do not count."""
     return " ".join(name.split()).casefold().encode("utf-8", "surrogatepass")
 
 
@@ -269,11 +268,9 @@ def _application_uri(extensions: _Extensions) -> str | None:
 def _is_ca(loaded: x509.Certificate, extensions: _Extensions) -> bool:
     """Whether it is meant to issue certificates.
 
-    - Version 1 has no extensions: a self-signed one is an old root (RFC 5280 §6.1.4 (k) leaves it to the
-      user).
-    - Version 3 without BasicConstraints, or with CA:FALSE, is none, whatever its key usage (RFC 5280
-      §4.2.1.9).
-    - With CA:TRUE it is one, unless it is an application's own certificate (`_is_application`).
+    - Version 1 has no extensions: a self-signed one is an old root (RFC 5280 §6.1.4 (k) leaves it to the user).
+    - Version 3 without BasicConstraints, or with CA:FALSE, is not, whatever its key usage (RFC 5280 §4.2.1.9).
+    - With CA:TRUE it is, unless it is an application's own certificate (`_is_application`).
     """
     constraints = _extension(extensions, x509.BasicConstraints)
     if constraints is None:
@@ -282,12 +279,12 @@ def _is_ca(loaded: x509.Certificate, extensions: _Extensions) -> bool:
 
 
 def _is_application(loaded: x509.Certificate, extensions: _Extensions, path_length: int | None) -> bool:
-    """A self-signed OPC UA application certificate, though it carries CA:TRUE and keyCertSign.
+    """Whether it is a self-signed OPC UA application certificate, although it has CA:TRUE and keyCertSign.
 
-    OPC 10000-6 §6.2.2: a self-signed one shall include keyCertSign, and where its cA flag is TRUE its path
-    length should be 0; it names itself by a URI, and servers by DNS names or addresses. A CA signs CRLs
-    (§6.2.4), an application does not. Server names alone are no proof: the CA of a Kubernetes cluster has
-    one, so a path length of 0 is asked for as well.
+    OPC 10000-6 §6.2.2: a self-signed one shall include keyCertSign, and where its cA flag is TRUE its path length
+    should be 0; it names itself by a URI, and servers by DNS names or addresses. A CA signs CRLs (§6.2.4), an
+    application does not. Server names alone prove nothing, since a Kubernetes cluster's CA has one; a path length of 0
+    is required as well.
     """
     names = _extension(extensions, x509.SubjectAlternativeName)
     usage = _extension(extensions, x509.KeyUsage)

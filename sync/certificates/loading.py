@@ -1,6 +1,6 @@
-"""The door to `cryptography`: one guard around all reading, and the verifying of signatures.
+"""All use of `cryptography` that may fail: one guard around reading, and the verification of signatures.
 
-The library reads lazily and fails late, with many kinds of error, and warns about what old public roots do.
+The library reads lazily and fails late, with many kinds of error, and warns about what old public roots contain.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Signed = x509.Certificate | x509.CertificateRevocationList
 _Read = TypeVar("_Read")
 
 _SILENCED = ("ignore", None, CryptographyDeprecationWarning, None, 0)
-"""As the list of filters has it."""
+"""Our entry in `warnings.filters`."""
 
 
 class NotParsable(ValueError):
-    """The bytes are no certificate, or no CRL. The message is safe to show."""
+    """The bytes are not a certificate or CRL. The message is safe to show."""
 
 
 def guarded(read: Callable[[], _Read]) -> _Read:
-    """Whatever reading makes `cryptography` raise becomes `NotParsable`; its messages are not shown.
+    """The result of `read`; everything that `cryptography` raises becomes `NotParsable`, without its message.
 
-    Its warnings are silenced, for the whole process: serial number 0, which some public roots have, warns at every
-    look, and a caller may make warnings errors.
+    Its warnings are silenced for the whole process: serial number 0, which some public roots have, warns at every
+    read, and a caller may turn warnings into errors.
 
     Raises:
         NotParsable: with the cause chained.
@@ -51,19 +51,19 @@ def guarded(read: Callable[[], _Read]) -> _Read:
 
 
 def _silence() -> None:
-    """Once, and again where somebody set filters of their own.
+    """Add our filter, again if somebody changed the filters since.
 
-    `catch_warnings` around each reading would be dear, and is for one thread at a time.
+    `catch_warnings` around each read would be slow, and it is not thread-safe.
     """
     if next(iter(warnings.filters), None) != _SILENCED:
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
 
 
 def verifies(ca: x509.Certificate, signed: Signed) -> bool:
-    """Whether the CA's key made the signature; what cannot be verified was not. Names are not compared.
+    """Whether the CA's key made the signature; False if it cannot be verified. Names are not compared.
 
-    The key verifies, since `verify_directly_issued_by` and `is_signature_valid` refuse SHA-1 and MD5: whether an
-    old plant lives with those is for its policy to say.
+    The key itself verifies, because `verify_directly_issued_by` and `is_signature_valid` refuse SHA-1 and MD5: a
+    list's policy decides whether an old plant accepts those.
     """
     try:
         _verify(ca.public_key(), signed, _signed_bytes(signed))

@@ -1,4 +1,4 @@
-"""Which certificates a file on a cluster holds, whoever wrote it."""
+"""Which certificates a file on a cluster holds, no matter who wrote it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from sync.certificates.items import Item
 
 LARGEST = 64 * 1024
-"""Bytes of a file that are looked into; a larger one is no certificate of ours and has no thumbprint."""
+"""Bytes; a larger file is not a certificate of ours, is not searched and has no thumbprint."""
 
 
 @lru_cache(maxsize=4096)
 def thumbprints(data: bytes) -> tuple[str, ...]:
-    """SHA-256 and SHA-1 of every certificate (DER) in the file; nothing where it holds none."""
+    """SHA-256 and SHA-1 of every certificate (DER) in the file; empty if it holds none."""
     if len(data) > LARGEST:
         return ()
     certificates = (item for item in _items(data) if isinstance(item, Certificate))

@@ -47,7 +47,7 @@ def sync_now(names: Names = None, as_json: AsJson = False) -> None:
 def status(
     names: Names = None,
     thumbprint: Annotated[
-        str | None, typer.Option(help="SHA-256 or SHA-1 of a certificate: where is it, whoever wrote it?")
+        str | None, typer.Option(help="SHA-256 or SHA-1 of a certificate: where is it, no matter who wrote it?")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -1,7 +1,7 @@
 """How the commands print: columns for people, or one JSON document. Foreign text is plain text, never markup.
 
-Every string passes `printable` on its way out (escaped, at most 256 characters: law 9); sentences, which are our own
-words around text that was cut before, are escaped only.
+Every string passes `printable` on its way out (escaped, at most 256 characters: law 9); sentences, our own words around
+text that is already cut, are only escaped.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from sync.findings import Finding
 
 WIDTH = 100
-"""Columns, where neither a terminal nor COLUMNS says."""
+"""Columns, without a terminal and COLUMNS."""
 
 SHOWN = 10
-"""Names of a long row that people are shown; JSON has them all."""
+"""Names of a long row that are shown as text; JSON has them all."""
 
 
 def say(text: str, *, indent: int = 0) -> None:
@@ -40,13 +40,13 @@ def say(text: str, *, indent: int = 0) -> None:
 
 
 def error(text: str) -> None:
-    """A sentence on standard error, or one a line where several problems are told at once."""
+    """A sentence on standard error, or one per line if there are several problems."""
     for line in text.split("\n"):
         sys.stderr.write(f"trustcast: {escaped(line)}\n")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, styles: Mapping[str, str] | None = None) -> None:
-    """Rows under their headings; nothing is cut off, long cells are folded.
+    """Rows under their headings; long cells are folded, never cut.
 
     Args:
         columns: headings.
@@ -109,7 +109,7 @@ def finding(found: Finding) -> dict[str, Any]:
 
 
 def say_findings(findings: Iterable[Finding]) -> None:
-    """Each finding once, with what to do."""
+    """Each finding once, with its remedy."""
     for text in dict.fromkeys(f"{found.code.value}: {found.sentence()}" for found in findings):
         say(text, indent=2)
 

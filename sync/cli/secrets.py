@@ -1,4 +1,4 @@
-"""The commands `assign`, `unassign` and `secrets`: where secrets go, and how they stand."""
+"""The commands `assign`, `unassign` and `secrets`: where secrets go, and their state."""
 # ruff: noqa: PLC0415  each command imports what it needs when it runs: --help starts at once
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def assign(
     file: Annotated[str | None, typer.Option(help="File name on the lists; derived where absent.")] = None,
     accept: Annotated[str | None, typer.Option(help="Finding codes that it may carry.")] = None,
     clear_revoked: Annotated[
-        bool, typer.Option("--clear-revoked", help="Let it back in after the CRL that refused it has gone.")
+        bool, typer.Option("--clear-revoked", help="Let it back in after the CRL that refused it is gone.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +64,7 @@ def secrets(
     names: Annotated[list[str] | None, typer.Argument(help="Secrets; none means all of them.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the catalogue. Every secret, where it goes, how it stands, and what is found about it."""
+    """Show the catalogue. Every secret, where it goes, its state, and the findings about it."""
     from sync.cli.show.secrets import show_secrets
 
     runtime = current_runtime()

@@ -1,4 +1,4 @@
-"""Registered clusters: their labels and lists, where their credentials are, what of them is pinned."""
+"""Registered clusters: labels, lists, where their credentials are, and what is pinned."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Mode(StrEnum):
-    """What may be done to a cluster: REPAIR writes its lists; REPORT only ever shows the plan."""
+    """What may be done to a cluster: REPAIR writes its lists, REPORT only shows the plan."""
 
     REPAIR = "repair"
     REPORT = "report"
@@ -66,7 +66,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class ListOverride:
-    """A list that the cluster has; whatever is None is as the list's definition says."""
+    """A list that the cluster has; fields that are None are as in the list's definition."""
 
     name: str
     namespace: str | None = None
@@ -103,9 +103,8 @@ class Registration:
         access: where its credential is.
         lists: the lists that it has; empty is every configured list, as configured.
         mode: whether it may be written to.
-        paused: it is left alone, neither read nor written.
-        host: the server that was confirmed (host, port and path); no other one is talked to, so empty is
-            none.
+        paused: it is neither read nor written.
+        host: the server that was confirmed (host, port and path); no other is contacted, and none if it is empty.
         ca_sha256: SHA-256 of the CA that was confirmed, hexadecimal; likewise.
     """
 
@@ -119,7 +118,7 @@ class Registration:
     ca_sha256: str = ""
 
     def definitions(self, configuration: Configuration) -> tuple[ListDefinition, ...]:
-        """The lists of this cluster; one that is not configured any more is left out."""
+        """The lists of this cluster; one that is no longer configured is left out."""
         if not self.lists:
             return configuration.lists
         known = ((override, configuration.definition(override.name)) for override in self.lists)
@@ -130,7 +129,7 @@ class Registration:
         return next((each for each in self.definitions(configuration) if each.name == name), None)
 
     def place(self, definition: ListDefinition) -> str:
-        """Which object a list is, of all there ever were under the cluster's name: that of a machine, by its pins."""
+        """Identifies the list's object, even if another machine takes the cluster's name later: by pins and name."""
         return f"{self.host} {self.ca_sha256} {definition.namespace}/{definition.object}"
 
 
@@ -175,12 +174,11 @@ class _Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def parse_registration(
     given: str | Mapping[str, object], configuration: Configuration, *, host: str, ca_sha256: str
 ) -> Registration:
-    """The registration that an operator asks for.
+    """The registration that an operator requests.
 
     Args:
-        given: JSON text or its parsed form, with `name`, `access` and, if wanted, `labels`, `lists`, `mode`,
-            `paused`.
-        configuration: what lists there are.
+        given: JSON text or its parsed form: `name`, `access` and optionally `labels`, `lists`, `mode`, `paused`.
+        configuration: the lists that are defined.
         host: the server to pin, from the cluster's credential (`kubeconfig.Endpoint.host`).
         ca_sha256: the CA to pin, likewise.
 
@@ -194,7 +192,7 @@ def parse_registration(
 
 
 def parse_labels(text: str) -> dict[str, str]:
-    """The labels that `key=value,key=value` spells; none for an empty text.
+    """The labels in `key=value,key=value`; none for an empty text.
 
     Raises:
         Invalid: with every problem, in words.
@@ -204,7 +202,7 @@ def parse_labels(text: str) -> dict[str, str]:
     for word in filter(None, (each.strip() for each in text.split(","))):
         key, sign, value = (part.strip() for part in word.partition("="))
         if not sign:
-            problems.append(f"'{printable(word)}' is no label; write key=value")
+            problems.append(f"'{printable(word)}' is not a label; write key=value")
         elif key in labels:
             problems.append(f"the label '{printable(key)}' is given twice")
         labels[key] = value
@@ -213,9 +211,9 @@ def parse_labels(text: str) -> dict[str, str]:
 
 
 def parse_list(text: str) -> dict[str, object]:
-    """A list of a registration (one of its `lists`) as `NAME` or `NAME,field=value,…` spells it.
+    """A list of a registration (one of its `lists`) as `NAME` or `NAME,field=value,…` gives it.
 
-    The fields are those of a list's definition, with `accept` and `reject`, its policy's, once for each code.
+    The fields are those of a list's definition, and its policy's `accept` and `reject`, once for each code.
 
     Raises:
         Invalid: with every problem, in words.
@@ -227,7 +225,7 @@ def parse_list(text: str) -> dict[str, object]:
     for word in words:
         field, sign, value = (part.strip() for part in word.partition("="))
         if not sign or not value:
-            problems.append(f"'{printable(word)}' is no field; write field=value")
+            problems.append(f"'{printable(word)}' is not a field; write field=value")
         elif field in PolicyInput.__struct_fields__:
             policy.setdefault(field, []).append(value)
         elif field in fields:
@@ -242,7 +240,7 @@ def _json(given: Mapping[str, object]) -> bytes:
     try:
         return msgspec.json.encode(given)
     except (TypeError, ValueError, RecursionError) as error:
-        raise Invalid(f"the registration is no JSON (example: {EXAMPLE})") from error
+        raise Invalid(f"the registration is not JSON (example: {EXAMPLE})") from error
 
 
 def _problems(registration: Registration, configuration: Configuration) -> Iterator[str]:
@@ -278,10 +276,10 @@ def _list_problems(registration: Registration, configuration: Configuration) -> 
 
 
 def pinned(endpoint: Endpoint, registration: Registration) -> Endpoint:
-    """The endpoint, if it is the one that was registered.
+    """The endpoint, if it is the registered one.
 
     Raises:
-        Permanent: its host or its CA is another.
+        Permanent: it has another host or CA.
     """
     if (endpoint.host, endpoint.ca_sha256) != (registration.host, registration.ca_sha256):
         raise Permanent(

@@ -1,4 +1,4 @@
-"""The watched vaults and the defined lists, as they decide together."""
+"""The watched vaults and the defined lists, as one value."""
 
 from __future__ import annotations
 

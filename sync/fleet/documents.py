@@ -1,4 +1,4 @@
-"""JSON that operators write, read strictly: a misspelt ceiling would be no ceiling, so an unknown field is refused."""
+"""JSON that operators write, read strictly: a misspelt ceiling would be no ceiling, so unknown fields are refused."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 def decode_json(text: str | bytes, wanted: type[T], *, example: str) -> T:
-    """Read JSON strictly; a failure names the field and never more than its kind.
+    """Read JSON strictly; a failure names the field and what was expected, never the content.
 
     Raises:
-        Invalid: it is no JSON, or not of the wanted shape.
+        Invalid: it is not JSON, or not of the wanted shape.
     """
     try:
         return msgspec.json.decode(text, type=wanted)
@@ -33,10 +33,10 @@ def refuse(problems: Iterable[str], *, example: str) -> None:
     """Raise all problems at once, if there are any.
 
     Raises:
-        Invalid: there are.
+        Invalid: there are any.
     """
-    if told := "; ".join(problems):
-        raise Invalid(f"{told} (example: {example})")
+    if text := "; ".join(problems):
+        raise Invalid(f"{text} (example: {example})")
 
 
 def repeated(values: Iterable[T]) -> list[T]:

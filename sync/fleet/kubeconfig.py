@@ -1,8 +1,8 @@
-"""A kubeconfig is data: an https server, its CA and a token, and nothing that runs, reads files or misleads.
+"""A kubeconfig is data: an https server, its CA and a token, and nothing that runs, reads files or redirects.
 
-Law 13: `exec`, `auth-provider`, client keys, file paths, `insecure-skip-tls-verify`, `proxy-url` and
-impersonation are refused wherever they stand in the file, also beside the context in use. Everything else that
-is not known is refused as well. No error shows anything of the file but the names of known fields.
+Law 13: `exec`, `auth-provider`, client keys, file paths, `insecure-skip-tls-verify`, `proxy-url` and impersonation are
+refused anywhere in the file, even outside the context in use. Unknown fields are refused as well. Errors show nothing
+of the file but the names of known fields.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ _HTTPS_PORT = 443
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A cluster's API server and how to be let in.
+    """A cluster's API server and the credential for it.
 
     Attributes:
         server: https URL; it may carry a path.
         ca_pem: the certificates that the server's chain must end in, and no others.
-        token: sent as bearer token, and nowhere shown.
+        token: sent as bearer token, never shown.
     """
 
     server: str
@@ -102,7 +102,7 @@ class Endpoint:
 def parse(text: str) -> Endpoint:
     """The endpoint of a kubeconfig's current context, from YAML or JSON.
 
-    Where `current-context` is absent, the only context that there is counts.
+    Without `current-context`, a single context counts as current.
 
     Raises:
         Invalid: refused; the message names the field, says what to do, and shows nothing of the content.
@@ -126,13 +126,13 @@ def _document(text: str) -> Mapping[Any, Any]:
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError):
         raise _refused("it is neither YAML nor JSON") from None  # the parser's error quotes the content
     if not isinstance(document, Mapping):
-        raise _refused("it is no mapping of fields")
+        raise _refused("it is not a mapping of fields")
     _check_fields(document, _TOP, "the file")
     return document
 
 
 def _check_shape(text: str) -> None:
-    """Refuse what makes a small file costly, before it is parsed: aliases, and nesting beyond any kubeconfig's."""
+    """Refuse what makes a small file expensive to parse: aliases, and nesting deeper than any kubeconfig's."""
     depth = 0
     for token in yaml.scan(text):
         if isinstance(token, yaml.AliasToken):
@@ -143,7 +143,7 @@ def _check_shape(text: str) -> None:
 
 
 def _entries(document: Mapping[Any, Any], kind: str) -> dict[str, Mapping[Any, Any]]:
-    """All entries of a section by name, each of them checked, whether it is used or not."""
+    """All entries of a section by name, each of them checked, used or not."""
     section = document.get(f"{kind}s")
     if not isinstance(section, list):
         raise _refused(f"'{kind}s' must be a list")
@@ -184,7 +184,7 @@ def _server(server: object) -> str:
     try:
         _ = urlsplit(server).port
     except ValueError:
-        raise _refused("'server' is no URL") from None
+        raise _refused("'server' is not a URL") from None
     return server.rstrip("/")
 
 

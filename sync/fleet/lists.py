@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 NO_LIST = "none"
-"""What the tag `trustcast-lists` says to unassign a secret; so no list has this name."""
+"""The value of the tag `trustcast-lists` that unassigns a secret; so no list may have this name."""
 
 CONNECTOR_NAMESPACE = "azure-iot-operations"
 LISTS_EXAMPLE = '[{"name": "trust", "role": "trust", "object": "aio-opc-ua-broker-trust-list"}]'
@@ -100,7 +100,7 @@ class _ListInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_lists(text: str) -> tuple[ListDefinition, ...]:
-    """The definitions that the JSON text of `TRUSTCAST_LISTS` spells.
+    """The definitions in the JSON text of `TRUSTCAST_LISTS`.
 
     Raises:
         Invalid: with every problem, in words.
@@ -136,9 +136,9 @@ def _definition_problems(definition: ListDefinition) -> Iterator[str]:
             f"the list name '{name}' must be 1 to 63 lower-case letters, digits and inner hyphens, and not '{NO_LIST}'"
         )
     if not is_dns_label(definition.namespace):
-        yield f"list '{name}': '{printable(definition.namespace)}' is no Kubernetes namespace"
+        yield f"list '{name}': '{printable(definition.namespace)}' is not a Kubernetes namespace"
     if not _SUBDOMAIN.fullmatch(definition.object):
-        yield f"list '{name}': '{printable(definition.object)}' is no name of a Kubernetes object"
+        yield f"list '{name}': '{printable(definition.object)}' is not the name of a Kubernetes object"
     if definition.delivery not in AVAILABLE:
         yield f"list '{name}': delivery '{definition.delivery}' is not available in this version; use secret"
     yield from _policy_problems(name, definition.policy)
@@ -149,4 +149,4 @@ def _policy_problems(name: str, policy: Policy) -> Iterator[str]:
         yield f"list '{name}': nothing can waive '{code}'; policy.accept takes {joined(WAIVABLE)}"
     for code in sorted(policy.reject):
         if code.severity is not Severity.WARN:
-            yield f"list '{name}': '{code}' in policy.reject is no warning; it rejects already"
+            yield f"list '{name}': '{code}' in policy.reject is not a warning; it already rejects"

@@ -1,8 +1,8 @@
 """Kubernetes label selectors: which clusters a secret goes to, and which a vault may reach.
 
 The grammar is Kubernetes' own (https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/):
-`a=b`, `a==b`, `a!=b`, `a in (x,y)`, `a notin (x)`, `a`, `!a`; a comma means "and". Two rules are ours: `*`
-alone means every cluster, and the empty text, which in Kubernetes means everything too, is refused.
+`a=b`, `a==b`, `a!=b`, `a in (x,y)`, `a notin (x)`, `a`, `!a`; a comma means "and". Two rules are ours: `*` alone
+means every cluster, and an empty text, which in Kubernetes also means everything, is refused.
 """
 
 from __future__ import annotations
@@ -90,16 +90,16 @@ class Selector:
 
     @classmethod
     def parse(cls, text: str) -> Selector:
-        """The selector that the text spells.
+        """The selector that the text describes.
 
         Raises:
-            Invalid: the text is no selector; the message says what is wrong and gives an example.
+            Invalid: the text is not a selector; the message says what is wrong and gives an example.
         """
         return _parse(text)
 
     @property
     def text(self) -> str:
-        """Its one spelling, which `parse` reads back."""
+        """Its canonical text, which `parse` reads back."""
         return ",".join(map(str, self.requirements)) or EVERY_CLUSTER
 
     def matches(self, labels: Mapping[str, str]) -> bool:
@@ -111,7 +111,7 @@ def label_problem(key: str, value: str) -> str | None:
     """What is wrong with a label by Kubernetes' syntax rules, in words; None if nothing is."""
     prefix, slash, name = key.rpartition("/")
     if slash and not (len(prefix) <= 253 and _PREFIX.fullmatch(prefix)):  # noqa: PLR2004 - RFC 1123 subdomain
-        return f"the label key '{printable(key)}' has a prefix that is no DNS name"
+        return f"the label key '{printable(key)}' has a prefix that is not a DNS name"
     if not _NAME.fullmatch(name):
         return (
             f"the label key '{printable(key)}' must be 1 to 63 letters, digits, '-', '_' or '.', "
@@ -143,7 +143,7 @@ def _requirements(text: str) -> list[Requirement]:
     while more:
         match = _REQUIREMENT.match(text, position)
         if match is None:
-            raise _invalid(text, f"'{printable(text[position:].strip())}' is no requirement on a label")
+            raise _invalid(text, f"'{printable(text[position:].strip())}' is not a requirement on a label")
         found.append(_requirement(text, match))
         position, more = match.end(), match["end"] == ","
     return found
@@ -171,4 +171,4 @@ def _checked(text: str, requirement: Requirement) -> Requirement:
 
 
 def _invalid(text: str, problem: str) -> Invalid:
-    return Invalid(f"'{printable(text)}' is no cluster selector: {problem} (example: {EXAMPLE})")
+    return Invalid(f"'{printable(text)}' is not a cluster selector: {problem} (example: {EXAMPLE})")

@@ -41,7 +41,7 @@ class Default:
 
 @dataclass(frozen=True, slots=True)
 class WatchedVault:
-    """A vault whose secrets are believed, up to its ceiling.
+    """A vault whose secrets are trusted, up to its ceiling.
 
     Attributes:
         url: https, without a path.
@@ -70,17 +70,17 @@ def vault_host(url: str) -> str:
     """The host of a vault's https URL, case-folded, with its port unless that is 443.
 
     Raises:
-        Invalid: it is no https URL, or carries credentials.
+        Invalid: it is not an https URL, or carries credentials.
     """
     if "@" in url:
-        raise Invalid("a vault's URL holds no user and password (example: https://plant-1.vault.azure.net)")
+        raise Invalid("a vault's URL must not hold user and password (example: https://plant-1.vault.azure.net)")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
     if parts.scheme != "https" or not _HOST.fullmatch(host or ""):
-        raise Invalid(f"'{printable(url)}' is no https URL of a vault (example: https://plant-1.vault.azure.net)")
+        raise Invalid(f"'{printable(url)}' is not a vault's https URL (example: https://plant-1.vault.azure.net)")
     name = f"[{host}]" if host and ":" in host else host or ""
     return name if port in {None, _HTTPS_PORT} else f"{name}:{port}"
 
@@ -89,7 +89,7 @@ def vault_url(text: str) -> str:
     """The URL of a vault without its trailing slash.
 
     Raises:
-        Invalid: it is no https URL, or has more than a host and a port.
+        Invalid: it is not an https URL, or has more than a host and a port.
     """
     url = text.strip().rstrip("/")
     vault_host(url)
@@ -116,7 +116,7 @@ class _VaultInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_vaults(text: str, lists: tuple[ListDefinition, ...]) -> tuple[WatchedVault, ...]:
-    """The vaults that the JSON text of `TRUSTCAST_VAULTS` spells.
+    """The vaults in the JSON text of `TRUSTCAST_VAULTS`.
 
     Args:
         text: JSON.

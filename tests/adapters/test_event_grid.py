@@ -91,7 +91,7 @@ def test_the_three_events_of_secrets_are_known(name: str, kind: SecretEvent) -> 
 
 def test_an_array_gives_one_outcome_for_each_of_its_events() -> None:
     outcomes = read(grid(), 7, cloud(id="00ed"))
-    assert outcomes == (CHANGED, Ignored("no JSON object"), SecretChanged(KEY, VERSION, CHANGED.kind, "00ed"))
+    assert outcomes == (CHANGED, Ignored("not a JSON object"), SecretChanged(KEY, VERSION, CHANGED.kind, "00ed"))
     assert parse_event("[]") == ()
 
 
@@ -138,8 +138,8 @@ def test_the_host_of_a_vault_on_this_machine_keeps_its_port() -> None:
         (grid(eventType="Microsoft.KeyVault.KeyExpired"), "'Microsoft.KeyVault.KeyExpired' is not about secrets"),
         (grid(eventType=None), "type '' is not about secrets"),
         (grid(eventType="x\n\x1b[31m" + "y" * 999), "type 'x\\n\\x1b[31my"),
-        (grid("text"), "its data is no object"),
-        (grid([DATA]), "its data is no object"),
+        (grid("text"), "its data is not an object"),
+        (grid([DATA]), "its data is not an object"),
         (grid(without("Id")), "no Id that identifies a secret"),
         (grid({**DATA, "Id": 7}), "no Id that identifies a secret"),
         (grid({**DATA, "Id": ID.replace("https", "http")}), "no Id that identifies a secret"),

@@ -90,7 +90,7 @@ def test_managed_fields_without_data_own_nothing(odd: dict[str, Any]) -> None:
     ],
 )
 def test_law13_what_is_no_secret_is_refused(body: bytes) -> None:
-    with pytest.raises(Invalid, match="something else than a Secret"):
+    with pytest.raises(Invalid, match="something other than a Secret"):
         observed(body)
 
 

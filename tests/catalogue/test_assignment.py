@@ -120,7 +120,7 @@ def test_a_secret_without_versions_goes_nowhere() -> None:
         ({"trustcast-lists": "Trust"}, Code.UNKNOWN_LIST, "'Trust'"),
         ({"trustcast-lists": "trust,none"}, Code.UNKNOWN_LIST, "'none'"),
         ({"trustcast-lists": " , "}, Code.UNKNOWN_LIST, "trustcast-lists is empty; none unassigns"),
-        ({"trustcast-clusters": "a b"}, Code.BAD_SELECTOR, "'a b' is no cluster selector"),
+        ({"trustcast-clusters": "a b"}, Code.BAD_SELECTOR, "'a b' is not a cluster selector"),
         ({"trustcast-clusters": " "}, Code.NO_CLUSTER_SELECTOR, ""),
         ({"trustcast-file": "root"}, Code.BAD_FILE_NAME, "'root'"),
         ({"trustcast-file": "root.pem"}, Code.BAD_FILE_NAME, "'root.pem'"),

@@ -287,25 +287,25 @@ REFUSED = {
     "a connection string": ("Endpoint=sb://x.example/;Key=abc=", "neither PEM nor DER"),
     "JSON": ('{"user": "admin", "password": "hunter2"}', "neither PEM nor DER"),
     "hex of odd length": (LEAF.der.hex()[:-1], "neither PEM nor DER"),
-    "DER cut short": (LEAF.der[:-9].hex(), f"{len(LEAF.der) - 9:,} bytes that are no certificate or crl"),
-    "DER with bytes after it": ((LEAF.der + b"junk").hex(), "4 bytes that are no certificate or crl"),
-    "an empty SEQUENCE": ("3000", "2 bytes that are no certificate or crl"),
+    "DER cut short": (LEAF.der[:-9].hex(), f"{len(LEAF.der) - 9:,} bytes that are not a certificate or crl"),
+    "DER with bytes after it": ((LEAF.der + b"junk").hex(), "4 bytes that are not a certificate or crl"),
+    "an empty SEQUENCE": ("3000", "2 bytes that are not a certificate or crl"),
     "a PEM block without its end": (LEAF.pem[:-20], "a PEM block without its end"),
     "a PEM block with another end": (LEAF.pem.replace("END CERT", "END X509 CERT"), "a PEM block without its end"),
     "a PEM block that is not base64": (LEAF.pem.replace("MII", "M*I"), "a PEM block that is not base64"),
     "an empty PEM block": (
         "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
-        "0 bytes that are no certificate",
+        "0 bytes that are not a certificate",
     ),
     "a CRL under a certificate's label": (
         CRL.pem.replace("X509 CRL", "CERTIFICATE"),
-        f"{len(CRL.der):,} bytes that are no certificate",
+        f"{len(CRL.der):,} bytes that are not a certificate",
     ),
     "a certificate and a request": (
         LEAF.pem + REQUEST.sign(LEAF.key, SHA256()).public_bytes(Encoding.PEM).decode(),
         "a PEM block CERTIFICATE REQUEST",
     ),
-    "PKCS#7": (P7B.hex(), f"{len(P7B):,} bytes that are no certificate or crl"),
+    "PKCS#7": (P7B.hex(), f"{len(P7B):,} bytes that are not a certificate or crl"),
     "an unknown block with escape codes": (
         "-----BEGIN \x1b[31mX-----\nAAAA\n-----END \x1b[31mX-----",
         "a PEM block \\x1b[31mX",
@@ -342,7 +342,7 @@ def test_a_certificate_of_which_a_part_cannot_be_read_is_still_called_one(case: 
 
 def test_a_request_is_called_no_certificate_with_a_part_that_cannot_be_read() -> None:
     der = REQUEST.sign(LEAF.key, SHA256()).public_bytes(Encoding.DER)
-    assert [each.detail for each in read(der.hex()).findings] == [f"{len(der):,} bytes that are no certificate or crl"]
+    assert [each.detail for each in read(der.hex()).findings] == [f"{len(der):,} bytes that are not a certificate or crl"]
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -141,7 +141,7 @@ def test_an_empty_label_or_list_is_none_of_them(fleet: Fleet) -> None:
         (
             RegistrationRequest("edge", "good", lists=("trust,object",)),
             Invalid,
-            "'object' is no field; write field=value",
+            "'object' is not a field; write field=value",
         ),
         (RegistrationRequest("edge", "good", lists=("trust,colour=red",)), Invalid, "colour"),
         (RegistrationRequest("edge", "good", lists=("trust,name=other",)), Invalid, "'name' is given twice"),
@@ -149,7 +149,7 @@ def test_an_empty_label_or_list_is_none_of_them(fleet: Fleet) -> None:
         (RegistrationRequest("edge", "good", lists=("trust", "trust")), Invalid, "defined twice"),
         (RegistrationRequest("edge", "good", lists=("trust", "")), Invalid, "has no name"),
         (RegistrationRequest("edge", "good", lists=("trust,delivery=arm",)), Invalid, "not available"),
-        (RegistrationRequest("edge", "good", lists=("trust,object=!",)), Invalid, "no name of a Kubernetes object"),
+        (RegistrationRequest("edge", "good", lists=("trust,object=!",)), Invalid, "not the name of a Kubernetes object"),
         (RegistrationRequest("edge", "good", lists=("trust,accept=revoked",)), Invalid, "nothing can waive"),
         (RegistrationRequest("edge", "good", lists=("trust,accept=nonsense",)), Invalid, "nonsense"),
     ],

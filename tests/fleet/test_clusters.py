@@ -32,7 +32,7 @@ CA = "a" * 64
 GIVEN = {"name": "plant-1", "access": {"secret": "plant-1-kubeconfig"}}
 
 
-def parse(change: dict[str, Any] | None = None, configuration: Configuration = CONFIGURATION) -> Registration | None:
+def parse(change: dict[str, Any] | None = None, configuration: Configuration = CONFIGURATION) -> Registration:
     return parse_registration(GIVEN | (change or {}), configuration, host="k8s.example:6443", ca_sha256=CA)
 
 
@@ -100,13 +100,13 @@ def test_the_example_is_accepted() -> None:
         ({"lists": [{"name": "cameras"}]}, "the list 'cameras' is not defined; there are trust, issuer"),
         ({"lists": [{"name": "trust"}, {"name": "trust"}]}, "the list 'trust' is defined twice"),
         ({"lists": [{"name": "trust", "delivery": "arm"}]}, "delivery 'arm' is not available"),
-        ({"lists": [{"name": "trust", "namespace": "A"}]}, "is no Kubernetes namespace"),
+        ({"lists": [{"name": "trust", "namespace": "A"}]}, "is not a Kubernetes namespace"),
         ({"lists": [{"name": "trust", "policy": {"accept": ["revoked"]}}]}, "nothing can waive 'revoked'"),
         (
             {"lists": [{"name": "trust"}, {"name": "issuer", "object": DEFAULT_LISTS[0].object}]},
             "two lists name one object, azure-iot-operations/aio-opc-ua-broker-trust-list",
         ),
-        ({"labels": {"a": object()}}, "the registration is no JSON"),
+        ({"labels": {"a": object()}}, "the registration is not JSON"),
     ],
 )
 def test_a_faulty_registration_is_refused_in_clear_words(change: dict[str, Any], complaint: str) -> None:
@@ -159,7 +159,7 @@ def test_labels_are_read_from_the_command_line() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("site", "'site' is no label; write key=value"),
+        ("site", "'site' is not a label; write key=value"),
         ("a=b,a=c", "the label 'a' is given twice"),
         ("a b=c", "the label key 'a b'"),
         ("a=b=c", "the label value 'b=c'"),

@@ -76,7 +76,7 @@ def test_a_vault_is_read_with_all_its_fields() -> None:
     assert not vault.allows("issuer")
 
 
-def test_a_vault_without_a_ceiling_may_reach_every_list_and_cluster_and_has_no_default() -> None:
+def test_a_vault_without_a_ceiling_reaches_every_list_and_cluster_and_has_no_default() -> None:
     (vault,) = parse_vaults(json.dumps([VAULT]), DEFAULT_LISTS)
     assert (vault.lists, vault.clusters, vault.default) == (None, "*", None)
     assert vault.allows("anything")
@@ -97,15 +97,15 @@ def test_the_examples_are_accepted() -> None:
         ({"name": "none"}, "and not 'none'"),
         ({"name": ""}, "the list name '' must be"),
         ({"name": "x" * 64}, "must be 1 to 63"),
-        ({"namespace": "a.b"}, "'a.b' is no Kubernetes namespace"),
-        ({"object": "Camera"}, "'Camera' is no name of a Kubernetes object"),
-        ({"object": "x" * 254}, "is no name of a Kubernetes object"),
+        ({"namespace": "a.b"}, "'a.b' is not a Kubernetes namespace"),
+        ({"object": "Camera"}, "'Camera' is not the name of a Kubernetes object"),
+        ({"object": "x" * 254}, "is not the name of a Kubernetes object"),
         ({"delivery": "secretsync"}, "delivery 'secretsync' is not available in this version"),
         ({"delivery": "arm"}, "delivery 'arm' is not available in this version"),
         ({"delivery": "configmap"}, "delivery 'configmap' is not available in this version"),
         ({"policy": {"accept": ["revoked"]}}, "nothing can waive 'revoked'"),
         ({"policy": {"accept": ["expires-soon"]}}, "nothing can waive 'expires-soon'"),
-        ({"policy": {"reject": ["expired"]}}, "'expired' in policy.reject is no warning"),
+        ({"policy": {"reject": ["expired"]}}, "'expired' in policy.reject is not a warning"),
         ({"policy": {"reject": ["nonsense"]}}, "`$[0].policy.reject[0]`"),
     ],
 )
@@ -136,21 +136,21 @@ def test_every_problem_of_the_lists_is_told_at_once() -> None:
         ({"cluster": "site=h"}, "unknown field `cluster`"),
         ({"lists": ["trsut"]}, "the list 'trsut' is not defined; there are issuer, trust"),
         ({"lists": []}, "'lists' is empty; leave it out for every list"),
-        ({"clusters": ""}, "clusters: '' is no cluster selector"),
-        ({"clusters": "a b"}, "is no cluster selector"),
+        ({"clusters": ""}, "clusters: '' is not a cluster selector"),
+        ({"clusters": "a b"}, "is not a cluster selector"),
         ({"default": {"lists": ["trust"]}}, "missing required field `clusters` - at `$[0].default`"),
         ({"default": {"lists": [], "clusters": "*"}}, "'default.lists' is empty"),
         ({"default": {"lists": ["x"], "clusters": "*"}}, "the default list 'x' is not defined"),
-        ({"default": {"lists": ["trust"], "clusters": "!"}}, "default.clusters: '!' is no cluster selector"),
+        ({"default": {"lists": ["trust"], "clusters": "!"}}, "default.clusters: '!' is not a cluster selector"),
         (
             {"lists": ["issuer"], "default": {"lists": ["trust"], "clusters": "*"}},
             "the default list 'trust' is beyond the vault's own 'lists'",
         ),
-        ({"url": "http://kv1.vault.azure.net"}, "is no https URL"),
-        ({"url": "kv1.vault.azure.net"}, "is no https URL"),
+        ({"url": "http://kv1.vault.azure.net"}, "is not a vault's https URL"),
+        ({"url": "kv1.vault.azure.net"}, "is not a vault's https URL"),
         ({"url": "https://kv1.vault.azure.net/secrets"}, "must end after the host"),
         ({"url": "https://kv1.vault.azure.net?x=1"}, "must end after the host"),
-        ({"url": "https://kv1|x.vault.azure.net"}, "is no https URL"),
+        ({"url": "https://kv1|x.vault.azure.net"}, "is not a vault's https URL"),
     ],
 )
 def test_law13_a_faulty_vault_is_refused_in_clear_words(change: dict[str, Any], complaint: str) -> None:

@@ -1,4 +1,4 @@
-"""What bounds the calls to a vault: how many a second, and to which host."""
+"""Limits of the calls to a vault: how many per second, and to which host."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class ReadBudget:
-    """A token bucket that holds one second's worth (the generic cell rate algorithm); for many threads.
+    """A token bucket that holds one second's worth of calls (generic cell rate algorithm); thread-safe.
 
     Args:
-        per_second: how many calls a second it lets pass in the long run.
-        longest_wait: seconds that a call may be made to wait.
-        clock, sleep: monotonic seconds, and how to let them pass.
+        per_second: calls per second in the long run.
+        longest_wait: seconds that a call may have to wait.
+        clock, sleep: monotonic seconds, and how to wait.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ReadBudget:
         self._lock = threading.Lock()
 
     def take(self) -> None:
-        """Let one call pass, after a wait where the second's worth is used up.
+        """Let one call pass, after a wait if the second's worth is used up.
 
         Raises:
             Temporary: the wait would be too long; nothing was taken.
@@ -60,9 +60,9 @@ class ReadBudget:
 
 
 class BoundedCalls(SansIOHTTPPolicy[Any, Any]):
-    """Lets a request go out within the budget, and to the vault's own host alone.
+    """Sends requests within the budget, and to the vault's own host only.
 
-    A listing's link to its next page is the vault's text: it could send us, and a token, anywhere.
+    A listing's link to its next page is the vault's text: it could send us, with a token, anywhere.
     """
 
     def __init__(self, vault_url: str, budget: ReadBudget) -> None:
@@ -83,7 +83,7 @@ class BoundedCalls(SansIOHTTPPolicy[Any, Any]):
 
 
 def _origin(url: str) -> tuple[str, str]:
-    """Where a request goes. Azure's links to the next page name https's own port, the URLs of vaults do not."""
+    """Where a request goes. Azure's links to the next page name port 443, the URLs of vaults do not."""
     parts = urlsplit(url)
     scheme, host = parts.scheme.casefold(), parts.netloc.casefold()
     return scheme, host.removesuffix(":443") if scheme == "https" else host

@@ -1,7 +1,7 @@
-"""Azure Key Vault's secrets, through the one client that this program has for them.
+"""Azure Key Vault's secrets; nothing else in this program talks to a vault.
 
-Values leave this module in a `SecretValue` only: no log line, no error, no cache holds them. An answer that is
-no proof (a time-out, a refusal, a page missing, a shape that is not Key Vault's) raises; it never looks empty.
+Values leave this module in a `SecretValue` only: no log line, error or cache holds them. An answer that proves nothing
+(a time-out, a refusal, a missing page, a shape that is not Key Vault's) raises; it never looks empty.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ T = TypeVar("T")
 
 _NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 _VERSION = re.compile(r"[0-9A-Za-z]{1,64}")
-_ABSENT = "SecretNotFound"  # a proxy's 404 proves nothing about a secret
+_ABSENT = "SecretNotFound"  # a 404 without it, from a proxy say, proves nothing about a secret
 
 MOST_VERSIONS = 2_500
-"""Versions of one secret that are looked through; Key Vault lists them in no order, 25 a page."""
+"""Versions of one secret that are read; Key Vault lists them in no order, 25 per page."""
 
 LOOKING = 8.0
-"""Seconds after which no further page of a secret's versions is asked for, so that an admission ends within 15 s."""
+"""Seconds after which no further page of a secret's versions is requested: an admission must end within 15 s."""
 
 LISTING = 90.0
-"""Seconds after which a vault's listing is given up: it must end within the lease of who lists it (`drift.LEASE`)."""
+"""Seconds after which a vault's listing is given up: it must end within its lease (`sync.steps.drift.LEASE`)."""
 
 
 class Disabled(Changed):
-    """The version was disabled since its properties were read: look at the secret anew."""
+    """The version was disabled since its properties were read: read the secret again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """A secret's versions, newest first by when they were created; equal times are in no true order.
+    """A secret's versions, newest first by creation time; the order of equal times means nothing.
 
     Attributes:
-        complete: False where there were more, or more pages, than were looked through: then any may be missing.
+        complete: False if there were more versions or pages than were read: then any may be missing.
     """
 
     items: tuple[VersionProperties, ...]
@@ -70,10 +70,10 @@ class KeyVault:
 
     Args:
         url: `https://kv1.vault.azure.net`.
-        credential: gives tokens; its own time-outs are its maker's affair.
+        credential: gives tokens; its time-outs are set where it is made.
         call_timeout: seconds to connect, and seconds between two bytes of an answer. Nothing is retried here.
-        reads_per_second: requests of any kind that go out a second; a wait is never over `call_timeout`.
-        looking, listing: seconds for all pages of a secret's versions, and of a listing.
+        reads_per_second: requests of any kind per second; none waits longer than `call_timeout`.
+        looking, listing: seconds for all pages of a secret's versions, and for those of a listing.
         client_options: for `SecretClient` (`connection_verify`, `api_version`).
     """
 
@@ -104,7 +104,7 @@ class KeyVault:
         )
 
     def versions(self, name: str, *, at_most: int = MOST_VERSIONS) -> Versions:
-        """The properties of a secret's versions; none, and complete, where there is no such secret."""
+        """The properties of a secret's versions; empty and complete if there is no such secret."""
         with self._translating("looking at", name):
             listed = self._client.list_properties_of_secret_versions(_name(name), raw_response_hook=_must_be_page)
             try:
@@ -117,11 +117,11 @@ class KeyVault:
             return Versions(tuple(sorted(versions, key=lambda v: (v.created, v.version), reverse=True)), complete)
 
     def read(self, name: str, version: str | None) -> SecretValue:
-        """The value of a version; of the current one where none is named.
+        """The value of a version, or of the current one if it is None.
 
         Raises:
             NotFound: there is no such secret or version.
-            Disabled: it must not be read.
+            Disabled: it is disabled.
         """
         if version is not None and not _VERSION.fullmatch(version):
             raise Invalid(f"not the identifier of a version: {printable(version)}")
@@ -139,7 +139,7 @@ class KeyVault:
             return tuple(map(_listed, found))
 
     def update(self, name: str, version: str, *, tags: Mapping[str, str]) -> VersionProperties:
-        """Replace one version's tags; gives its properties afterwards."""
+        """Replace one version's tags; returns its properties afterwards."""
         with self._translating("tagging", name):
             return _version(self._client.update_secret_properties(_name(name), version, tags=dict(tags)))
 
@@ -149,20 +149,20 @@ class KeyVault:
 
     @contextmanager
     def _translating(self, doing: str, name: str = "") -> Iterator[None]:
-        """Raise what goes wrong within as ours, whatever an answer does to its reader: JSON nested without end, say."""
+        """Raise every failure as ours, also those of reading a hostile answer (JSON nested without end, say)."""
         what = f"{doing} {printable(name)} in {self._host}" if name else f"{doing} {self._host}"
         try:
             with _translated(what):
                 yield
         except TrustcastError:
             raise
-        except Exception:  # noqa: BLE001  one that passed would end the work on every other secret
+        except Exception:  # noqa: BLE001  otherwise it would end the work on every other secret
             raise Temporary(f"{what}: the answer is not one of a Key Vault") from None
 
 
 @contextmanager
 def _translated(what: str) -> Iterator[None]:
-    """Raise Azure's errors within as ours. What quotes the answer's body is not chained (law 9)."""
+    """Raise Azure's errors as ours. Those that quote the answer's body are not chained (law 9)."""
     try:
         yield
     except HttpResponseError as error:
@@ -175,14 +175,14 @@ def _refusal(error: HttpResponseError, what: str) -> TrustcastError:
     if code(error) == "SecretDisabled":
         return Disabled(f"{what}: the version is disabled")
     if error.status_code == HTTPStatus.NOT_FOUND and code(error) != _ABSENT:
-        return Temporary(f"{what}: status 404, and not in the words of a Key Vault")
+        return Temporary(f"{what}: status 404, but not a Key Vault's")
     return translate(error, what)
 
 
 def _gather(
     listed: ItemPaged[SecretProperties], deadline: Deadline, at_most: int | None = None
 ) -> tuple[list[SecretProperties], bool]:
-    """The items of all pages, and whether those are all; pages may be empty, and may never end."""
+    """The items of the pages, and whether these are all; pages may be empty, and may never end."""
     found: list[SecretProperties] = []
     for page in listed.by_page():
         found.extend(page)
@@ -192,7 +192,7 @@ def _gather(
 
 
 def _must_be_page(response: PipelineResponse[Any, Any]) -> None:
-    """A successful answer that is no page at all would otherwise read as an empty one, and so as absence."""
+    """Refuse a successful answer that is not a page: it would read as an empty one, and so as absence."""
     answer = response.http_response
     if answer.status_code == HTTPStatus.OK and not isinstance(answer.json()["value"], list):
         raise TypeError("no list of secrets")
@@ -231,14 +231,14 @@ def _tags(properties: SecretProperties) -> Mapping[str, str]:
 
 
 def _text(value: object) -> str:
-    """Text that can be stored and sent on: JSON can write down halves of characters, which cannot."""
+    """Text that can be encoded: JSON can hold lone surrogates, which cannot."""
     text = _given(value, str)
     text.encode()
     return text
 
 
 def _given(value: object, kind: type[T]) -> T:
-    """What every answer of a Key Vault bears."""
+    """A field that every answer of a Key Vault has."""
     if not isinstance(value, kind):
         raise TypeError("a field is missing, or is something else")
     return value

@@ -1,4 +1,4 @@
-"""Access to registered clusters: credentials from their own vault, checked and pinned, clients kept open (law 13)."""
+"""Connections to registered clusters: credentials are checked and pinned (law 13), clients kept open."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OPEN_CLIENTS = 256
 """Clients kept open in one worker; one takes about 60 KiB."""
 
 KNOWN_ENDPOINTS = 4096
-"""Endpoints remembered in one worker, so that opening a client again costs no call; one takes about 3 KiB."""
+"""Endpoints cached in one worker, to reopen a client without a call to the vault; one takes about 3 KiB."""
 
 _Key = tuple[str, ...]
 
@@ -46,7 +46,7 @@ class ClusterConnections:
     """The `Clusters` port: opens clusters with their credentials and keeps the latest open.
 
     Args:
-        credentials: the credentials vault; None where none is configured.
+        credentials: the credentials vault; None if none is configured.
         open_client: opens one cluster's API.
     """
 
@@ -88,7 +88,7 @@ class ClusterConnections:
         """Read and parse a cluster's credential.
 
         Raises:
-            Permanent: there is none, it is not this cluster's, or it is no acceptable kubeconfig.
+            Permanent: it is missing, is another cluster's, or is not an acceptable kubeconfig.
             Temporary: the credentials vault does not answer.
         """
         if self._credentials is None:
@@ -96,21 +96,21 @@ class ClusterConnections:
         try:
             return parse(_credential(self._credentials, cluster, secret))
         except (Temporary, Unauthorized) as error:
-            told = f"the credentials vault: {error}"
+            message = f"the credentials vault: {error}"
             if isinstance(error, Temporary):
-                raise Temporary(told, retry_after=error.retry_after) from error
-            raise Permanent(told) from error
+                raise Temporary(message, retry_after=error.retry_after) from error
+            raise Permanent(message) from error
 
 
 def _credential(vault: Vault, cluster: str, secret: str) -> str:
-    """The kubeconfig's text; its value is read only after its tag named the cluster.
+    """The kubeconfig's text; the value is read only if its tag names the cluster.
 
-    `created` has whole seconds: where versions tie for the newest, the vault is asked for the current one, and each
-    of them must name the cluster.
+    `created` has whole seconds: if versions tie for the newest, the vault's current one is read, and each of them must
+    name the cluster.
     """
     found = vault.versions(secret)
     if not found.complete:
-        raise Invalid(f"{secret} has too many versions to tell the newest: store the kubeconfig under a new name")
+        raise Invalid(f"{secret} has too many versions to find the newest: store the kubeconfig under a new name")
     versions = found.items
     newest = [v for v in versions if v.created == versions[0].created]
     if not newest:

@@ -1,9 +1,8 @@
-"""HTTPS to a server that may be hostile: urllib3 bounded in time and size, following and inflating nothing.
+"""HTTPS to a server that may be hostile: urllib3 bounded in time and size, without redirects and decompression.
 
-urllib3's time-outs are per socket operation: a server that drips a byte a second holds a caller for as
-long as it likes. Here the socket knows the moment at which the call ends, and every handshake, send and
-receive gets only what is left until then. Outside stay the resolving of the host's name, and that each
-address of that name is tried for the call's whole time.
+urllib3's time-outs are per socket operation: a server that sends a byte per second can hold a caller forever. Here the
+socket knows when the call must end, and every handshake, send and receive gets only the time left until then. Two
+things are not covered: resolving the host's name, and that each of its addresses is tried for the call's whole time.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _ends: ContextVar[float] = ContextVar("_ends")
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """End every socket operation of this thread's calls at most so many seconds from now."""
+    """End every socket operation of this thread's calls within this many seconds from now."""
     token = _ends.set(time.monotonic() + seconds)
     try:
         yield
@@ -40,8 +39,8 @@ def connections(ca_pem: bytes) -> urllib3.PoolManager:
     """Connections that trust one CA, for calls inside `time_limit`; no retry, no redirect, no proxy.
 
     Args:
-        ca_pem: the certificates to trust, each an anchor by itself, as Go's clients have it. Python 3.13's
-            strict RFC 5280 checks stay off: many clusters' own CAs lack key identifiers.
+        ca_pem: the certificates to trust, each as an anchor, as in Go's clients. Python 3.13's strict RFC 5280 checks
+            stay off: many clusters' own CAs lack key identifiers.
 
     Raises:
         Invalid: the text holds no certificate.
@@ -52,16 +51,16 @@ def connections(ca_pem: bytes) -> urllib3.PoolManager:
     try:
         context.load_verify_locations(cadata=ca_pem.decode("ascii"))
     except (ValueError, ssl.SSLError) as error:
-        raise Invalid("the CA of the cluster's kubeconfig is not a PEM certificate: register it anew") from error
+        raise Invalid("the CA of the cluster's kubeconfig is not a PEM certificate: register it again") from error
     return urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, ssl_context=context)
 
 
 def read_body(response: urllib3.BaseHTTPResponse) -> bytes:
-    """The whole body of a response that was not read yet; its connection goes back to the pool.
+    """The whole body of an unread response; its connection goes back to the pool.
 
     Raises:
         Invalid: the body is compressed or longer than `MAX_BODY`; the rest stays unread.
-        urllib3.exceptions.HTTPError: the connection broke, or the time is over.
+        urllib3.exceptions.HTTPError: the connection broke, or time ran out.
     """
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
@@ -71,15 +70,15 @@ def read_body(response: urllib3.BaseHTTPResponse) -> bytes:
     if len(body) > MAX_BODY:
         response.close()
         raise Invalid("the cluster answered with more than 4 MiB: is its address that of the API server itself?")
-    response.read(1, decode_content=False)  # a body cut short shows only on reading past it
+    response.read(1, decode_content=False)  # a truncated body shows only on reading past it
     response.release_conn()
     return body
 
 
 class _TimedSocket(ssl.SSLSocket):
-    """A TLS socket whose operations end when the call's time is over, whatever their own time-outs say."""
+    """A TLS socket whose operations end when the call's time is over; their own time-outs are ignored."""
 
-    def settimeout(self, value: float | None) -> None:  # noqa: ARG002  the call's end decides alone
+    def settimeout(self, value: float | None) -> None:  # noqa: ARG002  only the call's end counts
         self._use_what_is_left()
 
     def recv_into(self, buffer: bytearray, nbytes: int | None = None, flags: int = 0) -> int:  # type: ignore[override]

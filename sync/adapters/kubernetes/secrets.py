@@ -1,7 +1,7 @@
 """Delivery into a Kubernetes Secret: four verbs on one cluster, through the unmodified `kubernetes` client.
 
 They write as one field manager, key by key: https://kubernetes.io/docs/reference/using-api/server-side-apply/.
-Of the client only the generic half is used: importing its generated API classes takes twice as long.
+Only the client's generic half is used: importing its generated API classes takes twice as long.
 """
 
 from __future__ import annotations
@@ -64,21 +64,21 @@ class KubernetesSecrets:
     """
 
     def __init__(self, endpoint: Endpoint, *, call_timeout: float) -> None:
-        """Check the endpoint; nothing is sent, and nothing written to disk.
+        """Check the endpoint; nothing is sent or written to disk.
 
         Args:
             endpoint: as the cluster's kubeconfig has it.
             call_timeout: seconds that one call may take in all.
 
         Raises:
-            Invalid: the server is not https, the CA is no certificate, or the token cannot stand in a header.
+            Invalid: the server is not https, the CA is not a certificate, or the token cannot be sent in a header.
         """
         self._client = _client(endpoint)
         self._endpoint = endpoint
         self._call_timeout = call_timeout
 
     def observe(self, namespace: str, name: str, *, deadline: Deadline) -> Observed:
-        """Read one Secret; `MISSING` where the cluster says that there is none (or no such namespace)."""
+        """Read one Secret; `MISSING` if the cluster says that it, or its namespace, does not exist."""
         call = Call("get", namespace, name)
         answer = self._send(_Request(call, "GET", _SECRET), deadline)
         if answer.code == HTTPStatus.NOT_FOUND and proves_absence(answer.body, call):
@@ -86,10 +86,10 @@ class KubernetesSecrets:
         return self._judge(call, answer)
 
     def create_empty(self, namespace: str, name: str, *, deadline: Deadline) -> Observed:
-        """Create a Secret without keys: what a POST brings, no later apply takes away.
+        """Create a Secret without keys: keys set by a POST would not be removed by a later apply.
 
         Raises:
-            NotFound: there is no such namespace.
+            NotFound: the namespace does not exist.
         """
         body = _secret({"name": name, "namespace": namespace}, type="Opaque")
         return self._write(_Request(Call("create", namespace, name), "POST", _SECRETS, _AS_US, body), deadline)
@@ -104,7 +104,7 @@ class KubernetesSecrets:
         resource_version: str,
         deadline: Deadline,
     ) -> Observed:
-        """Remove keys whoever owns them, which an apply cannot."""
+        """Remove keys of any owner, which an apply cannot."""
         metadata = {"uid": uid, "resourceVersion": resource_version}
         body = {"metadata": metadata, "data": dict.fromkeys(keys)}
         call = Call("patch", namespace, name)
@@ -120,7 +120,7 @@ class KubernetesSecrets:
         resource_version: str,
         deadline: Deadline,
     ) -> Observed:
-        """Make these files ours with these bytes; keys that were ours alone and are not among them go."""
+        """Make these files ours, with these bytes; keys owned only by us that are not among them are removed."""
         metadata = {"name": name, "uid": uid, "resourceVersion": resource_version}
         data = {key: base64.b64encode(content).decode() for key, content in files.items()}
         call = Call("patch", namespace, name)
@@ -147,7 +147,7 @@ class KubernetesSecrets:
     def _send(self, request: _Request, deadline: Deadline) -> _Answer:
         seconds = deadline.allowance(self._call_timeout)
         if seconds <= 0:
-            raise Unreachable("the time for this push is over; what is left waits for the next")
+            raise Unreachable("the time for this push is over; the rest waits for the next push")
         try:
             with time_limit(seconds):
                 return self._exchange(request, seconds)
@@ -206,9 +206,9 @@ class SecretsWithin:
 
 def _client(endpoint: Endpoint) -> ApiClient:
     if not endpoint.server.startswith("https://"):
-        raise Invalid("the cluster's server is not an https address: register it anew")
+        raise Invalid("the cluster's server is not an https address: register it again")
     if not endpoint.token or not _HEADER_SAFE.issuperset(endpoint.token):
-        raise Invalid("the cluster's token is empty or holds characters that no token has: store a fresh credential")
+        raise Invalid("the cluster's token is empty or holds invalid characters: store a fresh credential")
     configuration = Configuration(host=endpoint.server.rstrip("/"), proxy="", no_proxy="*")
     configuration.api_key = {"BearerToken": f"Bearer {endpoint.token}"}
     client = ApiClient(configuration)
@@ -222,8 +222,8 @@ def _secret(metadata: Mapping[str, str], **fields: Any) -> dict[str, Any]:
 
 
 def _cause(error: BaseException) -> str:
-    """The kind of failure; the text of a transport's error may quote what the other side sent."""
-    if isinstance(error, ApiException):  # the client's word for a failed TLS handshake
+    """The kind of failure; a transport error's text may quote what the other side sent."""
+    if isinstance(error, ApiException):  # how the client reports a failed TLS handshake
         return "TLS failed: check its address, its CA and the certificate that it shows"
     if isinstance(error, urllib3.exceptions.NewConnectionError):  # a kind of TimeoutError
         return "no connection"

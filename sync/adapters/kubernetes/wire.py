@@ -1,4 +1,4 @@
-"""What a Kubernetes API server answers, as values: a Secret becomes `Observed`, a refusal one of our errors.
+"""The answers of a Kubernetes API server as values: a Secret becomes `Observed`, a refusal one of our errors.
 
 Shapes: https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/secret-v1/ and, for
 `managedFields` and `Status`, the common definitions beside it. Every byte of an answer is foreign.
@@ -25,13 +25,13 @@ _SSE_LABEL = "secrets-store.sync.x-k8s.io"
 _SSE_OWNER = "SecretSync"
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _QUOTED = re.compile(r"Invalid value|\{")
-"""Where a refusal begins to quote the object: that may be the whole Secret, others' keys included (law 9)."""
-_LONGEST_WAIT = 3600  # seconds: no server makes us stay away for longer
+"""Where a refusal starts to quote the object, possibly the whole Secret with others' keys (law 9)."""
+_LONGEST_WAIT = 3600  # seconds; the longest wait that a server can impose
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What was asked for, in the words of RBAC: verb, namespace and name of a Secret."""
+    """What was requested, in RBAC's terms: verb, namespace and name of a Secret."""
 
     verb: str
     namespace: str
@@ -86,13 +86,13 @@ def observed(body: bytes) -> Observed:
     """The Secret that a successful answer holds.
 
     Raises:
-        Invalid: the answer holds none.
+        Invalid: the answer is not a Secret.
     """
     try:
         secret = msgspec.json.decode(body, type=_Secret)
     except _UNREADABLE as error:
         raise Invalid(
-            "the cluster answered with something else than a Secret: is its address that of an API server?"
+            "the cluster answered with something other than a Secret: is its address that of an API server?"
         ) from error
     metadata = secret.metadata
     ownership = tuple(_ownership(metadata.managed_fields or ()))
@@ -108,13 +108,13 @@ def observed(body: bytes) -> Observed:
 
 
 def proves_absence(body: bytes, call: Call) -> bool:
-    """Whether a 404 speaks of this very Secret; that of a wrong path proves nothing."""
+    """Whether a 404 is about exactly this Secret; that of a wrong path proves nothing."""
     status = _status(body)
     return status.reason == "NotFound" and (status.details.kind, status.details.name) == ("secrets", call.name)
 
 
 def refusal(code: int, headers: Mapping[str, str], body: bytes, call: Call, *, token: str) -> TrustcastError:
-    """The error that an unsuccessful answer means; `token` is struck out of what the server says."""
+    """The error for an unsuccessful answer; `token` is removed from what the server says."""
     match code:
         case HTTPStatus.UNAUTHORIZED:
             return TokenRejected("the cluster does not know the token (401): store a fresh credential")
@@ -163,7 +163,7 @@ def _status(body: bytes) -> _Status:
 
 
 def _ownership(entries: list[_ManagedFields] | tuple[()]) -> Iterator[tuple[str, str | None]]:
-    """Each key with each of its owners; None stands for our apply."""
+    """Each key with each of its owners; None is our apply."""
     for entry in entries:
         ours = (entry.manager, entry.operation) == (FIELD_MANAGER, "Apply")
         fields = entry.fields_v1.get("f:data")

@@ -42,12 +42,12 @@ def _sha1(item: Item) -> str:
 
 
 def _item(item: Item) -> dict[str, Any]:
-    told = {"kind": item.kind.value, "sha256": item.sha256, "sha1": _sha1(item), "issuer": item.issuer}
+    facts = {"kind": item.kind.value, "sha256": item.sha256, "sha1": _sha1(item), "issuer": item.issuer}
     if isinstance(item, Certificate):
         named: dict[str, Any] = {"subject": item.subject, "application_uri": item.application_uri}
-        return told | named | {"not_before": item.not_before, "not_after": item.not_after}
+        return facts | named | {"not_before": item.not_before, "not_after": item.not_after}
     counted: dict[str, Any] = {"number": item.number, "revoked": len(item.revoked)}
-    return told | counted | {"this_update": item.this_update, "next_update": item.next_update}
+    return facts | counted | {"this_update": item.this_update, "next_update": item.next_update}
 
 
 def _facts(item: Item) -> Iterator[str]:
@@ -56,7 +56,7 @@ def _facts(item: Item) -> Iterator[str]:
         yield f"  issued by {'itself' if item.self_issued else item.issuer}"
         yield f"  valid {item.not_before:%Y-%m-%d} to {item.not_after:%Y-%m-%d %H:%M} UTC"
     else:
-        until = f"next due {item.next_update:%Y-%m-%d %H:%M} UTC" if item.next_update else "no next one promised"
+        until = f"next due {item.next_update:%Y-%m-%d %H:%M} UTC" if item.next_update else "no next one announced"
         yield f"CRL of {item.issuer}"
         yield f"  of {item.this_update:%Y-%m-%d %H:%M} UTC, {until}, revokes {len(item.revoked)}"
     yield f"  SHA-256 {item.sha256}"
