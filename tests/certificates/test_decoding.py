@@ -342,7 +342,9 @@ def test_a_certificate_of_which_a_part_cannot_be_read_is_still_called_one(case: 
 
 def test_a_request_is_called_no_certificate_with_a_part_that_cannot_be_read() -> None:
     der = REQUEST.sign(LEAF.key, SHA256()).public_bytes(Encoding.DER)
-    assert [each.detail for each in read(der.hex()).findings] == [f"{len(der):,} bytes that are not a certificate or crl"]
+    assert [each.detail for each in read(der.hex()).findings] == [
+        f"{len(der):,} bytes that are not a certificate or crl"
+    ]
 
 
 @pytest.mark.parametrize("case", REFUSED)
