@@ -16,6 +16,9 @@ Messages are safe to show: they carry no value, key, token or foreign body beyon
 
 from __future__ import annotations
 
+LONGEST_WAIT = 3600.0
+"""Seconds; the longest wait that another side can impose on us by `retry_after`."""
+
 
 class TrustcastError(Exception):
     """Any failure that trustcast can name."""

@@ -18,6 +18,7 @@ from azure.core.exceptions import (
 )
 
 from sync.errors import (
+    LONGEST_WAIT,
     Changed,
     Invalid,
     NotFound,
@@ -47,9 +48,6 @@ KINDS: dict[int, type[TrustcastError]] = {
 """What a status means; other 3xx and 4xx are permanent, everything else (5xx, a garbled 200) is temporary."""
 
 OTHER_REFUSALS = range(300, 500)
-
-LONGEST_WAIT = 3600.0
-"""Seconds; the longest wait that a server can impose."""
 
 NO_ANSWER = (ServiceRequestError, ServiceResponseError, IncompleteReadError)
 """The connection or TLS failed, or time ran out, before the answer was complete."""

@@ -20,6 +20,7 @@ from azure.eventgrid import EventGridEvent, SystemEventNames
 
 from sync.catalogue.secret import SecretKey
 from sync.errors import Invalid
+from sync.fleet.names import SECRET_NAME
 from sync.fleet.vaults import vault_host
 from sync.text import printable
 
@@ -30,7 +31,7 @@ LONGEST_DELIVERY = 1024 * 1024
 """Characters of one delivery; Event Grid's own limit is 1 MB."""
 
 
-_PATH = re.compile(r"/secrets/(?P<name>[0-9A-Za-z-]{1,127})(/(?P<version>[0-9A-Za-z]{1,64}))?/?", re.IGNORECASE)
+_PATH = re.compile(rf"/secrets/(?P<name>{SECRET_NAME})(/(?P<version>[0-9A-Za-z]{{1,64}}))?/?", re.IGNORECASE)
 _CLOUD_EVENT = ("id", "source", "type", "specversion", "subject", "data")
 _GRID_EVENT = ("id", "topic", "subject", "eventtype", "data", "dataversion")
 

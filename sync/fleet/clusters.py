@@ -12,7 +12,8 @@ import msgspec
 
 from sync.errors import Invalid, Permanent
 from sync.fleet.documents import decode_json, refuse
-from sync.fleet.lists import Delivery, definition_problems, is_dns_label
+from sync.fleet.lists import Delivery, definition_problems
+from sync.fleet.names import is_dns_label, is_secret_name
 from sync.fleet.policy import NO_POLICY, Policy, PolicyInput
 from sync.fleet.selectors import label_problem
 from sync.text import printable
@@ -29,7 +30,6 @@ EXAMPLE = '{"name": "plant-1", "labels": {"site": "hamburg"}, "access": {"secret
 LABELS_EXAMPLE = "site=hamburg,env=prod"
 LIST_EXAMPLE = "trust,object=plant-1-trust-list,accept=expired"
 
-_SECRET_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -250,7 +250,7 @@ def _problems(registration: Registration, configuration: Configuration) -> Itera
             "digits and inner hyphens"
         )
     yield from _label_problems(registration.labels)
-    if not _SECRET_NAME.fullmatch(registration.access.secret):
+    if not is_secret_name(registration.access.secret):
         yield (
             f"access.secret '{printable(registration.access.secret)}' must be 1 to 127 letters, digits and "
             "hyphens, as Key Vault names secrets"

@@ -11,6 +11,7 @@ import msgspec
 
 from sync.findings import WAIVABLE, Role, Severity
 from sync.fleet.documents import decode_json, joined, refuse, repeated
+from sync.fleet.names import is_dns_label
 from sync.fleet.policy import NO_POLICY, Policy, PolicyInput, Verdict, verdict
 from sync.text import printable
 
@@ -26,7 +27,6 @@ NO_LIST = "none"
 CONNECTOR_NAMESPACE = "azure-iot-operations"
 LISTS_EXAMPLE = '[{"name": "trust", "role": "trust", "object": "aio-opc-ua-broker-trust-list"}]'
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
@@ -122,11 +122,6 @@ def definition_problems(definitions: tuple[ListDefinition, ...]) -> Iterator[str
         yield f"the list '{printable(name)}' is defined twice"
     for namespace, name in repeated((each.namespace, each.object) for each in definitions):
         yield f"two lists name one object, {printable(namespace)}/{printable(name)}; give each list its own"
-
-
-def is_dns_label(text: str) -> bool:
-    """Whether it is a DNS label of RFC 1123: at most 63 lower-case letters, digits and inner hyphens."""
-    return _LABEL.fullmatch(text) is not None
 
 
 def _definition_problems(definition: ListDefinition) -> Iterator[str]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sync.errors import Invalid
+from sync.fleet.names import DNS_LABEL
 from sync.text import printable
 
 if TYPE_CHECKING:
@@ -23,9 +24,8 @@ EVERY_CLUSTER = "*"
 EXAMPLE = "site=plant-1,env in (prod,test)"
 LONGEST_TEXT = 1024
 
-_DNS_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_PREFIX = re.compile(rf"{_DNS_LABEL}(?:\.{_DNS_LABEL})*")
+_PREFIX = re.compile(rf"{DNS_LABEL}(?:\.{DNS_LABEL})*")
 _REQUIREMENT = re.compile(
     r"""\s*(?:
         !\s*(?P<absent>[^\s,()=!]+)

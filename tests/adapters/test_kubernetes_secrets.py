@@ -195,9 +195,9 @@ def test_a_push_has_one_deadline_for_all_its_calls(cluster: Cluster) -> None:
     deadline = Deadline.after(30, moments.__next__)
     client = KubernetesSecrets(Endpoint(cluster.server, cluster.ca_pem, cluster.token), call_timeout=PATIENT)
     with closing(client):
-        assert client.observe(NAMESPACE, NAME, deadline=deadline) == MISSING
+        assert client.within(deadline).observe(NAMESPACE, NAME) == MISSING
         with pytest.raises(Unreachable, match="time for this push is over"):
-            client.observe(NAMESPACE, NAME, deadline=deadline)
+            client.within(deadline).observe(NAMESPACE, NAME)
     assert cluster.requests == {"get": 1}
 
 

@@ -149,7 +149,11 @@ def test_an_empty_label_or_list_is_none_of_them(fleet: Fleet) -> None:
         (RegistrationRequest("edge", "good", lists=("trust", "trust")), Invalid, "defined twice"),
         (RegistrationRequest("edge", "good", lists=("trust", "")), Invalid, "has no name"),
         (RegistrationRequest("edge", "good", lists=("trust,delivery=arm",)), Invalid, "not available"),
-        (RegistrationRequest("edge", "good", lists=("trust,object=!",)), Invalid, "not the name of a Kubernetes object"),
+        (
+            RegistrationRequest("edge", "good", lists=("trust,object=!",)),
+            Invalid,
+            "not the name of a Kubernetes object",
+        ),
         (RegistrationRequest("edge", "good", lists=("trust,accept=revoked",)), Invalid, "nothing can waive"),
         (RegistrationRequest("edge", "good", lists=("trust,accept=nonsense",)), Invalid, "nonsense"),
     ],

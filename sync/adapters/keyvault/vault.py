@@ -23,6 +23,7 @@ from sync.adapters.keyvault.limits import BoundedCalls, ReadBudget
 from sync.catalogue.secret import ListedSecret, SecretValue, VersionProperties
 from sync.deadline import Deadline
 from sync.errors import Changed, Invalid, Temporary, TrustcastError
+from sync.fleet.names import is_secret_name
 from sync.text import printable
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 _VERSION = re.compile(r"[0-9A-Za-z]{1,64}")
 _ABSENT = "SecretNotFound"  # a 404 without it, from a proxy say, proves nothing about a secret
 
@@ -245,6 +245,6 @@ def _given(value: object, kind: type[T]) -> T:
 
 
 def _name(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not is_secret_name(name):
         raise Invalid(f"not the name of a secret: {printable(name)}")
     return name

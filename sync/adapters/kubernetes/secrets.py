@@ -38,7 +38,9 @@ _HEADER_SAFE = frozenset(string.ascii_letters + string.digits + string.punctuati
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class Request:
+    """One request: what is asked for, and how it is sent."""
+
     call: Call
     method: str
     path: str
@@ -48,20 +50,16 @@ class _Request:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
+    """One answer, unread."""
+
     code: int
     headers: Mapping[str, str]
     body: bytes
 
 
 class KubernetesSecrets:
-    """The Secrets of one cluster; safe to use from several threads.
-
-    Every verb raises `Unreachable` without an answer in time, `TokenRejected` on 401, `Unauthorized` on 403,
-    `Invalid` where the cluster refuses the content or its answer breaks a limit, `Temporary` where it is busy
-    (429) or broken (5xx).
-    Writes raise `Changed` where the Secret is no longer the one that was read.
-    """
+    """The open API of one cluster; safe to use from several threads."""
 
     def __init__(self, endpoint: Endpoint, *, call_timeout: float) -> None:
         """Check the endpoint; nothing is sent or written to disk.
@@ -77,74 +75,21 @@ class KubernetesSecrets:
         self._endpoint = endpoint
         self._call_timeout = call_timeout
 
-    def observe(self, namespace: str, name: str, *, deadline: Deadline) -> Observed:
-        """Read one Secret; `MISSING` if the cluster says that it, or its namespace, does not exist."""
-        call = Call("get", namespace, name)
-        answer = self._send(_Request(call, "GET", _SECRET), deadline)
-        if answer.code == HTTPStatus.NOT_FOUND and proves_absence(answer.body, call):
-            return MISSING
-        return self._judge(call, answer)
-
-    def create_empty(self, namespace: str, name: str, *, deadline: Deadline) -> Observed:
-        """Create a Secret without keys: keys set by a POST would not be removed by a later apply.
-
-        Raises:
-            NotFound: the namespace does not exist.
-        """
-        body = _secret({"name": name, "namespace": namespace}, type="Opaque")
-        return self._write(_Request(Call("create", namespace, name), "POST", _SECRETS, _AS_US, body), deadline)
-
-    def remove_keys(
-        self,
-        namespace: str,
-        name: str,
-        keys: Collection[str],
-        *,
-        uid: str,
-        resource_version: str,
-        deadline: Deadline,
-    ) -> Observed:
-        """Remove keys of any owner, which an apply cannot."""
-        metadata = {"uid": uid, "resourceVersion": resource_version}
-        body = {"metadata": metadata, "data": dict.fromkeys(keys)}
-        call = Call("patch", namespace, name)
-        return self._write(_Request(call, "PATCH", _SECRET, _AS_US, body, _MERGE_PATCH), deadline)
-
-    def apply(
-        self,
-        namespace: str,
-        name: str,
-        files: Mapping[str, bytes],
-        *,
-        uid: str,
-        resource_version: str,
-        deadline: Deadline,
-    ) -> Observed:
-        """Make these files ours, with these bytes; keys owned only by us that are not among them are removed."""
-        metadata = {"name": name, "uid": uid, "resourceVersion": resource_version}
-        data = {key: base64.b64encode(content).decode() for key, content in files.items()}
-        call = Call("patch", namespace, name)
-        query = {**_AS_US, "force": "true"}
-        body = _secret(metadata, data=data)
-        return self._write(_Request(call, "PATCH", _SECRET, query, body, _APPLY_PATCH), deadline)
-
     def within(self, deadline: Deadline) -> SecretsWithin:
-        """The same verbs sharing one deadline, as a push uses them."""
+        """The cluster's Secrets, for calls that share one deadline."""
         return SecretsWithin(self, deadline)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()  # type: ignore[no-untyped-call]
 
-    def _write(self, request: _Request, deadline: Deadline) -> Observed:
-        return self._judge(request.call, self._send(request, deadline))
+    def send(self, request: Request, deadline: Deadline) -> Answer:
+        """Send one request; any status is an answer.
 
-    def _judge(self, call: Call, answer: _Answer) -> Observed:
-        if answer.code in {HTTPStatus.OK, HTTPStatus.CREATED}:
-            return observed(answer.body)
-        raise refusal(answer.code, answer.headers, answer.body, call, token=self._endpoint.token)
-
-    def _send(self, request: _Request, deadline: Deadline) -> _Answer:
+        Raises:
+            Unreachable: there is no answer in time.
+            Invalid: the answer breaks a limit.
+        """
         seconds = deadline.allowance(self._call_timeout)
         if seconds <= 0:
             raise Unreachable("the time for this push is over; the rest waits for the next push")
@@ -154,7 +99,17 @@ class KubernetesSecrets:
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
             raise Unreachable(f"{self._endpoint.server} gave no answer: {_cause(error)}") from error
 
-    def _exchange(self, request: _Request, seconds: float) -> _Answer:
+    def judge(self, call: Call, answer: Answer) -> Observed:
+        """The Secret that a successful answer holds.
+
+        Raises:
+            TrustcastError: the answer is not a success, or not a Secret.
+        """
+        if answer.code in {HTTPStatus.OK, HTTPStatus.CREATED}:
+            return observed(answer.body)
+        raise refusal(answer.code, answer.headers, answer.body, call, token=self._endpoint.token)
+
+    def _exchange(self, request: Request, seconds: float) -> Answer:
         prepared = self._client.param_serialize(
             request.method,
             request.path,
@@ -169,39 +124,59 @@ class KubernetesSecrets:
             auth_settings=["BearerToken"],
         )
         response = self._client.call_api(*prepared, _request_timeout=seconds).response
-        return _Answer(response.status, response.headers, read_body(response))
+        return Answer(response.status, response.headers, read_body(response))
 
 
 @dataclass(frozen=True, slots=True)
 class SecretsWithin:
-    """A cluster's Secrets for the time of one push; see `KubernetesSecrets` for the verbs."""
+    """The `Target` port: a cluster's Secrets, for calls that end by one deadline.
 
-    secrets: KubernetesSecrets
+    Every verb raises `Unreachable` without an answer in time, `TokenRejected` on 401, `Unauthorized` on 403,
+    `Invalid` where the cluster refuses the content or its answer breaks a limit, `Temporary` where it is busy (429)
+    or broken (5xx).
+    Writes raise `Changed` where the Secret is no longer the one that was read.
+    """
+
+    cluster: KubernetesSecrets
     deadline: Deadline
 
     def observe(self, namespace: str, name: str) -> Observed:
-        """As `KubernetesSecrets.observe`."""
-        return self.secrets.observe(namespace, name, deadline=self.deadline)
+        """Read one Secret; `MISSING` if the cluster says that it, or its namespace, does not exist."""
+        call = Call("get", namespace, name)
+        answer = self.cluster.send(Request(call, "GET", _SECRET), self.deadline)
+        if answer.code == HTTPStatus.NOT_FOUND and proves_absence(answer.body, call):
+            return MISSING
+        return self.cluster.judge(call, answer)
 
     def create_empty(self, namespace: str, name: str) -> Observed:
-        """As `KubernetesSecrets.create_empty`."""
-        return self.secrets.create_empty(namespace, name, deadline=self.deadline)
+        """Create a Secret without keys: keys set by a POST would not be removed by a later apply.
+
+        Raises:
+            NotFound: the namespace does not exist.
+        """
+        body = _secret({"name": name, "namespace": namespace}, type="Opaque")
+        return self._write(Request(Call("create", namespace, name), "POST", _SECRETS, _AS_US, body))
 
     def remove_keys(
         self, namespace: str, name: str, keys: Collection[str], *, uid: str, resource_version: str
     ) -> Observed:
-        """As `KubernetesSecrets.remove_keys`."""
-        return self.secrets.remove_keys(
-            namespace, name, keys, uid=uid, resource_version=resource_version, deadline=self.deadline
-        )
+        """Remove keys of any owner, which an apply cannot."""
+        metadata = {"uid": uid, "resourceVersion": resource_version}
+        body = {"metadata": metadata, "data": dict.fromkeys(keys)}
+        return self._write(Request(Call("patch", namespace, name), "PATCH", _SECRET, _AS_US, body, _MERGE_PATCH))
 
     def apply(
         self, namespace: str, name: str, files: Mapping[str, bytes], *, uid: str, resource_version: str
     ) -> Observed:
-        """As `KubernetesSecrets.apply`."""
-        return self.secrets.apply(
-            namespace, name, files, uid=uid, resource_version=resource_version, deadline=self.deadline
-        )
+        """Make these files ours, with these bytes; keys owned only by us that are not among them are removed."""
+        metadata = {"name": name, "uid": uid, "resourceVersion": resource_version}
+        data = {key: base64.b64encode(content).decode() for key, content in files.items()}
+        query = {**_AS_US, "force": "true"}
+        body = _secret(metadata, data=data)
+        return self._write(Request(Call("patch", namespace, name), "PATCH", _SECRET, query, body, _APPLY_PATCH))
+
+    def _write(self, request: Request) -> Observed:
+        return self.cluster.judge(request.call, self.cluster.send(request, self.deadline))
 
 
 def _client(endpoint: Endpoint) -> ApiClient:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sync.errors import Changed, Invalid, NotFound, Temporary, TokenRejected, TrustcastError, Unauthorized
+from sync.errors import LONGEST_WAIT, Changed, Invalid, NotFound, Temporary, TokenRejected, TrustcastError, Unauthorized
 from sync.reconcile.observed import FIELD_MANAGER, Observed
 from sync.text import printable
 
@@ -26,7 +26,6 @@ _SSE_OWNER = "SecretSync"
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _QUOTED = re.compile(r"Invalid value|\{")
 """Where a refusal starts to quote the object, possibly the whole Secret with others' keys (law 9)."""
-_LONGEST_WAIT = 3600  # seconds; the longest wait that a server can impose
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ def _not_found(body: bytes, call: Call) -> TrustcastError:
 
 def _busy(code: int, headers: Mapping[str, str]) -> Temporary:
     wait = headers.get("Retry-After", "")
-    seconds = min(float(wait), _LONGEST_WAIT) if wait.isascii() and wait.isdecimal() else None
+    seconds = min(float(wait), LONGEST_WAIT) if wait.isascii() and wait.isdecimal() else None
     return Temporary(f"the cluster is busy or broken ({code}); it is asked again later", retry_after=seconds)
 
 
