@@ -29,7 +29,7 @@ MAX_LENGTH = 65_536
 """Characters. Key Vault takes 25 KB; files checked before upload may be somewhat larger."""
 
 MAX_LAYERS = 5
-"""PEM in UTF-16 in hex in base64 is four; more is no honest mistake."""
+"""PEM in UTF-16 in hex in base64 is four; real values have no more."""
 
 _BOUNDARY = re.compile(r"-----(BEGIN|END) ([^\r\n-]{1,64})-----")
 _KEY_TEXT = re.compile(r"begin[ a-z0-9]{0,32} private key|putty-user-key-file|<rsakeyvalue>")
