@@ -1,6 +1,6 @@
 """One look at a secret: what was read, and which version's value is read next.
 
-The versions are gone through from the newest to the oldest:
+The versions are visited from the newest to the oldest:
 
     read and passing on every assigned list    done: nothing older matters
     enabled, not read yet                      its value is read next
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from sync.catalogue.entry import KNOWN_VERSIONS, Candidate, Rejected
 from sync.catalogue.secret import VersionProperties
@@ -34,8 +36,8 @@ class VaultReading:
     Attributes:
         at: when it began (UTC).
         versions: newest first; empty: the vault has no such secret.
-        readings: what was read in this look, by version.
-        rebuilt: while an emptied catalogue is rebuilt, when that began (UTC).
+        readings: what this look read, by version.
+        rebuilt: while an emptied catalogue is rebuilt, when the rebuild began (UTC).
     """
 
     at: datetime
@@ -44,22 +46,19 @@ class VaultReading:
     rebuilt: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """The value of this version is wanted next."""
 
     version: VersionProperties
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """A rebuild goes no further than the version of this name (law 1)."""
 
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """Nothing more needs to be read."""
 
 
@@ -92,7 +91,7 @@ def next_read(
 
 
 def readings_of(entry: Entry | None, look: VaultReading) -> dict[str, Reading]:
-    """Every version's reading that is still of use; what was read just now wins over what was kept."""
+    """The reading of each version, kept or fresh; a fresh one wins unless it holds the same items."""
     before: list[Reading] = [*entry.held_candidates, *entry.candidates, *entry.rejected, *entry.passed] if entry else []
     known: dict[str, Reading] = {reading.version: reading for reading in before}
     for version, reading in look.readings.items():
@@ -104,7 +103,7 @@ def readings_of(entry: Entry | None, look: VaultReading) -> dict[str, Reading]:
 
 
 def _last_in_force(entry: Entry | None, assignment: Assignment, configuration: Configuration) -> datetime | None:
-    """When the newest version was created that passes on some list, so that it is known to have been in force."""
+    """When the newest version known to have been in force was created: the newest that passes on some list."""
     passing = (
         candidate.created
         for candidate in (entry.candidates if entry else ())

@@ -15,6 +15,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 Cell = tuple[int, tuple[int, ...]]
 
 FIRST = 77_700_000
@@ -55,7 +57,7 @@ def unpack(cell: Cell) -> Any:
     return _rich(marshal.loads(data))
 
 
-def _plain(value: object) -> Any:  # noqa: PLR0911  a case per type
+def _plain(value: object) -> Any:  # noqa: C901, PLR0911  a case per type
     """The value in tuples of marshal's types; version 0 of marshal knows no identity."""
     if value is None or type(value) in {bool, str, bytes, float}:
         return value
@@ -70,6 +72,8 @@ def _plain(value: object) -> Any:  # noqa: PLR0911  a case per type
         return kind, *((_plain(key), _plain(each)) for key, each in value.items())
     if isinstance(value, BaseException):
         return "error", _class(value), _plain(value.args), _plain(vars(value))
+    if isinstance(value, msgspec.Struct):
+        return "struct", _class(value), *(_plain(getattr(value, name)) for name in value.__struct_fields__)
     if is_dataclass(value):
         return "data", _class(value), *(_plain(getattr(value, each.name)) for each in fields(value))
     if isinstance(value, tuple | list):
@@ -100,6 +104,8 @@ def _rich(plain: Any) -> Any:  # noqa: PLR0911  a case per type
             return error
         case ("data", kind, *values):
             return _data(_classes[kind], [_rich(each) for each in values])
+        case ("struct", kind, *values):
+            return _classes[kind](*(_rich(each) for each in values))
         case ("proxy", *pairs):
             return MappingProxyType({_rich(key): _rich(each) for key, each in pairs})
         case ("map", *pairs):
