@@ -46,26 +46,26 @@ from sync.deadline import Deadline
 from sync.steps.planning import plan_fleet
 from sync.steps.push import push_cluster
 {_SAY}
-service = function_app.service()
+runtime = function_app.runtime()
 started = memory('VmRSS')
-service.work.set_planned('another head')
-plan_fleet(service)
+runtime.work.set_planned('another head')
+plan_fleet(runtime)
 planned = memory('VmHWM')
-fleet = service.decisions.snapshot().clusters
+fleet = runtime.decisions.snapshot().clusters
 names = sorted(fleet)
 with ThreadPoolExecutor({THREADS}) as pool:
-    pushed = list(pool.map(lambda name: push_cluster(service, name), names[:{VERIFIED}]))
+    pushed = list(pool.map(lambda name: push_cluster(runtime, name), names[:{VERIFIED}]))
 verified = memory('VmHWM')
 for name in names[:{OPEN_CLIENTS + 20}]:
-    service.clusters.connect(fleet[name], Deadline.after(5)).observe('azure-iot-operations', 'none')
-asked = len(service.work.due(service.clock() + timedelta(minutes=5)))
+    runtime.clusters.connect(fleet[name], Deadline.after(5)).observe('azure-iot-operations', 'none')
+asked = len(runtime.work.due(runtime.clock() + timedelta(minutes=5)))
 states = sorted({{status.state for statuses in pushed for status in statuses}})
 print(json.dumps([started, planned, verified, memory('VmRSS'), memory('VmHWM'), asked, states]))
 """
 
 
 class Held(msgspec.Struct, array_like=True):
-    """Memory of the service's process in MiB, as it goes, and what came of its work."""
+    """Memory of the runtime's process in MiB, as it goes, and what came of its work."""
 
     started: float
     planned: float

@@ -17,7 +17,7 @@ from benchmarks.figures import Figure, Report
 ROUNDS = 9
 CACHING = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = [ROOT / "function_app.py", *(path for path in (ROOT / "sync").glob("[a-z]*.py") if "cli" not in path.stem)]
+SOURCES = [ROOT / "function_app.py", *(path for path in (ROOT / "sync").rglob("*.py") if "cli" not in path.parts)]
 SDKS = """
 import azure.functions
 import azure.identity
@@ -38,7 +38,7 @@ account = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=YQ=="
 os.environ["AzureWebJobsStorage"] = account + ";EndpointSuffix=core.windows.net"
 os.environ["TRUSTCAST_VAULTS"] = '[{"url": "https://kv.vault.azure.net"}]'
 os.environ["TRUSTCAST_CREDENTIALS_VAULT"] = "https://kc.vault.azure.net"
-function_app.service()
+function_app.runtime()
 """
 )
 
@@ -57,7 +57,7 @@ def run() -> Report:
         "starting",
         (
             _row("cold start: import of function_app", floor, app - empty),
-            _row("cold start with the first use: the service built, its SDKs imported", floor, first - empty),
+            _row("cold start with the first use: the runtime built, its SDKs imported", floor, first - empty),
         ),
         (
             f"A bare interpreter takes {empty * 1000:.0f} ms more, in every figure. The best of {ROUNDS} each.",
