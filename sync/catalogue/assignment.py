@@ -1,7 +1,7 @@
 """Where a secret goes, by its tags: the lists, the clusters, the file names.
 
-Tags belong to a version, and the ordinary ways to upload a new one drop them. So the newest version that
-bears `trustcast-lists` decides, and all the other tags are that same version's.
+Tags belong to a version, and the usual ways to upload a new one drop them. So the newest version with the tag
+`trustcast-lists` decides, and the other tags are taken from that same version.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ CERTIFICATE_TYPES = frozenset(
         "application/pem-certificate-chain",  # RFC 8555 §9.1
     }
 )
-"""Content types that say: this is a certificate or a CRL."""
+"""Content types of certificates and CRLs."""
 
 LONGEST_NAME = 253
-"""Characters that a key of a Kubernetes Secret may have."""
+"""Most characters in a key of a Kubernetes Secret."""
 
 _FILE_NAME = re.compile(rf"(?!\.\.)(?=.{{1,{LONGEST_NAME}}}\Z)[-._a-zA-Z0-9]+\.(der|crt|crl)")
 _CERTIFICATE_SUFFIXES = {"-der": ".der", "-cer": ".der", "-crt": ".crt", "-pem": ".crt"}
@@ -57,9 +57,9 @@ class Assignment:
         lists: names of lists, sorted; empty means unassigned.
         clusters: text of the cluster selector, before the vault's ceiling narrows it.
         file: the file name that a tag gives; None derives it from the secret's name.
-        accept: rejecting codes that the secret may carry where the list's policy allows it.
-        version: the version that bore the tags; empty for a default and where no version bears them.
-        default: the watched vault's default gave it.
+        accept: rejecting codes to waive where the list's policy allows it.
+        version: the version with the tags; empty for a default and where no version has them.
+        default: it is the watched vault's default.
     """
 
     lists: tuple[str, ...]
@@ -78,8 +78,8 @@ class Assigned:
     """What the tags say.
 
     Attributes:
-        assignment: None where the tags are refused: the last assignment stays.
-        findings: about the tags; one that rejects is among them exactly if `assignment` is None.
+        assignment: None where the tags are rejected: the last assignment stays.
+        findings: about the tags; one of them rejects exactly if `assignment` is None.
     """
 
     assignment: Assignment | None
@@ -90,9 +90,9 @@ def assign(versions: tuple[VersionProperties, ...], vault: WatchedVault, configu
     """Where a secret goes.
 
     Args:
-        versions: of the secret, newest first; disabled ones count too, as it is only their tags that speak.
+        versions: of the secret, newest first; disabled ones count too, since only their tags matter.
         vault: the vault that it is in.
-        configuration: what lists there are.
+        configuration: the defined lists.
     """
     for version in versions:
         if LISTS_TAG in version.tags:
@@ -110,13 +110,13 @@ def reaches(clusters: str, vault: WatchedVault, labels: Mapping[str, str]) -> bo
 def file_names(secret_name: str, assignment: Assignment, items: tuple[Item, ...]) -> tuple[tuple[str, Item], ...]:
     """The files that a secret gives: name and item, in the items' order.
 
-    A name without tag is case-folded, as a secret's name is the same in any case. The extension always fits
-    the item (a CRL's is `.crl`, a certificate's never is), whatever the tag or the secret's name says.
+    Without a tag the name is the secret's, case-folded, since Key Vault ignores case. The extension always fits the
+    item (`.crl` for a CRL and for nothing else), whatever the tag or the secret's name says.
 
     Args:
-        secret_name: names the files where no tag does.
-        assignment: its `file`, if there is one, names them.
-        items: what the secret holds; several are told apart by the first 8 hex digits of their SHA-256.
+        secret_name: the base of the names without a tag.
+        assignment: its `file`, if set, is the base instead.
+        items: what the secret holds; with several, each name ends with 8 hex digits of its item's SHA-256.
     """
     if len(items) == 1:
         return ((_file_name(secret_name, assignment.file, items[0], ""), items[0]),)

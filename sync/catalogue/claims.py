@@ -32,10 +32,10 @@ def former_names(old: Entry, new: Entry) -> tuple[str, ...]:
 def claims_after(old: Entry, new: Entry, since: datetime, configuration: Configuration) -> tuple[Claim, ...]:
     """What it gave before and still does, preceded by what is new: other files, or other clusters for the same ones.
 
-    A version that is rejected alone gives nothing, so it reserves no name either.
+    A version rejected by itself gives nothing, so it reserves no name.
     """
     definitions = [d for name in new.assignment.lists if (d := configuration.definition(name)) is not None]
-    given = {(d.name, name) for d in definitions for offer in eligible_versions(new, d) for name, _ in offer.files}
+    given = {(d.name, name) for d in definitions for version in eligible_versions(new, d) for name, _ in version.files}
     kept = still_given(old.claims, given.__contains__)[: CLAIMS - 1]
     if new.assignment.clusters == old.assignment.clusters:
         given -= {file for claim in kept for file in claim.files}

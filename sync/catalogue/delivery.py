@@ -1,4 +1,4 @@
-"""What a list's delivery adds to the rules about one version: what it cannot carry is refused before any write."""
+"""What a list's delivery adds to the rules about one version: what it cannot carry is rejected before any write."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def delivery_findings(files: tuple[tuple[str, Item], ...], pem: bool, delivery: 
 
     Args:
         files: names and items.
-        pem: the secret's value is PEM; DER otherwise.
+        pem: the secret's value is PEM, not DER.
         delivery: of the list.
     """
     found = (too_many_certificates(files, delivery), encoding_mismatch(files, pem, delivery))
@@ -25,14 +25,14 @@ def delivery_findings(files: tuple[tuple[str, Item], ...], pem: bool, delivery: 
 
 
 def too_many_certificates(files: tuple[tuple[str, Item], ...], delivery: Delivery) -> Finding | None:
-    """A delivery that maps one secret to one file cannot tell several certificates apart."""
+    """A delivery of one file per secret cannot carry several certificates."""
     if not delivery.one_file_per_secret or len(files) == 1:
         return None
     return Finding(Code.TOO_MANY_CERTIFICATES, f"{len(files)} certificates and CRLs, delivered by {delivery}")
 
 
 def encoding_mismatch(files: tuple[tuple[str, Item], ...], pem: bool, delivery: Delivery) -> Finding | None:
-    """A delivery that passes the value on as it is gives the file the secret's own encoding."""
+    """A delivery that does not convert gives the file the secret's own encoding."""
     name = files[0][0] if files else ""
     if delivery.converts or name.endswith(".crt") == pem:
         return None

@@ -1,4 +1,4 @@
-"""The versions of a secret that pass alone on a list, with the files that they would give."""
+"""The versions of a secret that pass on a list by themselves, with the files they would give."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class EligibleVersion:
     since: Mapping[str, datetime | None]
 
     def rank(self, name: str) -> tuple[float, SecretKey]:
-        """Who keeps a contested name: who has given this list a file of this name the longest."""
+        """Sort key for a contested name: the secret that has given this list the file the longest comes first."""
         since = self.since[name]
         return (since.timestamp() if since else float("inf"), self.entry.key)
 
@@ -43,7 +43,7 @@ class EligibleVersion:
 
 
 def names_of(entry: Entry) -> frozenset[str]:
-    """Every file name that the entry accounts for, now and formerly."""
+    """Every file name that the entry accounts for, present and former."""
     now = (name for c in entry.candidates for name, _ in files_of(entry, c))
     return frozenset((*entry.former, *now))
 
@@ -56,12 +56,12 @@ def files_of(entry: Entry, candidate: Candidate) -> tuple[tuple[str, Item], ...]
 def eligible_versions(
     entry: Entry, definition: ListDefinition, selectors: Collection[str] = ()
 ) -> tuple[EligibleVersion, ...]:
-    """The candidates that pass alone on the list and under the rules that its delivery adds, newest first.
+    """The candidates that pass by themselves under the list's policy and delivery, newest first.
 
     Args:
         entry: the secret.
         definition: the list.
-        selectors: which of the selectors it ever had match here; who holds a name depends on them.
+        selectors: those of its selectors, present and former, that match here; who holds a name depends on them.
     """
     passing = [
         candidate

@@ -1,8 +1,8 @@
 """The catalogue: every secret as last looked at, one `Entry` each.
 
-An entry is derived and can be lost: the vault's versions rebuild it (law 1). It keeps what the vault cannot tell again
-at once: the public bytes of the versions that decide, what their examination found, and the names of former files,
-without which no file may leave a cluster (law 4).
+An entry is derived and can be lost: the vault's versions rebuild it (law 1). It keeps what the vault cannot give again
+at once: the public bytes of the versions that decide, the findings about them, and the names of former files, without
+which no file may leave a cluster (law 4).
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 KNOWN_VERSIONS = 64
-"""How many version names an entry remembers, so that late events about them cost no call (law 11). No older version is
-looked at: one that passes only behind so many newer ones is not found again once the catalogue was lost."""
+"""How many version names an entry remembers, so that late events about them make no call (law 11). Older versions are
+not looked at: one that passes only behind so many newer ones is not found again once the catalogue is lost."""
 
 FORMER_NAMES = 256
-"""How many names of former files an entry remembers, the last that left first; those that leave together all are."""
+"""How many names of former files an entry remembers, the last to leave first; names that leave together all stay."""
 
 CLAIMS = 64
-"""How many claims an entry remembers; what the oldest one told beyond that counts as given since the next look."""
+"""How many claims an entry remembers; what only a dropped claim covers counts as given since the next look."""
 
 SECOND_LOOK = timedelta(seconds=2)
-"""`updated` has whole seconds: what was read this soon after it may have changed again within them."""
+"""`updated` has whole seconds: what was read this soon after may have changed again within the same second."""
 
 REREAD_INTERVAL = timedelta(days=1)
-"""How often a value in force is read once more to prove the catalogue (law 11)."""
+"""How often a value in force is read again to check the catalogue (law 11)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """One certificate or CRL as DER; parsed facts are derived again by `item`."""
+    """One certificate or CRL as DER; `item` parses it."""
 
     kind: Kind
     der: bytes
 
     @property
     def item(self) -> Item:
-        """The parsed item (parsing is cached by content)."""
+        """The parsed item (cached by content)."""
         return parse(self.kind, self.der)
 
 
@@ -54,11 +54,11 @@ class Candidate:
     """One version whose value was read and decoded.
 
     Attributes:
-        version, created: as the vault says; newer means later `created`.
+        version, created: from the vault; newer means later `created`.
         enabled: as last looked at. A candidate was enabled when it was read.
         items: what its value holds.
-        findings: of its examination when it was read, settled then; `roles` says on which lists each counts.
-        pem: its value is PEM; DER otherwise. It counts where a delivery cannot convert.
+        findings: about its value when it was read; `roles` says on which lists each counts.
+        pem: its value is PEM, not DER; matters where a delivery cannot convert.
     """
 
     version: str
@@ -70,13 +70,13 @@ class Candidate:
 
     @property
     def kinds_of_fault(self) -> frozenset[tuple[str, ...]]:
-        """What it was found to have, for telling candidates apart that fare alike on every list."""
+        """Its rejecting faults; candidates with the same ones are treated alike on every list."""
         return frozenset((f.code.value, *f.roles) for f in self.findings if f.code.severity is Severity.REJECT)
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """One version of which nothing is kept: undecodable, a private key, a Key Vault certificate's secret."""
+    """One version of which only findings are kept: undecodable, a private key, a Key Vault certificate's secret."""
 
     version: str
     created: datetime
@@ -84,17 +84,17 @@ class Rejected:
 
 
 Reading = Candidate | Rejected
-"""What came of reading one version's value."""
+"""The result of reading one version's value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a secret gives, and to which clusters, from a time on: the earliest claim keeps a contested file name.
+    """What a secret gives to which clusters since when: the earliest claim keeps a contested file name.
 
     Attributes:
-        since: when it was found to give this (UTC).
-        clusters: text of the cluster selector that it was assigned then.
-        files: name of the list and of the file, sorted; only of versions that pass alone on that list.
+        since: when it was first seen to give this (UTC).
+        clusters: text of the cluster selector that it had then.
+        files: name of the list and of the file, sorted; only of versions that pass on that list by themselves.
     """
 
     since: datetime
@@ -125,7 +125,7 @@ class Held:
 
     Attributes:
         digest: of the change and its losses, exactly as shown; an approval names it.
-        cause: what would take the files, as a sentence.
+        cause: what would remove the files, as a sentence.
         since: when it was first held (UTC).
         losses: what would leave.
         rejected: a person rejected it; it stays held without asking again.
@@ -140,7 +140,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Revocation:
-    """A certificate that a CRL in force refused on a list of the clusters that the CRL then reached.
+    """A certificate that a CRL in force revoked on a list, on the clusters that the CRL then reached.
 
     Attributes:
         list: the list's name.
@@ -165,20 +165,20 @@ class Entry:
         assignment: where it goes; the last valid one while the tags are rejected.
         deleted: a fresh look found no such secret in the vault.
         candidates: versions read and decoded that decide or may, newest first.
-        former: names of files it once had and no longer has, the last to leave first, bounded.
+        former: names of files it no longer has, the last to leave first, bounded.
         claims: what it gives and has given without a break, newest first, bounded.
         revocations: what this secret's CRLs revoked while in force and no longer revoke by themselves.
         held: a removal that waits for approval; all else that decides is then as before it.
 
     What people read beside that:
-        rejected: versions newer than the oldest candidate of which nothing is kept, newest first.
+        rejected: versions newer than the oldest candidate of which only findings are kept, newest first.
         secret_findings: findings about the secret itself (tags dropped, assignment rejected, unassigned).
         stop: the version at which a rebuild stopped (law 1); None otherwise.
 
-    Bookkeeping, so that the vault is asked no more often than it must be:
+    Bookkeeping:
         looked: when it was last looked at (UTC).
         known: names of versions already looked at, newest first, bounded.
-        passed: versions that were read and can no longer come into force: only their findings, newest first.
+        passed: versions read that can no longer come into force, only with their findings, newest first.
         reread_at: when the value in force was last read.
         needs_second_look: the vault's listing alone would not show every change that matters.
         held_candidates: versions read that would come into force with the held removal (law 11: none is read twice).
@@ -213,17 +213,17 @@ class Entry:
         return cls(key, name, None, assignment, at)
 
     def without_secret(self, at: datetime) -> Entry:
-        """The entry once the vault no longer has the secret: where it went and what it leaves behind stay known."""
+        """The entry once the vault no longer has the secret: keeps where it went, its file names and revocations."""
         unseen = Entry.unseen(self.key, self.name, self.assignment, at)
         return replace(unseen, deleted=True, former=self.former, revocations=self.revocations)
 
     @property
     def assigned(self) -> bool:
-        """Whether it goes to any list at all."""
+        """Whether it goes to any list."""
         return bool(self.assignment.lists) and not self.deleted
 
     def gives_since(self, list_name: str, file: str, selectors: Collection[str]) -> datetime | None:
-        """Since when it has given the list this file without a break where just these selectors match, if it has."""
+        """Since when it has given the list this file without a break where exactly these selectors match."""
         since = None
         for claim in self.claims:
             if (list_name, file) in claim.files:
@@ -240,12 +240,9 @@ class Entry:
         return newest.version if newest.enabled else None
 
     def decides_like(self, other: Entry | None) -> bool:
-        """Whether lists and holds come out the same, so that the head need not move; the rest is for people to read."""
+        """Whether lists and held removals come out the same, so that the head need not move."""
         return other is not None and _decisive(self) == _decisive(other)
 
 
-def _decisive(entry: Entry) -> tuple[object, ...]:
-    return (
-        *(entry.name, entry.assignment, entry.candidates, entry.former, entry.deleted),
-        *(entry.claims, entry.revocations, entry.held),
-    )
+def _decisive(e: Entry) -> tuple[object, ...]:
+    return e.name, e.assignment, e.deleted, e.candidates, e.former, e.claims, e.revocations, e.held

@@ -1,4 +1,4 @@
-"""From a value just read to a candidate, or to a rejection of which nothing is kept."""
+"""From a value just read to a candidate, or to a rejection that keeps only the findings."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from sync.catalogue.secret import SecretValue, VersionProperties
 
 ENCODING_TAG = "file-encoding"
-"""The tag by which the Azure CLI and the portal tell how a value is encoded."""
+"""The tag in which the Azure CLI and the portal record how a value is encoded."""
 
 
 def refuse_managed(version: VersionProperties) -> Rejected:
-    """The secret behind a Key Vault certificate: refused before its value, which holds the key, is read (law 9)."""
+    """Reject the secret behind a Key Vault certificate without reading its value, which holds the key (law 9)."""
     finding = Finding(Code.KEY_VAULT_CERTIFICATE, f"version {version.version}")
     return Rejected(version.version, version.created, (finding,))
 
 
 def read_version(value: SecretValue, *, now: datetime) -> Reading:
-    """Decode one value and settle, at `now`, what the rules about one version say of it."""
+    """Decode one value and apply the rules about one version, as of `now`."""
     version = value.properties
     if value.key_id is not None or version.managed:
         return refuse_managed(version)

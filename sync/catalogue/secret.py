@@ -1,4 +1,4 @@
-"""A secret of a vault as it is looked at: its key, its versions' properties, one value.
+"""A secret of a vault: its key, the properties of its versions, one value.
 
 Words of Azure Key Vault: a *secret* has *versions*; tags, content type and the enabled flag belong to a version.
 """
@@ -35,7 +35,7 @@ class SecretKey:
 
 @dataclass(frozen=True, slots=True)
 class VersionProperties:
-    """What the vault says of one version without giving its value.
+    """One version without its value.
 
     Attributes:
         name: the secret's name as the vault spells it.
@@ -43,7 +43,7 @@ class VersionProperties:
         created, updated: UTC, whole seconds.
         enabled: a disabled version cannot be read.
         content_type: None if the uploader named none.
-        tags: of this version alone; the ordinary ways to upload a new version drop them.
+        tags: of this version only; the usual ways to upload a new version drop them.
         managed: the secret backs a Key Vault *certificate*, so its value holds a private key.
     """
 
@@ -59,7 +59,7 @@ class VersionProperties:
 
 @dataclass(frozen=True, slots=True)
 class ListedSecret:
-    """One row of a vault's listing: properties of the secret's newest version, which is not named there."""
+    """One row of a vault's listing: properties of the secret's newest version, without the version's name."""
 
     name: str
     updated: datetime
@@ -71,7 +71,7 @@ class ListedSecret:
 
 @dataclass(frozen=True, slots=True)
 class SecretValue:
-    """One version's value, with what only the full answer tells.
+    """One version's value, with what only the full answer has.
 
     Attributes:
         properties: of the version that was in fact read.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 REBUILD = timedelta(days=1)
-"""How long an emptied catalogue is taken to be rebuilt, so that its files' names go to who had them before."""
+"""How long an emptied catalogue counts as being rebuilt, so that file names return to the secrets that had them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Head:
         token: random; empty before the first change.
         moved: when it was last replaced; None before the first change.
         before: when it was replaced the time before that.
-        begun: when the first of all was set: a catalogue that was emptied is rebuilt from then on.
+        begun: when the first token was set: an emptied catalogue is rebuilt from then on.
     """
 
     token: str = ""
@@ -37,14 +37,14 @@ class Head:
     begun: datetime | None = None
 
     def rebuilt(self, now: datetime) -> datetime | None:
-        """When the catalogue began anew, if that is so recent that it may not know every secret again yet."""
+        """When the catalogue last started empty, if so recently that it may not know every secret yet."""
         begun = self.begun if self.token else now
         return begun if begun is not None and now - begun < REBUILD else None
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A change of a registration or of the configuration that waits for approval, as it would become."""
+    """A change that waits for approval, with the registration or configuration as it would become."""
 
     held: Held
     registration: Registration | None = None
@@ -61,7 +61,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What one transaction took from the lists: the memory of the 24 hours of law 4."""
+    """What one transaction took from the lists, remembered for the 24 hours of law 4."""
 
     at: datetime
     losses: tuple[Loss, ...]
@@ -71,7 +71,7 @@ class Losses:
 class Snapshot:
     """All that decides, as read under `head`. Rows may be newer than the head: then the head has moved, too.
 
-    Damaged rows are left out: one bad row blocks nothing else (law 8), and no file leaves for want of one (law 4).
+    Damaged rows are left out: one bad row blocks nothing else (law 8), and a missing row removes no file (law 4).
 
     Attributes:
         head: as read first.

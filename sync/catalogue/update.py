@@ -69,11 +69,11 @@ def _candidates(versions: tuple[VersionProperties, ...], readings: Mapping[str, 
 
 
 def prune(entry: Entry, in_force: Collection[str]) -> Entry:
-    """Forget the candidates that can no longer come into force.
+    """Drop the candidates that can no longer come into force.
 
-    Older ones than the oldest in force can not, so that what once was replaced never returns. Where none is in force
-    (every list refuses them) the newest two of each kind of fault stay: one of them may yet be the last in force.
-    Of the others only the findings stay, so that none is read twice (law 11).
+    Those older than the oldest in force cannot: what was replaced never returns. Where none is in force (every list
+    rejects them) the newest two of each kind of fault stay, since one of them may still be the last in force. Of the
+    others only the findings stay, so that none is read twice (law 11).
     """
     at = [i for i, c in enumerate(entry.candidates) if c.version in in_force]
     kept = entry.candidates[: max(at) + 1] if at else _newest_of_each_kind(entry.candidates)
@@ -105,7 +105,7 @@ def _reread_at(entry: Entry, look: VaultReading, candidates: tuple[Candidate, ..
 def _needs_second_look(
     look: VaultReading, assignment: Assignment, readings: Mapping[str, Reading], stop: str | None
 ) -> bool:
-    """Whether the vault's listing, which shows the newest version alone, would miss a change that matters."""
+    """Whether the vault's listing, which shows only the newest version, would miss a change that matters."""
     newest = look.versions[0].version
     if look.at - look.versions[0].updated < SECOND_LOOK or not {assignment.version, stop or ""} <= {"", newest}:
         return True

@@ -1,4 +1,4 @@
-"""Validating a file offline: what admission would say of it as a secret's value."""
+"""Validating a file offline: what admission would find in it as a secret's value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXPIRY_WARNING = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One file: what it holds, and what the rules say of it on a list of this role."""
+    """One file: its items, and the verdict on a list of this role."""
 
     name: str
     items: tuple[Item, ...]
@@ -31,8 +31,8 @@ class Checked:
 def check_file(name: str, data: bytes, role: Role, *, now: datetime) -> Checked:
     """Decode and validate one file as it would be after an upload in hex."""
     decoded = decode_value(data.hex() if not _is_text(data) else data.decode(), content_type=None, file_encoding=None)
-    settled = (*decoded.findings, *findings_about(decoded.items, now=now))
-    found = dict.fromkeys((*settled, *ageing(decoded.items, now=now, expiry_warning=EXPIRY_WARNING)))
+    lasting = (*decoded.findings, *findings_about(decoded.items, now=now))
+    found = dict.fromkeys((*lasting, *ageing(decoded.items, now=now, expiry_warning=EXPIRY_WARNING)))
     return Checked(name, decoded.items, verdict(found, role, accept=(), reject=()))
 
 

@@ -1,1 +1,1 @@
-"""What every list should hold, and what may leave it and why: pure functions of the catalogue."""
+"""What every list should hold, what may leave it, and why: pure functions of the catalogue."""

@@ -1,7 +1,8 @@
 """What a change would take from the lists, and whether it must wait for a person (law 4).
 
-Every transaction that moves the head compares desired before and after, per list and cluster. Only files that would in
-truth leave count: those with a proof. What one list lost within 24 hours adds up, so that a drip is held like a flood.
+Every transaction that moves the head compares the desired state before and after, per list and cluster. Only files that
+would really leave count: those with a reason for removal. A list's losses within 24 hours add up, so that many small
+removals are held like one large one.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may leave without a person.
+    """How much may leave without approval.
 
     Attributes:
         share, files: a list may lose up to `share` (0 to 1) of the most that it held in 24 hours, or `files` files,
@@ -49,8 +50,8 @@ class Limits:
 def may_lose(old: Entry | None, new: Entry) -> bool:
     """Whether the change of one secret can take any file from any list; False is certain, True is not.
 
-    A certificate added, or put in the place of another under the same names, takes nothing away. CRLs can revoke, and
-    so can the arrival of a certificate for which a CRL waited; where a CA goes, what its CRL refused is remembered.
+    A certificate that is added, or that replaces another under the same names, takes nothing. CRLs can revoke, and so
+    can a certificate for which a CRL waited; where a CA leaves, what its CRL revoked is remembered.
     """
     if any(stored.kind is Kind.CRL for candidate in new.candidates for stored in candidate.items):
         return True
@@ -71,7 +72,7 @@ def _certificates(entry: Entry) -> Iterator[Certificate]:
 
 
 def losses(before: DesiredState, after: DesiredState) -> tuple[Loss, ...]:
-    """The files with a proof that leave the lists of the clusters registered before and after, grouped."""
+    """The files that leave, with a reason, the lists of clusters registered before and after, grouped."""
     groups: dict[tuple[str, tuple[str, ...], int], list[str]] = defaultdict(list)
     for cluster, list_name, old, new in _pairs(before, after):
         lost = tuple(sorted(name for name in old.files if name not in new.files and name in new.to_remove))
@@ -94,7 +95,7 @@ def _pairs(before: DesiredState, after: DesiredState) -> Iterator[tuple[str, str
 def too_much(
     lost: Iterable[Loss], history: Iterable[Losses], after: DesiredState, *, now: datetime, limits: Limits
 ) -> bool:
-    """Whether a list would lose more than its limit, counting what it lost within 24 hours and did not get back."""
+    """Whether a list would lose more than its limit, counting what it lost in 24 hours and did not get back."""
     recent = [loss for losses_ in history if now - losses_.at <= WINDOW for loss in losses_.losses]
     for loss in lost:
         alike: dict[tuple[frozenset[str], int], None] = {}
@@ -130,7 +131,7 @@ def digest(row: str, lost: tuple[Loss, ...]) -> str:
 
 
 def hold(row: str, cause: str, lost: tuple[Loss, ...], *, now: datetime, before: Held | None) -> Held:
-    """The removal as it waits; one that is unchanged keeps its time and a person's rejection."""
+    """The removal as held; an unchanged one keeps its time and its rejection by a person."""
     named = digest(row, lost)
     if before is not None and before.digest == named:
         return before

@@ -1,8 +1,7 @@
-"""A revocation as `revoked` outlives the CRL: a CRL's entry remembers which certificates it refused, and where.
+"""A revocation outlives its CRL: the CRL's entry remembers which certificates it revoked, and where.
 
-Dropping a CRL from the vault, or its CA, must not bring a revoked certificate back by itself; `assign --clear-revoked`
-does. While a CRL is in force it refuses by itself and nothing needs to be remembered: what it refuses before a change
-and refuses no more after it is remembered with that change.
+Removing a CRL or its CA from the vault must not bring a revoked certificate back; only `assign --clear-revoked` does.
+While a CRL is in force nothing needs to be remembered: a change that ends a revocation records it.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
     from sync.desired.state import DesiredState
 
 REMEMBERED = 2000
-"""Refusals that one CRL secret remembers; far more than a vault's CRL of 25 kB can list."""
+"""Revocations that one CRL's secret remembers; far more than a CRL of 25 kB, a vault's limit, can list."""
 
 
 def ended_revocations(before: DesiredState, after: DesiredState) -> Mapping[SecretKey, tuple[Revocation, ...]]:
-    """What CRLs in force refuse before a change and no more after it, by the CRL's secret."""
+    """What CRLs in force revoke before a change and no longer after it, by the CRL's secret."""
     ended: dict[SecretKey, list[Revocation]] = defaultdict(list)
     for key, revocation in sorted(revocations(before) - revocations(after)):
         ended[key].append(revocation)
@@ -33,7 +32,7 @@ def ended_revocations(before: DesiredState, after: DesiredState) -> Mapping[Secr
 
 
 def revocations(desires: DesiredState) -> set[tuple[SecretKey, Revocation]]:
-    """What CRLs in force refuse, on any list of any cluster, with the CRL's secret."""
+    """What CRLs in force revoke, on any list of any cluster, with the CRL's secret."""
     entries = desires.snapshot.entries
     return {
         (key, Revocation(definition.name, entries[key].assignment.clusters, sha256))

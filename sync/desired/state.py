@@ -1,9 +1,9 @@
-"""What every list should hold: rules about the set, evaluated anew from the catalogue (a pure function).
+"""What every list should hold: a pure function of the catalogue.
 
-Per list and cluster, every secret that reaches it offers its candidates, newest first, as far as they pass alone under
-the list's policy. Rules about the set then refuse some; a refused one gives way to the candidate before it (law 3),
-until nothing is refused any more. A rule only ever moves a secret to an older candidate, so this ends. Being pure, it
-heals by itself: a CRL that waited for its CA is taken up by the first evaluation that sees the CA.
+Per list and cluster, every secret that reaches it brings its eligible versions: the candidates that pass by themselves
+under the list's policy, newest first. Rules about the set then reject some; a rejected version gives way to the one
+before it (law 3), until none is rejected. A rule only ever moves a secret to an older version, so this ends. As it
+depends on nothing else, it heals by itself: a CRL that waits for its CA is in force as soon as the catalogue has the CA.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sync.fleet.lists import ListDefinition
 
 Reach = frozenset[tuple[str, str]]
-"""The pairs of vault host and cluster selector that match a cluster: by it, clusters that get the same are told."""
+"""The pairs of vault host and cluster selector that match a cluster; clusters with the same reach get the same."""
 
 
 class RemovalReason(StrEnum):
@@ -53,10 +53,10 @@ class WantedFile:
     """One file that a list should hold.
 
     Attributes:
-        name, data: file name and bytes as the extension asks for (DER or PEM).
+        name, data: file name, and bytes in the format of its extension (DER or PEM).
         sha256: of `data`, hexadecimal.
         key, version: the secret and the version it comes from.
-        since: since when the secret gives this list the file; the newest wait first where a list is full.
+        since: since when the secret gives this list the file; where a list is full, the newest wait.
     """
 
     name: str
@@ -68,20 +68,20 @@ class WantedFile:
 
     @property
     def priority(self) -> tuple[float, str]:
-        """Who has room first on a list that is full: who has given it the file the longest."""
+        """Order of files on a full list: those given the longest come first."""
         return (self.since.timestamp() if self.since else float("inf"), self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredList:
-    """What one list should hold on the clusters that the same secrets reach.
+    """What one list should hold on clusters with the same reach.
 
     Attributes:
         files: by name.
-        to_remove: names with a proof that they must not stay, wherever they are ours.
-        chosen: the version in force by secret, disabled ones included.
-        findings: what the rules about the set say, by secret.
-        revoked: SHA-256 of the certificates that CRLs in force refuse here, by the CRL's secret.
+        to_remove: names that must leave wherever they are ours, and why.
+        in_force: the version in force by secret, disabled ones included.
+        findings: of the rules about the set, by secret.
+        revoked: SHA-256 of the certificates that CRLs in force revoke here, by the CRL's secret.
         digest: over names and bytes of `files`.
     """
 
@@ -94,7 +94,7 @@ class DesiredList:
 
 
 class DesiredState:
-    """The desired lists of one snapshot, each computed once for all clusters that the same secrets reach."""
+    """The desired lists of one snapshot, each computed once for all clusters with the same reach."""
 
     def __init__(self, snapshot: Snapshot, configuration: Configuration) -> None:
         self.snapshot = snapshot
@@ -122,7 +122,7 @@ class DesiredState:
         return self.of(registration, definition) if registration and definition else None
 
     def reach_of(self, labels: Mapping[str, str]) -> Reach:
-        """The pairs of vault and selector, now or formerly assigned, within its ceiling, that these labels match."""
+        """The pairs of vault and selector, present or former, that match these labels within the vault's ceiling."""
         return frozenset(
             (host, text)
             for host, text in self._selectors
@@ -217,7 +217,7 @@ class DesiredState:
         return {e.key: eligible_versions(e, definition, selectors[e.key.vault]) for e in reaching}
 
     def _lasting(self, definition: ListDefinition, reach: Reach) -> frozenset[str]:
-        """SHA-256 of the certificates that CRLs revoked here which are in force no more."""
+        """SHA-256 of the certificates revoked here by CRLs that are no longer in force."""
         return frozenset(
             revocation.sha256
             for host, revocation in self._revocations
@@ -244,7 +244,7 @@ class DesiredState:
     def _removal_reason(
         self, entry: Entry, name: str, left: Mapping[str, RemovalReason], in_force: InForce, reached: set[SecretKey]
     ) -> RemovalReason | None:
-        """The proof that this secret does not put the file there; None where it has none (law 4)."""
+        """Why this secret does not put the file there; None where there is no reason (law 4)."""
         if entry.deleted:
             return RemovalReason.DELETED
         if not entry.assignment.lists:

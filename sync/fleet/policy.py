@@ -1,4 +1,4 @@
-"""What a list tolerates and insists on, and what findings amount to under it."""
+"""What a list tolerates and what it insists on, and the verdict that follows from findings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Policy:
 
 
 NO_POLICY = Policy()
-"""Nothing may be waived, and warnings stay warnings."""
+"""Nothing can be waived, and warnings stay warnings."""
 
 
 class PolicyInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +38,7 @@ class PolicyInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reject: frozenset[Code] = frozenset()
 
     def value(self) -> Policy:
-        """The policy that it spells."""
+        """The policy that it describes."""
         return Policy(self.accept, self.reject)
 
 
@@ -68,7 +68,7 @@ def verdict(findings: Iterable[Finding], role: Role, *, accept: Collection[Code]
         findings: about one version, for all roles.
         role: the list's.
         accept: codes that both the list's policy and the secret's tag waive; others than `WAIVABLE` stay.
-        reject: warnings that the list's policy wants to reject.
+        reject: warnings that the list's policy turns into rejections.
     """
     counted = [_judged(each, accept, reject) for each in findings if each.counts_on(role)]
     ordered = sorted(counted, key=lambda each: each.severity is not Severity.REJECT)

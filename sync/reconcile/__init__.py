@@ -1,1 +1,1 @@
-"""One list on one cluster: observed, planned, and the status that an attempt leaves (pure)."""
+"""One list on one cluster: observed, planned, and the status after an attempt (pure)."""

@@ -14,7 +14,7 @@ class Intervals:
         vault_interval: between two listings of a vault.
         verify_interval: within which every list is verified (law 10).
         offline_first, offline_most: first and longest wait for a cluster that cannot be reached (law 12).
-        quiet_period: after this time without a change the next one is planned at once; within it, changes are gathered.
+        quiet_period: after this time without a change the next one is planned at once; until then, changes gather.
     """
 
     vault_interval: timedelta = timedelta(seconds=60)
@@ -25,5 +25,5 @@ class Intervals:
 
     @property
     def bound(self) -> timedelta:
-        """The stated bound of law 10: a verification that is older is stale. A message may be lost and sent again."""
+        """The bound of law 10: an older verification is stale. One message may be lost and sent again."""
         return self.verify_interval + timedelta(minutes=3)

@@ -18,13 +18,13 @@ class Observed:
 
     Attributes:
         uid: None while the object does not exist; then everything else is empty.
-        resource_version: to be sent with every write, beside the uid; None while the object does not exist.
+        resource_version: sent with every write, beside the uid; None while the object does not exist.
         data: file name to bytes, decoded.
         owned: names that managedFields give to manager `trustcast`, operation Apply.
         others: name to the managers other than our Apply that own the key too (our own Update entries count as others:
             an apply cannot remove what an Update entry owns).
-        sse_managed: the object bears the Secret Store extension's label or an ownerReference to a SecretSync.
-        immutable: the API server refuses every change of its data.
+        sse_managed: the object has the Secret Store extension's label or an ownerReference to a SecretSync.
+        immutable: the API server rejects every change of its data.
     """
 
     uid: str | None = None

@@ -1,4 +1,4 @@
-"""What came of one attempt at one list, as the status to record (pure)."""
+"""The status to record after one attempt at one list (pure)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from sync.reconcile.plan import Plan
 
 OTHERS_BYTES = 128 * 1024
-"""Of JSON that a status has for others' keys: about 500, or 1,300 that hold no certificate. Its row has room for them
-beside the hashes of 1 MiB of our own files, be they of 300 bytes each with names of 64 characters."""
+"""Bytes of JSON in a status for others' keys: about 500 keys, or 1,300 without certificates. A row has room for them
+beside the hashes of 1 MiB of our own files, even at 300 bytes each with names of 64 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +93,19 @@ def _thumbprints(observed: Observed) -> dict[str, tuple[str, ...]]:
 
 
 def _listed(others: Mapping[str, str], prints: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """The first of others' keys by name: a cluster may hold more than a row does, and law 8 wants one all the same."""
+    """The first of others' keys by name: a cluster may hold more than a row does, and law 8 wants the row."""
     sizes = (len(msgspec.json.encode((name, sha, name, prints.get(name)))) for name, sha in sorted(others.items()))
     fitting = takewhile(lambda size: size <= OTHERS_BYTES, accumulate(sizes))
     return {name: others[name] for name, _ in zip(sorted(others), fitting, strict=False)}
 
 
 def _state(facts: PushResult) -> tuple[State, str]:
-    """The first that holds, the worst first."""
+    """The first that applies, the worst first."""
     plan, observed = facts.plan, facts.observed
     if observed.sse_managed:
         return State.SSE_MANAGED, ""
     if observed.immutable and plan.writes:
-        return State.BLOCKED, "the Secret is immutable: delete it on the cluster, so that it is created anew"
+        return State.BLOCKED, "the Secret is immutable: delete it on the cluster, so that it is created again"
     if plan.writes and facts.wrote:
         return (
             State.BLOCKED,
@@ -130,7 +130,7 @@ def _counted(plan: Plan) -> str:
 def failed(previous: ListStatus, error: TrustcastError, now: datetime, intervals: Intervals, head: str) -> ListStatus:
     """The status of a list whose cluster could not be read or written; what is remembered as ours stays.
 
-    It bears the head, but not the digest: every plan asks for it again, except where it is offline and not due.
+    It has the head but no digest, so every plan pushes it again unless it is offline and not due.
     """
     failures = previous.failures + 1
     wait = backoff(failures, intervals)
@@ -161,23 +161,23 @@ def _failure(error: TrustcastError) -> State:
 
 
 def paused(previous: ListStatus, head: str) -> ListStatus:
-    """The status of a list on a paused cluster; it asks for nothing."""
+    """The status of a list on a paused cluster; it is never due."""
     return replace(previous, state=State.PAUSED, detail="", head=head, due=None)
 
 
 def contended(previous: ListStatus, now: datetime) -> ListStatus:
-    """The status of a list that others changed under every try."""
-    detail = "others change the object at the same time; it is begun anew within a minute"
+    """The status of a list that others changed during every try."""
+    detail = "others change the object at the same time; it is retried within a minute"
     return replace(previous, state=State.PENDING, detail=detail, attempted=now, due=now)
 
 
 def backoff(failures: int, intervals: Intervals) -> timedelta:
-    """How long to wait after so many failures in a row: doubling, at most an hour (law 12)."""
+    """How long to wait after so many failures in a row: doubled each time, at most an hour (law 12)."""
     doubled: timedelta = intervals.offline_first * 2 ** min(failures - 1, 20)
     return min(doubled, intervals.offline_most)
 
 
 def verify_in(status: ListStatus, intervals: Intervals) -> timedelta:
-    """Until the next verification: within the interval, spread over its last fifth by cluster and list."""
+    """Time until the next verification: in the last fifth of the interval, spread by cluster and list."""
     place = hashlib.sha256(f"{status.cluster}/{status.list}".encode()).digest()[0] / 255
     return intervals.verify_interval * (0.8 + 0.2 * place)

@@ -1,8 +1,9 @@
 """What must change on one list of one cluster: a value that preview, push, drift and dashboard share.
 
-want   what the list should hold, as far as it fits         gone   names with a proof that they must leave
-ours   what status remembers having applied, or what managedFields give to our apply
-keep   ours, not wanted, without a proof: stays as observed (law 4)
+desired   what the list should hold; of that, what does not fit waits
+ours      what status remembers as applied, or what managedFields attribute to our apply
+removed   ours, with a reason for removal
+kept      ours, not desired, without a reason for removal: stays as observed (law 4)
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The difference between a list as desired and as observed, and the writes that close it.
+    """The difference between a list as desired and as observed, with the writes that close it.
 
     Attributes:
-        changes: every file of note, writes and others, by name.
+        changes: every file of either side, by name, whether written or not.
         create: the object does not exist and must be created, empty, first.
         remove_first: names to remove by a merge patch, because others own them too. Sent before the apply (crash-safe).
         files: what our apply must name in full; None where no apply is needed.
@@ -77,7 +78,7 @@ class Plan:
         return bool(self.remove_first) or self.files is not None
 
     def named(self, action: Action) -> tuple[str, ...]:
-        """The files with this verb."""
+        """The files with this action."""
         return tuple(c.file for c in self.changes if c.action is action)
 
 
@@ -94,8 +95,8 @@ def make_plan(
     Args:
         observed: the object as read.
         remembered: name to SHA-256 of what status remembers as ours.
-        desired: what the list should hold, and which names have a proof that they leave.
-        accounted: names that some catalogue row knows; of ours without proof, the others are `unaccounted`.
+        desired: what the list should hold, and which names must leave and why.
+        accounted: names that some catalogue row knows; ours that are not among them are `unaccounted`.
     """
     ours = set(remembered) | observed.owned
     changes = {name: _wanted(wanted, observed, ours, remembered) for name, wanted in desired.files.items()}
@@ -129,8 +130,8 @@ def _present(name: str, data: bytes, ours: set[str], desired: DesiredList, accou
     if name in desired.to_remove:
         return Change(Action.REMOVE, name, before, reason=desired.to_remove[name].value)
     if name not in accounted:
-        return Change(Action.UNACCOUNTED, name, before, before, "no secret of the catalogue accounts for it")
-    return Change(Action.KEEP, name, before, before, "no proof that it may leave")
+        return Change(Action.UNACCOUNTED, name, before, before, "no secret in the catalogue accounts for it")
+    return Change(Action.KEEP, name, before, before, "no reason for removal")
 
 
 def _over_limit(changes: Mapping[str, Change], observed: Observed, desired: DesiredList) -> list[str]:
@@ -159,7 +160,7 @@ def _plan(changes: Mapping[str, Change], observed: Observed, ours: set[str], des
 
 
 def _applied(final: Mapping[str, bytes], observed: Observed, desired: DesiredList) -> Mapping[str, bytes]:
-    """What the apply names: the wanted, and of the kept what our apply owns (omitting that would remove it)."""
+    """What the apply names: the desired files, and those kept that our apply owns (omitting them would remove them)."""
     return {n: data for n, data in final.items() if n in desired.files or n in observed.owned}
 
 

@@ -1,4 +1,4 @@
-"""The status of a list on a cluster: what a push found and did, and when it asks to be looked at again."""
+"""The status of a list on a cluster: what a push found and did, and when the list is due again."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ SENTENCES: dict[State, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ListSummary:
-    """The few facts of a status that planning compares: as small for a list of 1,000 files as for one of none.
+    """The facts of a status that planning compares: as small for 1,000 files as for none.
 
     Attributes:
-        state, place, digest, due: as of the status; by default those of a list that must be looked at.
-        applied: digest of what is ours there: that of the desired content where the list holds exactly this.
+        state, place, digest, due: of the status; the defaults are those of a list never pushed.
+        applied: digest of what is ours there; equal to `digest` where the list holds exactly the desired content.
     """
 
     state: State = State.PENDING
@@ -70,23 +70,23 @@ class ListStatus:
 
     Attributes:
         cluster, list: which.
-        state, detail: the state, and a safe sentence with what is particular to it.
-        place: the object that all of this is of, as `Registration.place` has it; empty before the first attempt.
-        digest: of the desired content that was last decided upon; empty before the first success.
+        state, detail: the state, and a sentence with the particulars that quotes nothing secret.
+        place: the object that this describes, as in `Registration.place`; empty before the first attempt.
+        digest: of the desired content when the cluster was last reached; empty before that and after a failure.
         head: the head that decided it.
         applied: file name to SHA-256 of the bytes that are ours there, as last applied or confirmed.
-        thumbprints: file name to the SHA-256 and SHA-1 of the certificates (DER) in it, whoever wrote it; OPC UA names
+        thumbprints: file name to the SHA-256 and SHA-1 of its certificates (DER), ours or not; OPC UA identifies
             certificates by SHA-1 (OPC 10000-4 §7.2).
         unmanaged: other writers' keys, name to SHA-256 of their bytes; of very many, the first by name.
         unlisted: how many more of them there are; they have no thumbprints here either.
-        unaccounted: ours, but no catalogue row accounts for them; they stay.
+        unaccounted: ours, but unknown to the catalogue; they stay.
         conflicts: wanted names that another writer holds with other bytes.
         over_limit: wanted names that do not fit into the object.
-        attempted: last contact tried; None before the first.
-        verified: last time the object was read and found, or made, as it should be; None before the first.
-        changed: last time that we wrote.
+        attempted: last attempt; None before the first.
+        verified: last time the object was found or made as it should be; None before the first.
+        changed: last time we wrote.
         failures: failed attempts in a row.
-        due: when this list asks to be looked at again.
+        due: when this list is pushed again.
     """
 
     cluster: str
@@ -115,7 +115,7 @@ class ListStatus:
         return ListSummary(self.state, self.digest, content_digest(self.applied), self.place, self.due)
 
     def at(self, place: str) -> ListStatus:
-        """The status for an attempt at this object; of another than before, nothing is known and nothing ours yet."""
+        """The status for an attempt at this object; of a new one nothing is known, and nothing there is ours yet."""
         if self.place in ("", place):
             return replace(self, place=place)
         return ListStatus(self.cluster, self.list, place=place)

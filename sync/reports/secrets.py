@@ -1,4 +1,4 @@
-"""What is to be said of the secrets now: their standing, and every finding with it (pure; the same for all edges)."""
+"""The state of each secret and every finding about it (pure; the same for all surfaces)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 HEALING = frozenset({Code.CRL_WITHOUT_ISSUER, Code.LIST_TOO_LARGE})
-"""Rejections that end by themselves once another secret comes or goes: the secret waits."""
+"""Rejections that end by themselves when another secret arrives or leaves: the secret waits."""
 
 
 class SecretState(StrEnum):
-    """How a secret stands."""
+    """The states of a secret."""
 
     IN_FORCE = "in force"
     LAST_STAYS = "newest rejected, the last one stays"
@@ -45,7 +45,7 @@ class SecretState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SecretReport:
-    """A secret's standing and what is found about it, rejecting findings first."""
+    """A secret's state and the findings about it, rejecting ones first."""
 
     state: SecretState
     findings: tuple[Finding, ...]
@@ -53,7 +53,7 @@ class SecretReport:
 
 @dataclass(frozen=True)
 class ListView:
-    """One list as it should be on the clusters that the same secrets reach."""
+    """One list as it should be on clusters with the same reach."""
 
     definition: ListDefinition
     desired: DesiredList
@@ -78,7 +78,7 @@ class ListView:
 
     @cached_property
     def givers(self) -> frozenset[SecretKey]:
-        """The secrets that give the list at least one file, and the disabled ones that would."""
+        """The secrets that give the list at least one file, and those disabled in force."""
         over = {name for names in self.over_limit.values() for name in names}
         giving = {wanted.key for name, wanted in self.desired.files.items() if name not in over}
         return frozenset(giving | (self.desired.in_force.keys() - self.items.keys()))
@@ -86,7 +86,7 @@ class ListView:
 
 @dataclass(frozen=True)
 class ClusterGroup:
-    """Clusters that have the same lists and that the same secrets reach."""
+    """Clusters with the same lists and the same reach."""
 
     reach: Reach
     views: tuple[ListView, ...]
@@ -104,12 +104,12 @@ class ClusterGroup:
 
 
 class Verdicts:
-    """The verdicts of one snapshot; what they share is computed once.
+    """The reports of one snapshot's secrets; what they share is computed once.
 
     Args:
         desires: of the snapshot.
         now: UTC.
-        expiry_warning: how long before its end a certificate is called expiring.
+        expiry_warning: how long before its end a certificate counts as expiring.
     """
 
     def __init__(self, desires: DesiredState, *, now: datetime, expiry_warning: timedelta) -> None:
@@ -118,7 +118,7 @@ class Verdicts:
         self._expiry_warning = expiry_warning
 
     def of(self, entry: Entry) -> SecretReport:
-        """How the secret stands on the lists that it is assigned to, everywhere."""
+        """The secret's report over all lists that it is assigned to, on all clusters."""
         reached = [(group, view) for group in self._groups for view in self._reached(entry, group)]
         in_force = {view.desired.in_force[entry.key] for _, view in reached if entry.key in view.givers}
         found = [
@@ -135,7 +135,7 @@ class Verdicts:
 
     @cached_property
     def _groups(self) -> tuple[ClusterGroup, ...]:
-        """Every distinct kind of cluster: a fleet of a thousand has a handful."""
+        """The distinct kinds of clusters: a fleet of a thousand has a handful."""
         desires, groups = self._desires, {}
         for registration in desires.snapshot.clusters.values():
             reach = desires.reach_of(registration.labels)
@@ -155,7 +155,7 @@ class Verdicts:
         return (s for s in group.views if self._desires.reaches(entry, s.definition, group.reach))
 
     def _alone(self, entry: Entry) -> Iterator[Finding]:
-        """What the newest candidate alone is found to have, on the lists that it is assigned to."""
+        """The findings about the newest candidate by itself, on the lists that it is assigned to."""
         newest: Candidate | None = next(iter(entry.candidates), None)
         for name in entry.assignment.lists if newest else ():
             definition = self._desires.configuration.definition(name)
@@ -169,7 +169,7 @@ class Verdicts:
         yield Finding(Code.NO_CLUSTER_MATCHES, f"selector {entry.assignment.clusters}{ceiling}")
 
     def _by_time(self, entry: Entry, in_force: set[str]) -> Iterator[Finding]:
-        """What time does to what is in force; it removes nothing."""
+        """The findings that time brings to what is in force; they remove nothing."""
         for candidate in entry.candidates:
             if candidate.version in in_force:
                 items = tuple(stored.item for stored in candidate.items)
@@ -177,7 +177,7 @@ class Verdicts:
 
 
 def secret_report(entry: Entry, desires: DesiredState, *, now: datetime, expiry_warning: timedelta) -> SecretReport:
-    """The verdict of one secret; for many, keep a `Verdicts`."""
+    """The report of one secret; for many, keep a `Verdicts`."""
     return Verdicts(desires, now=now, expiry_warning=expiry_warning).of(entry)
 
 
@@ -186,7 +186,7 @@ def _version(entry: Entry, version: str) -> Candidate | None:
 
 
 def _on_list(key: SecretKey, view: ListView) -> Iterator[Finding]:
-    """What the rules about the set say of the secret, and what only all of the list's files together tell."""
+    """The findings that need the whole list: rules about the set, its size, duplicates."""
     yield from view.desired.findings.get(key, ())
     for name in view.over_limit.get(key, ()):
         yield Finding(Code.LIST_TOO_LARGE, f"{name} waits for room on the list '{view.definition.name}'", file=name)
