@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 INTRODUCTION = """# Benchmarks
 
 `make bench` measures every figure beside its floor, in the same run, and writes this page; `python -m benchmarks NAME`
-runs one benchmark. The floor is the least that the work could cost: the same requests made directly with the same SDKs, the
-fewest operations that the protocol needs, the imports alone. Traffic stays on the machine: stand-ins for Key Vault and the
-clusters run in a process of their own, Azurite is the storage. With everything on a few cores, absolute figures say little
-about Azure; the ratios show what our code adds.
+runs one benchmark. The floor is the least that the work could cost: the same requests made directly with the same SDKs,
+the fewest operations that the protocol needs, the imports alone. Traffic stays on the machine: stand-ins for Key Vault
+and the clusters run in a process of their own, Azurite is the storage. With everything on a few cores, absolute figures
+say little about Azure; the ratios show what our code adds.
 """
 _MARKS = {True: "yes", False: "**no**", None: ""}
 _COLOURS = ("#1f6feb", "#d1242f", "#1a7f37")

@@ -1,4 +1,4 @@
-"""What is left of an owner's processes once it is gone; Linux tells whose child a process is."""
+"""The processes that an owner leaves behind when it ends; found through Linux's /proc."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ PATIENCE = 30.0
 
 
 def left_behind(program: str, *, how: signal.Signals = signal.SIGKILL, at_least: int = 1) -> list[str]:
-    """Run Python code that starts processes, then end its process by that signal, and wait for theirs.
+    """Run Python code that starts processes, end it with a signal, and wait for those processes to end.
 
     Args:
-        program: the code; what it starts must last.
-        how: the end of the owner.
-        at_least: so many processes must be there before, those included that guard others.
+        program: the code; the processes that it starts must keep running.
+        how: the signal that ends the owner.
+        at_least: the fewest processes that must run before, including guards.
 
     Returns:
-        The command lines of those that are there after half a minute.
+        The command lines of those still running after half a minute.
     """
     waiting = f"{program}\nprint('started', flush=True)\ninput()"
     with subprocess.Popen(
