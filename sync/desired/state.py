@@ -3,7 +3,7 @@
 Per list and cluster, every secret that reaches it brings its eligible versions: the candidates that pass by themselves
 under the list's policy, newest first. Rules about the set then reject some; a rejected version gives way to the one
 before it (law 3), until none is rejected. A rule only ever moves a secret to an older version, so this ends. As it
-depends on nothing else, it heals by itself: a CRL that waits for its CA is in force as soon as the catalogue has the CA.
+depends on nothing else, it heals by itself: a CRL that waits for its CA is in force once the catalogue has the CA.
 """
 
 from __future__ import annotations
