@@ -16,7 +16,9 @@ from tests.support.memory import MemoryDecisions, MemoryStatuses, MemoryWork
 
 if TYPE_CHECKING:
     from benchmarks.world import Door
+    from sync.adapters.storage.table import Table
     from sync.steps.runtime import Runtime
+
 
 CLUSTERS = 1000
 SECRETS = 24
@@ -85,7 +87,7 @@ def _bare(rig: Rig, body: dict[str, object]) -> float:
         client = open_cluster(door)
         send(client, "GET")
         send(client, "PATCH", body)
-        client.close()
+        client.close()  # type: ignore[no-untyped-call]
 
     began = time.perf_counter()
     list(rig.pool.map(one, rig.spare))
@@ -106,14 +108,15 @@ def _in_memory(rig: Rig) -> float:
 
 def _copied(rig: Rig) -> Runtime:
     real = rig.runtime
-    copies = (MemoryDecisions(), MemoryWork(), MemoryStatuses())
-    originals = (real.decisions, real.work, real.statuses)
-    for copy, original, partition in zip(copies, originals, ("decisions", "cluster", "status"), strict=True):
-        table = original._table  # noqa: SLF001
-        copy.table.partitions[partition] = dict(table.scan(partition))
-    decisions, work, statuses = copies
-    head = real.decisions._table.get("decisions", "head")  # noqa: SLF001
-    decisions.table.partitions["decisions"]["head"] = head
+    decisions, work, statuses = MemoryDecisions(), MemoryWork(), MemoryStatuses()
+    copies = {
+        "decisions": (real.decisions, decisions.table),
+        "cluster": (real.work, work.table),
+        "status": (real.statuses, statuses.table),
+    }
+    for partition, (original, copy) in copies.items():
+        table: Table = original._table  # type: ignore[attr-defined]  # noqa: SLF001  the adapter's own
+        copy.partitions[partition] = dict(table.scan(partition))
     return replace(real, decisions=decisions, work=work, statuses=statuses)
 
 

@@ -44,7 +44,7 @@ class Traffic:
     def __enter__(self) -> Self:
         self._lock = threading.Lock()
         self._send, self._call_api = RequestsTransport.send, ApiClient.call_api
-        RequestsTransport.send = self._watching(self._send, lambda _, request, **__: _azure(request))  # type: ignore[method-assign]
+        RequestsTransport.send = self._watching(self._send, lambda _, request, **__: _azure(request))
         ApiClient.call_api = self._watching(  # type: ignore[method-assign]
             self._call_api, lambda _, method, url, *__, **___: Call(f"cluster {method}", (url,))
         )

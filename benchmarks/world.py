@@ -69,11 +69,13 @@ class World:
 
     def set_secrets(self, secrets: dict[str, str], tags: dict[str, str]) -> dict[str, str]:
         """New versions of secrets; their versions' names."""
-        return self.ask("set", secrets, tags)
+        versions: dict[str, str] = self.ask("set", secrets, tags)
+        return versions
 
     def requests(self) -> dict[str, int]:
         """How many requests came to all clusters since the last `forget`, by verb, and to the watched vault."""
-        return self.ask("requests")
+        counts: dict[str, int] = self.ask("requests")
+        return counts
 
     def forget(self) -> None:
         """Count from zero."""

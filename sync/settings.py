@@ -239,7 +239,7 @@ SETTING_OF: dict[str, Setting[Any]] = {
 }
 """The variable of each field that is read from one alone."""
 
-SETTINGS = (VAULTS, LISTS, *SETTING_OF.values())
+SETTINGS: tuple[Setting[Any], ...] = (VAULTS, LISTS, *SETTING_OF.values())
 """All settings of our own; `docs/settings.md` says what each means."""
 
 

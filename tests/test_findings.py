@@ -34,7 +34,7 @@ def test_every_code_is_a_word_with_a_sentence_that_says_what_and_one_that_says_w
         assert text.endswith(".")
         assert ". " not in text
         assert "|" not in text
-    assert Code(code.value) is code
+    assert {each.value: each for each in Code}[code.value] is code
 
 
 def test_a_sentence_says_what_is_the_matter_what_exactly_and_what_to_do() -> None:

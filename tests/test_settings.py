@@ -26,8 +26,6 @@ from sync.settings import (
 )
 
 if TYPE_CHECKING:
-    from re import Match
-
     from sync.settings import Setting
 
 
@@ -87,7 +85,7 @@ def test_what_is_set_is_read_and_blank_counts_as_absent(name: str, text: str, va
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
-def test_every_example_is_accepted_and_differs_from_the_default(setting: Setting) -> None:
+def test_every_example_is_accepted_and_differs_from_the_default(setting: Setting[Any]) -> None:
     found = read(**{setting.name: setting.example})
     assert setting.example != setting.default
     assert isinstance(found, Settings)
@@ -191,7 +189,7 @@ ROW = re.compile(
 )
 
 
-def documented() -> dict[str, Match]:
+def documented() -> dict[str, re.Match[str]]:
     return {row["name"]: row for row in ROW.finditer((ROOT / "docs/settings.md").read_text())}
 
 
@@ -212,7 +210,7 @@ def test_the_parser_of_a_field_gives_its_type(name: Any) -> None:
 
 
 @pytest.mark.parametrize("setting", [*SETTINGS, CONNECTION_STRING, ACCOUNT], ids=lambda each: each.name)
-def test_default_and_example_are_documented_as_they_are(setting: Setting) -> None:
+def test_default_and_example_are_documented_as_they_are(setting: Setting[Any]) -> None:
     row = documented()[setting.name]
     required = {"must be set", "one of the two"}
     assert row["default"] == f"`{setting.default}`" or (setting.default is None and row["default"] in required)

@@ -23,6 +23,7 @@ from sync.triggers import (
 from tests.support import certs
 from tests.support.failing import Failing
 from tests.support.fleet import HOST, Fleet, event, registration
+from tests.support.stores import there
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +148,7 @@ def test_a_push_of_a_cluster_that_is_registered_no_more_forgets_it(fleet: Fleet)
 
 def test_a_push_that_failed_for_good_is_tried_again_by_its_due_time(fleet: Fleet) -> None:
     record_failure(fleet.runtime, encode(PushCluster("plant", "x")))
-    work = fleet.work.cluster("plant").value
+    work = there(fleet.work.cluster("plant")).value
     assert (work.mark, work.due) == (None, fleet.clock() + AFTER_FAILURE)
     fleet.upload("plc7", GOOD.pem, TAGS)
     fleet.events.clear()

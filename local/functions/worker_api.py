@@ -62,18 +62,22 @@ class HttpReply:
     body: bytes
 
 
+Kind = Literal["string", "json", "http"]
+"""How the worker reads a text; a request is of kind `http`."""
+
+
 @dataclass(frozen=True, slots=True)
 class TriggerData:
     """The input that a trigger passes to its function.
 
     Attributes:
         value: the text, or the request.
-        kind: how the worker reads a text; a request is of kind `http`.
+        kind: how the worker reads the text.
         metadata: further facts of the trigger, each value as JSON text.
     """
 
     value: str | HttpCall
-    kind: Literal["string", "json", "http"]
+    kind: Kind
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

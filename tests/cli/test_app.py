@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,9 +28,10 @@ from tests.support import certs
 from tests.support.certs import DAY, NOW
 from tests.support.fleet import HOST, Fleet, Targets, registration
 from tests.support.memory import MemoryVault
+from tests.support.stores import there
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.support.certs import Built
 
@@ -57,8 +59,11 @@ class Done:
     err: str
 
     @property
-    def json(self) -> dict[str, Any] | list[Any]:
+    def json(self) -> Any:
         return json.loads(self.out)
+
+
+Run = Callable[..., Done]
 
 
 @pytest.fixture
@@ -71,9 +76,7 @@ def fleet() -> Fleet:
 
 
 @pytest.fixture
-def run(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Any]]:
+def run(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Run a command line against the fleet, as `python -m sync` does."""
     level = logging.getLogger("azure").level
 
@@ -108,7 +111,7 @@ def held(fleet: Fleet) -> None:
 # check
 
 
-def checked(run: Callable[..., Any], folder: Path, name: str, content: str | bytes, *options: str) -> Done:
+def checked(run: Run, folder: Path, name: str, content: str | bytes, *options: str) -> Done:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return run("check", str(path), *options)
@@ -123,9 +126,7 @@ def fresh(**kinds: Any) -> Built:
     [fresh().pem, fresh().der, fresh().der.hex(), fresh().pem.encode("utf-16")],
     ids=["pem", "der", "hex", "utf-16"],
 )
-def test_check_tells_what_a_file_holds_however_it_is_dressed(
-    run: Callable[..., Any], tmp_path: Path, content: bytes | str
-) -> None:
+def test_check_tells_what_a_file_holds_however_it_is_dressed(run: Run, tmp_path: Path, content: bytes | str) -> None:
     done = checked(run, tmp_path, "plc7.crt", content)
     assert done.code == 0
     assert "plc7.crt: passes" in done.out
@@ -135,7 +136,7 @@ def test_check_tells_what_a_file_holds_however_it_is_dressed(
     assert "to 2036-05-29" in done.out
 
 
-def test_check_rejects_with_the_reason_and_what_to_do(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_check_rejects_with_the_reason_and_what_to_do(run: Run, tmp_path: Path) -> None:
     done = checked(run, tmp_path, "old.der", certs.server(not_after=NOW - DAY).der)
     assert done.code == 1
     assert "old.der: rejected" in done.out
@@ -143,21 +144,21 @@ def test_check_rejects_with_the_reason_and_what_to_do(run: Callable[..., Any], t
     assert "Upload a renewed certificate" in done.out
 
 
-def test_check_judges_by_the_role_of_the_list(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_check_judges_by_the_role_of_the_list(run: Run, tmp_path: Path) -> None:
     root = certs.ca(not_after=NOW + 3650 * DAY).pem
     assert checked(run, tmp_path, "root.crt", root, "--role", "issuer").code == 0
     assert checked(run, tmp_path, "plc7.crt", fresh().pem, "--role", "issuer").code == 1
     assert checked(run, tmp_path, "plc7.crt", fresh().pem, "--role", "friend").code == 2
 
 
-def test_law9_check_refuses_a_private_key_and_shows_nothing_of_it(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_law9_check_refuses_a_private_key_and_shows_nothing_of_it(run: Run, tmp_path: Path) -> None:
     done = checked(run, tmp_path, "both.pem", fresh().key_pem + fresh().pem)
     assert done.code == 1
     assert "private-key" in done.out
     assert not {line for line in fresh().key_pem.splitlines() if line in done.out + done.err}
 
 
-def test_check_speaks_of_several_files_in_one_document(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_check_speaks_of_several_files_in_one_document(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.der").write_bytes(fresh().der)
     (tmp_path / "b.der").write_bytes(b"nothing")
     done = run("check", str(tmp_path / "a.der"), str(tmp_path / "b.der"), "--json")
@@ -178,7 +179,7 @@ def test_check_needs_neither_settings_nor_network(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_file_that_is_not_there_is_said_and_asks_for_a_person(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_said_and_asks_for_a_person(run: Run, tmp_path: Path) -> None:
     done = run("check", str(tmp_path / "none.crt"))
     assert done.code == 3
     assert "none.crt cannot be read: No such file or directory" in done.err
@@ -188,7 +189,7 @@ def test_a_file_that_is_not_there_is_said_and_asks_for_a_person(run: Callable[..
 # clusters
 
 
-def test_a_cluster_is_added_listed_paused_resumed_and_removed(run: Callable[..., Any], fleet: Fleet) -> None:
+def test_a_cluster_is_added_listed_paused_resumed_and_removed(run: Run, fleet: Fleet) -> None:
     added = run("clusters", "add", "lab", "--credential", "lab-kubeconfig", "--label", "env=test", "--json")
     assert (added.code, added.json["registered"], added.json["host"]) == (0, True, "lab:6443")
     listed = run("clusters", "list", "--json").json
@@ -200,15 +201,13 @@ def test_a_cluster_is_added_listed_paused_resumed_and_removed(run: Callable[...,
     assert "lab" not in fleet.runtime.decisions.snapshot(fresh=True).clusters
 
 
-def test_law4_a_registration_that_takes_too_much_waits_and_says_what_to_do(
-    run: Callable[..., Any], fleet: Fleet
-) -> None:
+def test_law4_a_registration_that_takes_too_much_waits_and_says_what_to_do(run: Run, fleet: Fleet) -> None:
     fleet.upload("lines", "".join(certs.server(name=f"line{n}").pem for n in range(5)),
                  {"trustcast-lists": "trust", "trustcast-clusters": "site=hamburg"})  # fmt: skip
     fleet.work_off()
     done = run("clusters", "add", "edge", "--credential", "edge", "--label", "site=oz")
     assert done.code == 1
-    digest = re.search(r"removals approve ([0-9a-f]{12})", done.out).group(1)
+    (digest,) = re.findall(r"removals approve ([0-9a-f]{12})", done.out)
     assert run("removals", "approve", digest).code == 0
     assert dict(fleet.runtime.decisions.snapshot(fresh=True).clusters["edge"].labels) == {"site": "oz"}
 
@@ -249,9 +248,7 @@ def test_law4_a_registration_that_takes_too_much_waits_and_says_what_to_do(
         (["nonsense"], 2, "nonsense"),
     ],
 )
-def test_what_cannot_be_done_is_said_with_what_to_do(
-    run: Callable[..., Any], arguments: list[str], code: int, said: str
-) -> None:
+def test_what_cannot_be_done_is_said_with_what_to_do(run: Run, arguments: list[str], code: int, said: str) -> None:
     done = run(*arguments)
     assert done.code == code
     assert said in " ".join(done.err.split())
@@ -259,7 +256,7 @@ def test_what_cannot_be_done_is_said_with_what_to_do(
     assert done.err.count("Traceback") == 0
 
 
-def test_of_several_vaults_the_secret_names_its_own(run: Callable[..., Any], fleet: Fleet) -> None:
+def test_of_several_vaults_the_secret_names_its_own(run: Run, fleet: Fleet) -> None:
     other = "other.vault.azure.net"
     fleet.runtime = replace(fleet.runtime, vaults={**fleet.runtime.vaults, other: MemoryVault()})
     done = run("unassign", "plc7")
@@ -279,7 +276,7 @@ def test_settings_that_are_missing_are_named_with_an_example() -> None:
 
 
 def test_what_answers_later_is_told_from_what_a_person_must_mend(
-    run: Callable[..., Any], fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    run: Run, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(**_: object) -> None:
         raise Unreachable("the storage account does not answer")
@@ -290,7 +287,7 @@ def test_what_answers_later_is_told_from_what_a_person_must_mend(
 
 
 def test_law9_a_fault_of_our_own_tells_where_and_quotes_nothing(
-    run: Callable[..., Any], fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    run: Run, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def faulty(**_: object) -> None:
         raise ValueError("the token is hunter2")
@@ -305,7 +302,7 @@ def test_law9_a_fault_of_our_own_tells_where_and_quotes_nothing(
 # secrets
 
 
-def test_a_secret_is_assigned_shown_and_unassigned(run: Callable[..., Any], fleet: Fleet) -> None:
+def test_a_secret_is_assigned_shown_and_unassigned(run: Run, fleet: Fleet) -> None:
     fleet.vault.set("plc7", SERVER.pem)
     done = run("assign", "plc7", "--lists", "trust", "--clusters", "site=hamburg", "--json")
     assert done.code == 0
@@ -320,14 +317,14 @@ def test_a_secret_is_assigned_shown_and_unassigned(run: Callable[..., Any], flee
     assert fleet.files("edge") == {}
 
 
-def test_an_assignment_of_what_is_rejected_answers_no(run: Callable[..., Any], fleet: Fleet) -> None:
+def test_an_assignment_of_what_is_rejected_answers_no(run: Run, fleet: Fleet) -> None:
     fleet.vault.set("plc7", certs.server(key="rsa-1024").pem)
     done = run("assign", "plc7", "--lists", "trust", "--clusters", "*")
     assert done.code == 1
     assert "weak-key: " in done.out
 
 
-def test_law4_an_unassignment_that_takes_too_much_answers_that_it_waits(run: Callable[..., Any], fleet: Fleet) -> None:
+def test_law4_an_unassignment_that_takes_too_much_answers_that_it_waits(run: Run, fleet: Fleet) -> None:
     fleet.upload("lines", "".join(certs.server(name=f"line{n}").pem for n in range(5)), TAGS)
     fleet.work_off()
     fleet.clock.move(timedelta(minutes=1))
@@ -336,12 +333,12 @@ def test_law4_an_unassignment_that_takes_too_much_answers_that_it_waits(run: Cal
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_revocation_is_cleared_and_told_in_the_same_document(run: Callable[..., Any]) -> None:
+def test_a_revocation_is_cleared_and_told_in_the_same_document(run: Run) -> None:
     done = run("assign", "plc7", "--clear-revoked", "--json")
     assert (done.code, done.json) == (0, {"cleared": 0, "secret": None})
 
 
-def test_secrets_shows_every_secret_with_its_findings(run: Callable[..., Any], filled: Fleet) -> None:
+def test_secrets_shows_every_secret_with_its_findings(run: Run, filled: Fleet) -> None:
     filled.upload("weak", certs.server(key="rsa-1024").pem, TAGS)
     filled.work_off()
     done = run("secrets")
@@ -354,7 +351,7 @@ def test_secrets_shows_every_secret_with_its_findings(run: Callable[..., Any], f
 # plan, sync, status
 
 
-def test_a_plan_shows_what_would_change_and_writes_nothing(run: Callable[..., Any], fleet: Fleet) -> None:
+def test_a_plan_shows_what_would_change_and_writes_nothing(run: Run, fleet: Fleet) -> None:
     fleet.upload("plc7", SERVER.pem, TAGS)
     while fleet.deliver_event():
         pass
@@ -367,12 +364,12 @@ def test_a_plan_shows_what_would_change_and_writes_nothing(run: Callable[..., An
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_plan_that_changes_nothing_is_one_line(run: Callable[..., Any]) -> None:
+def test_a_plan_that_changes_nothing_is_one_line(run: Run) -> None:
     assert run("plan").out == "2 of 2 lists need no write.\n"
 
 
 def test_a_plan_of_a_cluster_that_cannot_be_read_is_one_line_and_answers_no(
-    run: Callable[..., Any], filled: Fleet, monkeypatch: pytest.MonkeyPatch
+    run: Run, filled: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def down(*_: object) -> None:
         raise Unreachable("edge does not answer")
@@ -384,13 +381,13 @@ def test_a_plan_of_a_cluster_that_cannot_be_read_is_one_line_and_answers_no(
     assert "1 of 2 lists need no write." in done.out
 
 
-def test_a_plan_says_why_its_writes_are_withheld(run: Callable[..., Any], filled: Fleet) -> None:
+def test_a_plan_says_why_its_writes_are_withheld(run: Run, filled: Fleet) -> None:
     filled.clusters["edge"].state.edit("azure-iot-operations", "trust-list", {"plc7.der": b"other"})
     assert run("clusters", "pause", "edge").code == 0
     assert "edge/trust: the cluster is paused" in run("plan", "edge").out
 
 
-def test_sync_pushes_now_and_answers_whether_all_is_in_sync(run: Callable[..., Any], fleet: Fleet) -> None:
+def test_sync_pushes_now_and_answers_whether_all_is_in_sync(run: Run, fleet: Fleet) -> None:
     fleet.upload("plc7", SERVER.pem, TAGS)
     while fleet.deliver_event():
         pass
@@ -400,9 +397,7 @@ def test_sync_pushes_now_and_answers_whether_all_is_in_sync(run: Callable[..., A
     assert (fleet.files("edge"), fleet.files("far")) == ({"plc7.der": SERVER.der}, {})
 
 
-def test_law10_a_status_tells_the_age_of_the_verification_and_of_the_change(
-    run: Callable[..., Any], filled: Fleet
-) -> None:
+def test_law10_a_status_tells_the_age_of_the_verification_and_of_the_change(run: Run, filled: Fleet) -> None:
     filled.clock.move(timedelta(minutes=10))
     done = run("status")
     assert done.code == 0
@@ -411,9 +406,7 @@ def test_law10_a_status_tells_the_age_of_the_verification_and_of_the_change(
     assert (first["age_seconds"], first["stale"]) == (600, False)
 
 
-def test_law10_a_verification_beyond_the_bound_is_called_stale_and_answers_no(
-    run: Callable[..., Any], filled: Fleet
-) -> None:
+def test_law10_a_verification_beyond_the_bound_is_called_stale_and_answers_no(run: Run, filled: Fleet) -> None:
     filled.clock.move(filled.runtime.intervals.bound + timedelta(seconds=1))
     done = run("status")
     assert done.code == 1
@@ -422,7 +415,7 @@ def test_law10_a_verification_beyond_the_bound_is_called_stale_and_answers_no(
     assert run("status", "--json").json["in_sync"] is False
 
 
-def test_a_cluster_that_was_never_pushed_is_shown_and_answers_no(run: Callable[..., Any], filled: Fleet) -> None:
+def test_a_cluster_that_was_never_pushed_is_shown_and_answers_no(run: Run, filled: Fleet) -> None:
     filled.enrol(registration("new"))
     done = run("status")
     assert done.code == 1
@@ -432,7 +425,7 @@ def test_a_cluster_that_was_never_pushed_is_shown_and_answers_no(run: Callable[.
 
 
 def test_a_list_that_is_not_in_sync_comes_first_with_what_to_do(
-    run: Callable[..., Any], filled: Fleet, monkeypatch: pytest.MonkeyPatch
+    run: Run, filled: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def down(*_: object) -> None:
         raise Unreachable("far does not answer")
@@ -445,14 +438,14 @@ def test_a_list_that_is_not_in_sync_comes_first_with_what_to_do(
     assert f"offline: {State.OFFLINE.sentence}" in " ".join(done.out.split())
 
 
-def test_a_paused_cluster_is_nothing_to_do(run: Callable[..., Any], filled: Fleet) -> None:
+def test_a_paused_cluster_is_nothing_to_do(run: Run, filled: Fleet) -> None:
     assert run("clusters", "pause", "far").code == 0
     filled.work_off()
     assert run("status", "far").code == 0
 
 
 def test_a_thumbprint_is_found_ours_unmanaged_and_offline(
-    run: Callable[..., Any], filled: Fleet, monkeypatch: pytest.MonkeyPatch
+    run: Run, filled: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled.clusters["far"].state.edit("azure-iot-operations", "trust-list", {"hand.der": certs.ca().der})
     run("sync")
@@ -470,8 +463,8 @@ def test_a_thumbprint_is_found_ours_unmanaged_and_offline(
     assert run("status", "--thumbprint", "0" * 64).code == 1
 
 
-def test_others_files_that_are_not_listed_are_counted_and_told(run: Callable[..., Any], filled: Fleet) -> None:
-    stored = filled.statuses.get("edge", "trust")
+def test_others_files_that_are_not_listed_are_counted_and_told(run: Run, filled: Fleet) -> None:
+    stored = there(filled.statuses.get("edge", "trust"))
     filled.statuses.put(replace(stored.value, unmanaged={"a.txt": "0" * 64}, unlisted=29_999), stored.unchanged)
     shown = " ".join(run("status", "edge").out.split())
     assert "30000" in shown
@@ -485,7 +478,7 @@ def test_others_files_that_are_not_listed_are_counted_and_told(run: Callable[...
 # removals
 
 
-def test_a_held_removal_is_shown_and_approved(run: Callable[..., Any], fleet: Fleet) -> None:
+def test_a_held_removal_is_shown_and_approved(run: Run, fleet: Fleet) -> None:
     held(fleet)
     shown = run("removals", "list").out
     assert "the secret was deleted" in shown
@@ -500,7 +493,7 @@ def test_a_held_removal_is_shown_and_approved(run: Callable[..., Any], fleet: Fl
     assert run("removals", "list", "--json").json == []
 
 
-def test_a_rejected_removal_leaves_the_files(run: Callable[..., Any], fleet: Fleet) -> None:
+def test_a_rejected_removal_leaves_the_files(run: Run, fleet: Fleet) -> None:
     held(fleet)
     digest = run("removals", "list", "--json").json[0]["digest"]
     assert run("removals", "reject", digest, "--json").json["rejected"] is True
@@ -509,9 +502,7 @@ def test_a_rejected_removal_leaves_the_files(run: Callable[..., Any], fleet: Fle
     assert run("removals", "list", "--json").json[0]["rejected"] is True
 
 
-def test_a_removal_on_a_thousand_clusters_is_a_few_lines_and_whole_in_json(
-    run: Callable[..., Any], fleet: Fleet
-) -> None:
+def test_a_removal_on_a_thousand_clusters_is_a_few_lines_and_whole_in_json(run: Run, fleet: Fleet) -> None:
     plants = [registration(f"plant-{n:04}") for n in range(998)]
     for at in range(0, len(plants), 98):
         fleet.enrol(*plants[at : at + 98])
@@ -533,7 +524,7 @@ def test_a_removal_on_a_thousand_clusters_is_a_few_lines_and_whole_in_json(
 # How it is shown
 
 
-def test_law9_hostile_text_breaks_no_output(run: Callable[..., Any], fleet: Fleet, tmp_path: Path) -> None:
+def test_law9_hostile_text_breaks_no_output(run: Run, fleet: Fleet, tmp_path: Path) -> None:
     subject = "CN=[/x] [red]x\u202eevil\x1b[31m\\0Anew"
     hostile = certs.server(name="h", subject=subject, not_after=NOW + 3650 * DAY)
     (tmp_path / "h.der").write_bytes(hostile.der)
@@ -552,13 +543,13 @@ def test_law9_hostile_text_breaks_no_output(run: Callable[..., Any], fleet: Flee
     assert "[/x] [red]" in " ".join(run("secrets").out.split())
 
 
-def test_law9_names_that_a_hostile_cluster_gives_are_escaped_and_cut(run: Callable[..., Any], filled: Fleet) -> None:
+def test_law9_names_that_a_hostile_cluster_gives_are_escaped_and_cut(run: Run, filled: Fleet) -> None:
     name = "[red]\n\x1b[2J" + "x" * 5000
     status = replace(
-        filled.statuses.get("edge", "trust").value, unmanaged={name: "0"}, unaccounted=(name,), detail=HOSTILE,
+        filled.status("edge"), unmanaged={name: "0"}, unaccounted=(name,), detail=HOSTILE,
         thumbprints={name: ("abcdef0123456789",)},
     )  # fmt: skip
-    filled.statuses.put(status, filled.statuses.get("edge", "trust").unchanged)
+    filled.statuses.put(status, there(filled.statuses.get("edge", "trust")).unchanged)
     for arguments in (["status"], ["status", "--thumbprint", "abcdef01"]):
         shown, document = run(*arguments).out, run(*arguments, "--json").out
         assert all(each.isprintable() for each in (shown + document).replace("\n", ""))
@@ -567,7 +558,7 @@ def test_law9_names_that_a_hostile_cluster_gives_are_escaped_and_cut(run: Callab
 
 @pytest.mark.parametrize("columns", [None, "100"])
 def test_tables_fit_a_hundred_columns(
-    run: Callable[..., Any], filled: Fleet, monkeypatch: pytest.MonkeyPatch, columns: str | None
+    run: Run, filled: Fleet, monkeypatch: pytest.MonkeyPatch, columns: str | None
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns:
@@ -580,7 +571,7 @@ def test_tables_fit_a_hundred_columns(
 
 
 @pytest.mark.usefixtures("filled")
-def test_states_are_coloured_for_a_terminal_only(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_states_are_coloured_for_a_terminal_only(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[" not in run("status").out
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.delenv("NO_COLOR", raising=False)

@@ -36,6 +36,7 @@ def renew(fleet: Fleet, tags: dict[str, str] | None = None) -> str:
 def test_tags_are_added_to_those_that_are_there_and_the_secret_is_admitted(fleet: Fleet) -> None:
     fleet.vault.set("it", certs.server().pem, tags=OWN)
     entry = assign_secret(fleet.runtime, KEY, Tags("trust", "*", file="plc.der"))
+    assert entry is not None
     assert tags_of(fleet) == {
         **OWN, "trustcast-lists": "trust", "trustcast-clusters": "*", "trustcast-file": "plc.der"
     }  # fmt: skip
@@ -57,6 +58,7 @@ def test_tags_of_an_earlier_version_that_still_decide_are_carried_over_and_no_lo
     assign_secret(fleet.runtime, KEY, Tags("trust", "site=hamburg", file="plc.der"))
     renew(fleet, OWN)
     entry = assign_secret(fleet.runtime, KEY, Tags("trust"))
+    assert entry is not None
     expected = {"trustcast-lists": "trust", "trustcast-clusters": "site=hamburg", "trustcast-file": "plc.der"}
     assert tags_of(fleet) == OWN | expected
     assert entry.secret_findings == ()
@@ -68,6 +70,7 @@ def test_unassigning_leaves_the_secret_and_its_other_tags(fleet: Fleet) -> None:
     fleet.work_off()
     fleet.clock.move(timedelta(minutes=1))
     entry = unassign_secret(fleet.runtime, KEY)
+    assert entry is not None
     fleet.work_off()
     assert (entry.assignment.lists, fleet.files("edge")) == ((), {})
     assert OWN.items() <= tags_of(fleet).items()

@@ -40,19 +40,25 @@ def pointing(host: str = "edge:6443", ca: certs.Built = CA) -> Endpoint:
     return Endpoint(f"https://{host}", ca.pem.encode(), "token")
 
 
+class Site(Fleet):
+    """A fleet whose clusters' credentials are the test's."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.credentials = Credentials(self.clusters, {"good": pointing()})
+        self.runtime = replace(self.runtime, clusters=self.credentials)
+
+
 @pytest.fixture
-def fleet() -> Fleet:
-    made = Fleet()
-    made.credentials = Credentials(made.clusters, {"good": pointing()})
-    made.runtime = replace(made.runtime, clusters=made.credentials)
-    return made
+def fleet() -> Site:
+    return Site()
 
 
-def registered(fleet: Fleet) -> Registration | None:
+def registered(fleet: Site) -> Registration | None:
     return fleet.runtime.decisions.snapshot(fresh=True).clusters.get("edge")
 
 
-def test_a_registration_pins_the_credential_s_host_and_ca(fleet: Fleet) -> None:
+def test_a_registration_pins_the_credential_s_host_and_ca(fleet: Site) -> None:
     wanted = RegistrationRequest("edge", "good", ("site=hamburg", "env=prod"), ("trust",), "report")
     made, held = register(fleet.runtime, wanted)
     assert held is None
@@ -62,21 +68,24 @@ def test_a_registration_pins_the_credential_s_host_and_ca(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("moved", [pointing("elsewhere:6443"), pointing(ca=OTHER_CA)], ids=["host", "CA"])
-def test_law13_another_host_or_ca_is_refused_until_it_is_confirmed(fleet: Fleet, moved: Endpoint) -> None:
+def test_law13_another_host_or_ca_is_refused_until_it_is_confirmed(fleet: Site, moved: Endpoint) -> None:
     before, _ = register(fleet.runtime, RegistrationRequest("edge", "good"))
     fleet.credentials.endpoints["good"] = moved
     with pytest.raises(Permanent, match="--confirm"):
         register(fleet.runtime, RegistrationRequest("edge", "good", ("site=oz",)))
     assert registered(fleet) == before
     register(fleet.runtime, RegistrationRequest("edge", "good", confirm=True))
-    assert (registered(fleet).host, registered(fleet).ca_sha256) == (moved.host, moved.ca_sha256)
+    assert (found := registered(fleet)) is not None
+    assert (found.host, found.ca_sha256) == (moved.host, moved.ca_sha256)
 
 
-def test_a_changed_registration_stays_paused(fleet: Fleet) -> None:
+def test_a_changed_registration_stays_paused(fleet: Site) -> None:
     register(fleet.runtime, RegistrationRequest("edge", "good"))
     set_paused(fleet.runtime, "edge", paused=True)
     register(fleet.runtime, RegistrationRequest("edge", "good", ("site=oz",)))
-    assert registered(fleet).paused
+    found = registered(fleet)
+    assert found is not None
+    assert found.paused
 
 
 TOLD_APART = (
@@ -84,14 +93,14 @@ TOLD_APART = (
 )
 
 
-def test_a_list_may_differ_on_one_cluster(fleet: Fleet) -> None:
+def test_a_list_may_differ_on_one_cluster(fleet: Site) -> None:
     made, _ = register(fleet.runtime, RegistrationRequest("edge", "good", lists=(TOLD_APART,)))
     policy = Policy(frozenset({Code.EXPIRED, Code.WEAK_KEY}), frozenset({Code.NO_APPLICATION_URI}))
     assert made.lists == (ListOverride("trust", "plant", "own-list", Delivery.SECRET, policy),)
 
 
 @pytest.mark.parametrize("lists", [("trust",), (TOLD_APART,)])
-def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet: Fleet, lists: tuple[str, ...]) -> None:
+def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet: Site, lists: tuple[str, ...]) -> None:
     before, _ = register(fleet.runtime, RegistrationRequest("edge", "good", ("site=hamburg",), lists, "report"))
     fleet.credentials.endpoints["good"] = pointing("elsewhere:6443", OTHER_CA)
     after, _ = register(fleet.runtime, RegistrationRequest("edge", confirm=True))
@@ -111,7 +120,7 @@ def test_what_is_not_named_stays_when_a_cluster_is_registered_anew(fleet: Fleet,
     ],
 )
 def test_what_is_named_is_told_in_full_and_changes_alone(
-    fleet: Fleet, wanted: RegistrationRequest, changed: str
+    fleet: Site, wanted: RegistrationRequest, changed: str
 ) -> None:
     fleet.credentials.endpoints["other"] = pointing()
     before, _ = register(
@@ -122,7 +131,7 @@ def test_what_is_named_is_told_in_full_and_changes_alone(
     assert replace(after, **{changed: getattr(before, changed)}) == before
 
 
-def test_an_empty_label_or_list_is_none_of_them(fleet: Fleet) -> None:
+def test_an_empty_label_or_list_is_none_of_them(fleet: Site) -> None:
     register(fleet.runtime, RegistrationRequest("edge", "good", ("site=hamburg",), ("trust",)))
     after, _ = register(fleet.runtime, RegistrationRequest("edge", labels=("",), lists=("",)))
     assert (dict(after.labels), after.lists) == ({}, ())
@@ -159,7 +168,7 @@ def test_an_empty_label_or_list_is_none_of_them(fleet: Fleet) -> None:
     ],
 )
 def test_what_cannot_be_registered_is_said_and_not_written(
-    fleet: Fleet, wanted: RegistrationRequest, error: type[Invalid | NotFound], word: str
+    fleet: Site, wanted: RegistrationRequest, error: type[Invalid | NotFound], word: str
 ) -> None:
     with pytest.raises(error, match=word):
         register(fleet.runtime, wanted)

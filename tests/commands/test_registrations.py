@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -15,9 +15,10 @@ from tests.support import certs
 from tests.support.fleet import Fleet, registration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sync.fleet.clusters import Registration
+    from sync.ports.clusters import Clusters
 
 
 AT_SITE_A = {"trustcast-lists": "trust", "trustcast-clusters": "site=a"}
@@ -33,7 +34,7 @@ def fleet() -> Fleet:
     return fleet
 
 
-def clusters(fleet: Fleet) -> dict[str, Registration]:
+def clusters(fleet: Fleet) -> Mapping[str, Registration]:
     return fleet.decisions.snapshot(fresh=True).clusters
 
 
@@ -78,8 +79,8 @@ class Access:
         return self
 
 
-def asked_anew(fleet: Fleet, act: Callable[[], object], **request: object) -> None:
-    fleet.runtime = replace(fleet.runtime, clusters=Access(act))
+def asked_anew(fleet: Fleet, act: Callable[[], object], **request: Any) -> None:
+    fleet.runtime = replace(fleet.runtime, clusters=cast("Clusters", Access(act)))
     register(fleet.runtime, RegistrationRequest("plant", **request))
 
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -12,7 +13,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8")
 SECTION = re.compile(r"^## trustcast (?P<usage>.+)$\n(?P<text>(?:(?!^## ).*\n)*)", re.MULTILINE)
 
 
-def commands(command=None, path=()):
+def commands(command: Any = None, path: tuple[str, ...] = ()) -> dict[str, list[Any]]:
     """Every command by its words, with its parameters."""
     command = command or typer.main.get_command(cli.app)
     if not hasattr(command, "commands"):
@@ -21,7 +22,7 @@ def commands(command=None, path=()):
 
 
 COMMANDS = commands()
-DOCUMENTED = {re.match(r"[a-z ]+[a-z]", s["usage"]).group(): s for s in SECTION.finditer(PAGE)}
+DOCUMENTED = {re.findall(r"^[a-z ]+[a-z]", s["usage"])[0]: s for s in SECTION.finditer(PAGE)}
 
 
 def test_the_documented_commands_are_those_that_there_are() -> None:
@@ -29,13 +30,13 @@ def test_the_documented_commands_are_those_that_there_are() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_documented_options_are_those_of_the_command(name) -> None:
+def test_the_documented_options_are_those_of_the_command(name: str) -> None:
     options = {flag for each in COMMANDS[name] for flag in each.opts if flag.startswith("--")} - {"--help"}
     assert set(re.findall(r"--[a-z-]+", DOCUMENTED[name]["usage"])) == options
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_documented_arguments_are_those_of_the_command(name) -> None:
+def test_the_documented_arguments_are_those_of_the_command(name: str) -> None:
     usage = re.sub(r"\[?--[^\]]*\]?", "", DOCUMENTED[name]["usage"].replace("--credential SECRET", "")).removeprefix(
         name
     )
@@ -44,12 +45,12 @@ def test_the_documented_arguments_are_those_of_the_command(name) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_an_example_of_its_output(name) -> None:
+def test_every_command_has_an_example_of_its_output(name: str) -> None:
     assert f"$ trustcast {name}" in DOCUMENTED[name]["text"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_can_print_json(name) -> None:
+def test_every_command_can_print_json(name: str) -> None:
     assert any("--json" in each.opts for each in COMMANDS[name])
 
 

@@ -14,7 +14,7 @@ def test_there_are_thirteen_laws() -> None:
 
 
 @pytest.mark.parametrize(("number", "tests"), ROWS)
-def test_a_law_names_tests_that_exist(number, tests) -> None:
+def test_a_law_names_tests_that_exist(number: str, tests: str) -> None:
     patterns = re.findall(r"`([^`]+)`", tests)
     assert patterns
     for pattern in patterns:

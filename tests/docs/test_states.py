@@ -16,7 +16,7 @@ def test_the_documented_states_are_those_of_the_code_with_their_sentences() -> N
 
 
 @pytest.mark.parametrize("state", State)
-def test_every_state_says_in_a_sentence_what_it_is_and_what_to_do(state) -> None:
+def test_every_state_says_in_a_sentence_what_it_is_and_what_to_do(state: State) -> None:
     assert state.sentence[0].isupper()
     assert state.sentence.endswith(".")
     assert "|" not in state.sentence

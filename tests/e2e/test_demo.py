@@ -3,6 +3,7 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ PYTHONS = {version: ROOT / f".venv-{version}" / "bin" / "python" for version in 
 FOUND = {version: python for version, python in PYTHONS.items() if python.exists()}
 
 
-def demo(python, *options):
+def demo(python: Path, *options: str) -> dict[str, Any]:
     done = subprocess.run(
         [python, "-m", "local.demo", "--json", *options],
         cwd=ROOT,
@@ -21,18 +22,18 @@ def demo(python, *options):
         check=False,
     )
     assert done.stdout, done.stderr
-    document = json.loads(done.stdout)
+    document: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == 0, [step for step in document["steps"] if not step["held"]]
     return document
 
 
 @pytest.fixture(scope="module")
-def documents():
+def documents() -> dict[str, dict[str, Any]]:
     """What the demo says on every interpreter that `make e2e` set up: Microsoft's worker, the SDK's converters."""
     return {version: demo(python) for version, python in FOUND.items()}
 
 
-def test_every_step_holds_on_both_workers_and_they_agree(documents) -> None:
+def test_every_step_holds_on_both_workers_and_they_agree(documents: dict[str, dict[str, Any]]) -> None:
     assert documents
     steps = {
         version: [(step["name"], step["held"]) for step in document["steps"]] for version, document in documents.items()
@@ -41,7 +42,7 @@ def test_every_step_holds_on_both_workers_and_they_agree(documents) -> None:
     assert all(held for _, held in next(iter(steps.values())))
 
 
-def test_latency_is_told_for_every_cluster_ten_times(documents) -> None:
+def test_latency_is_told_for_every_cluster_ten_times(documents: dict[str, dict[str, Any]]) -> None:
     for document in documents.values():
         assert {name: len(values) for name, values in document["latency_ms"].items()} == {
             "hamburg": 10,

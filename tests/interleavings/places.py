@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from greenlet import greenlet  # type: ignore[import-untyped]  # it ships no types
+from greenlet import greenlet
 
 from sync.adapters.storage.statuses import TableStatuses
 from sync.adapters.storage.work import TableWork

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 
-def build(cache: Path, **variables: str) -> CompletedProcess:
+def build(cache: Path, **variables: str) -> CompletedProcess[str]:
     settings = os.environ | {"TRUSTCAST_CACHE": str(cache), "KUBEBUILDER_ASSETS": "", **variables}
     command = [sys.executable, "-m", "local.apiserver.server", "build"]
     return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
@@ -31,6 +31,11 @@ for child in children:
 """
 
 
+def lines_of(child: Child) -> IO[str]:
+    assert child.output is not None
+    return child.output
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_children_end_with_their_owner_however_it_ends(how: Signals) -> None:
     assert left_behind(TWO, how=how, at_least=4) == []
@@ -49,7 +54,7 @@ def test_host_and_storage_of_a_stack_end_with_a_stack_that_is_killed(
 
 def test_the_child_of_an_owner_that_goes_on_is_told_gently_and_leaves_nothing() -> None:
     child = Child([sys.executable, "-c", GENTLE], output=subprocess.PIPE)
-    with child.output as lines:
+    with lines_of(child) as lines:
         assert lines.readline() == "ready\n"
         assert child.running
         child.end(signal.SIGTERM)
@@ -60,7 +65,7 @@ def test_the_child_of_an_owner_that_goes_on_is_told_gently_and_leaves_nothing() 
 def test_a_child_that_ignores_the_signal_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(children, "_PATIENCE", 0.01)
     child = Child([sys.executable, "-c", STUBBORN], output=subprocess.PIPE)
-    with child.output as lines:
+    with lines_of(child) as lines:
         assert lines.readline() == "ready\n"
         child.end(signal.SIGTERM)
     assert not child.running
@@ -68,7 +73,7 @@ def test_a_child_that_ignores_the_signal_is_killed(monkeypatch: pytest.MonkeyPat
 
 def test_a_child_that_ended_by_itself_is_known_and_can_be_ended() -> None:
     child = Child([sys.executable, "-c", "print('done')"], output=subprocess.PIPE)
-    with child.output as lines:
+    with lines_of(child) as lines:
         assert lines.read() == "done\n"
     child.end()
     assert not child.running
@@ -77,6 +82,6 @@ def test_a_child_that_ended_by_itself_is_known_and_can_be_ended() -> None:
 def test_a_child_starts_in_its_folder_with_its_variables_alone(tmp_path: Path) -> None:
     code = "import os; print(os.getcwd(), os.environ['ONLY'], 'HOME' in os.environ)"
     child = Child([sys.executable, "-c", code], output=subprocess.PIPE, environment={"ONLY": "1"}, folder=tmp_path)
-    with child.output as lines:
+    with lines_of(child) as lines:
         assert lines.read() == f"{tmp_path} 1 False\n"
     child.end()

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from starlette.datastructures import Headers
     from starlette.requests import Request
+
+    from local.eventgrid.events import Delivery
 
 
 class Endpoint:
@@ -37,12 +40,12 @@ class Endpoint:
 
     def reset(self) -> None:
         self.handshake = 200
-        self.answers = []  # statuses of the next deliveries; then 200
-        self.code = None  # given back in the handshake in place of the right one
+        self.answers: list[int] = []  # statuses of the next deliveries; then 200
+        self.code: str | None = None  # given back in the handshake in place of the right one
         self.allowed = "*"
-        self.received = []
+        self.received: list[tuple[Headers, Any]] = []
 
-    async def answer(self, request: Request):
+    async def answer(self, request: Request) -> Response:
         if request.method == "OPTIONS":
             assert request.headers["WebHook-Request-Origin"]
             return Response(status_code=self.handshake, headers={"WebHook-Allowed-Origin": self.allowed})
@@ -102,7 +105,7 @@ def test_an_event_in_the_event_grid_schema_is_read_by_the_sdk(
     read = EventGridEvent.from_dict(body[0])
     assert read.event_type == SystemEventNames.KeyVaultSecretNewVersionCreatedEventName
     assert read.subject == "plc7-der"
-    assert read.topic.endswith("/providers/Microsoft.KeyVault/vaults/kv1")
+    assert str(read.topic).endswith("/providers/Microsoft.KeyVault/vaults/kv1")
     assert read.data == {
         "Id": f"https://kv1.vault.azure.net/secrets/plc7-der/{'e' * 32}",
         "VaultName": "kv1",
@@ -120,9 +123,10 @@ def test_a_cloud_event_is_read_by_the_sdk(grid: EventGrid, server: Server, endpo
     assert grid.settled()
     ((headers, body),) = endpoint.received
     assert headers["content-type"].startswith("application/cloudevents+json")
-    read = CloudEvent.from_dict(body)
+    read: CloudEvent[dict[str, Any]] = CloudEvent.from_dict(body)
     assert read.type == SystemEventNames.KeyVaultSecretNewVersionCreatedEventName
     assert read.source.endswith("/vaults/kv1")
+    assert read.data is not None
     assert read.data["NBF"] is None
 
 
@@ -212,7 +216,7 @@ def test_an_endpoint_that_went_away_is_tried_again(endpoint: Endpoint) -> None:
 def test_an_endpoint_that_is_too_slow_is_tried_again() -> None:
     released = threading.Event()
 
-    async def slow(request: Request):
+    async def slow(request: Request) -> Response:
         if request.headers["aeg-event-type"] == "SubscriptionValidation":
             return JSONResponse({"validationResponse": (await request.json())[0]["data"]["validationCode"]})
         await request.body()
@@ -293,7 +297,7 @@ def test_on_demand_events_are_late_and_those_still_under_way_end_with_the_grid(
 
 
 def test_the_log_is_told_as_it_is_written(server: Server, endpoint: Endpoint) -> None:
-    seen = []
+    seen: list[Delivery] = []
     with EventGrid(watch=seen.append) as grid:
         grid.subscribe(Subscription("s", server.url))
         grid.publish(event())

@@ -31,7 +31,6 @@ NEVER = "0 0 0 29 2 *"
 SETTINGS = {"TRUSTCAST_TICK": NEVER, "TRUSTCAST_VAULT_INTERVAL": "0.1s", "TRUSTCAST_STILL": "0.1s"}
 NEW_VERSION = "Microsoft.KeyVault.SecretNewVersionCreated"
 PATIENCE = 60  # seconds
-FRESH = {"not_before": certs.NOW - certs.YEAR, "not_after": certs.NOW + 30 * certs.YEAR}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,9 @@ def _quiet(stack: Stack) -> Iterator[None]:
 
 
 def certificate(name: str, number: int = 0) -> Built:
-    return certs.server(name=name, key_name=str(number), **FRESH)
+    return certs.server(
+        name=name, key_name=str(number), not_before=certs.NOW - certs.YEAR, not_after=certs.NOW + 30 * certs.YEAR
+    )
 
 
 def upload(stack: Stack, name: str, number: int = 0, **more: Any) -> Built:
@@ -65,7 +66,7 @@ def upload(stack: Stack, name: str, number: int = 0, **more: Any) -> Built:
 
 
 def until(
-    holds: Callable[..., Any], what: str, *, meanwhile: Callable[..., Any] = lambda: None, pause: float = 0.02
+    holds: Callable[[], bool], what: str, *, meanwhile: Callable[[], object] = lambda: None, pause: float = 0.02
 ) -> None:
     """Wait until it holds."""
     end = time.monotonic() + PATIENCE
@@ -75,13 +76,20 @@ def until(
         Event().wait(pause)
 
 
-def arrives(stack: Stack, name: str, built: Built | None, **waiting: Callable[..., Any] | float) -> None:
+def arrives(
+    stack: Stack,
+    name: str,
+    built: Built | None,
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+    pause: float = 0.02,
+) -> None:
     """Wait until the list holds the certificate, or nothing, under the secret's name."""
 
     def there() -> bool:
         return stack.clusters["plant"].files(TRUST).get(f"{name}.der") == (built.der if built else None)
 
-    until(there, f"{name} did not become what it should on the cluster", **waiting)
+    until(there, f"{name} did not become what it should on the cluster", meanwhile=meanwhile, pause=pause)
 
 
 def sweep_brings(stack: Stack, name: str, built: Built | None) -> None:
@@ -89,7 +97,7 @@ def sweep_brings(stack: Stack, name: str, built: Built | None) -> None:
     arrives(stack, name, built, meanwhile=lambda: stack.run_function("check_drift"), pause=0.3)
 
 
-def attempts(stack: Stack, name: str) -> list[int]:
+def attempts(stack: Stack, name: str) -> list[int | None]:
     """Status of every delivery tried for the secret's events, in order."""
     assert stack.events.settled(PATIENCE)
     return [each.status for each in stack.events.log() if each.event.name == name and each.attempt]
@@ -111,11 +119,11 @@ def post(stack: Stack, body: Any) -> int:
     ).status_code
 
 
-def claims(stack: Stack, name: str, **differs: str) -> dict[str, dict[str, str] | str]:
+def claims(stack: Stack, name: str, **differs: str) -> dict[str, Any]:
     """The event of the secret's newest version."""
     version = stack.vault.secrets.get(name).id
     data = {"Id": f"{stack.vault.url}/secrets/{name}/{version}", "ObjectType": "Secret", "ObjectName": name}
-    return {"id": "1", "subject": name, "eventType": NEW_VERSION, "data": data, "dataVersion": "1"} | differs
+    return {"id": "1", "subject": name, "eventType": NEW_VERSION, "data": data, "dataVersion": "1", **differs}
 
 
 def unannounced(stack: Stack, name: str) -> Built:
@@ -286,9 +294,7 @@ def test_a_secret_of_25_kilobytes_arrives(stack: Stack) -> None:
     assert attempts(stack, "large-pem") == [202]
 
 
-def odd_spellings(
-    stack: Stack, name: str
-) -> dict[str, dict[str, dict[str, int | str] | str] | dict[str, dict[str, str] | str]]:
+def odd_spellings(stack: Stack, name: str) -> dict[str, dict[str, Any]]:
     event = claims(stack, name)
     data, version = event["data"], stack.vault.secrets.get(name).id
     url = f"{stack.vault.url}/secrets/{name}/{version}"

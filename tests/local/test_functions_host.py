@@ -114,18 +114,18 @@ def put(queue: Any, text: str, **options: int) -> Any:
 
 
 def next_seen(sample: ModuleType, name: str) -> dict[str, Any]:
-    seen = sample.seen.get(timeout=WAIT)
+    seen: dict[str, Any] = sample.seen.get(timeout=WAIT)
     assert seen.pop("name") == name
     return seen
 
 
 def post_events(
     client: Client,
-    events: bytes | dict[str, str] | list[Any],
+    events: Any,
     *,
     function: str = "on_event",
     code: str = "the-system",
-    kind: str = "Notification",
+    kind: str | None = "Notification",
 ) -> Response:
     return client.post(
         "/runtime/webhooks/EventGrid",
@@ -219,7 +219,8 @@ def test_administration_wants_the_master_key(client: Client, key: str) -> None:
 
 def test_what_cannot_be_run_by_hand_is_refused(client: Client) -> None:
     assert run_now(client, "nobody", {}).status_code == 404
-    assert [run_now(client, "on_event", body).status_code for body in ({}, {"input": 1}, [])] == [400] * 3
+    bodies: list[Any] = [{}, {"input": 1}, []]
+    assert [run_now(client, "on_event", body).status_code for body in bodies] == [400] * 3
 
 
 def test_the_status_of_the_host(client: Client) -> None:
@@ -292,15 +293,15 @@ def test_a_message_is_worked_with_its_metadata_and_removed(host: Host, sample: M
 
 
 def test_a_queue_that_is_missing_is_made_by_whoever_comes_first(settings: dict[str, str]) -> None:
-    async def look_and_put() -> None:
-        assert await queue.receive(1, 30) == []
+    async def look_and_put(into: StorageQueue, poison: StorageQueue) -> None:
+        assert await into.receive(1, 30) == []
         await poison.put("text")
 
     with ThreadPoolExecutor() as threads:
-        queue = StorageQueue(settings["SAMPLE_STORAGE"], settings["SAMPLE_QUEUE"], threads)
+        into = StorageQueue(settings["SAMPLE_STORAGE"], settings["SAMPLE_QUEUE"], threads)
         poison = StorageQueue(settings["SAMPLE_STORAGE"], f"{settings['SAMPLE_QUEUE']}-poison", threads)
-        with contextlib.closing(queue), contextlib.closing(poison):
-            asyncio.run(look_and_put())
+        with contextlib.closing(into), contextlib.closing(poison):
+            asyncio.run(look_and_put(into, poison))
     with QueueClient.from_connection_string(settings["SAMPLE_STORAGE"], settings["SAMPLE_QUEUE"]) as made:
         assert made.peek_messages() == []
 

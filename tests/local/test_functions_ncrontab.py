@@ -14,8 +14,8 @@ from local.functions.timer import next_due
 NOW = datetime(2026, 11, 23, 20, 4, 38, 500, tzinfo=UTC)  # a Monday
 
 
-def at(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)
+def at(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def pythons() -> dict[str, str]:
     """One interpreter for each version that can run the host; the one at hand always can."""
     found = {f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
     for version in VERSIONS:
-        places = [shutil.which(f"python{version}")]
+        places: list[str | Path | None] = [shutil.which(f"python{version}")]
         places += [*Path.home().glob(f".pyenv/versions/{version}.*/bin/python")]
         places += [*ROOT.glob(f".venv*/bin/python{version}")]
         able = (str(place) for place in places if place and can_serve(str(place)))
@@ -67,15 +67,18 @@ class Running:
             descriptors=[writing],
         )
         os.close(writing)
-        self.told = queue.SimpleQueue()
-        self.log = []
+        self.told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.log: list[str] = []
+        assert self.process.output is not None
+        assert self.process.errors is not None
+        self.output, self.errors = self.process.output, self.process.errors
         self.readers = [
             threading.Thread(target=self._read_told, args=[reading]),
-            threading.Thread(target=lambda: self.log.extend(self.process.errors)),
+            threading.Thread(target=lambda: self.log.extend(self.errors)),
         ]
         for reader in self.readers:
             reader.start()
-        self.url = self.process.output.readline().strip()
+        self.url = self.output.readline().strip()
 
     def _read_told(self, reading: int) -> None:
         with open(reading) as lines:
@@ -83,20 +86,21 @@ class Running:
                 self.told.put(json.loads(line))
 
     def next_told(self) -> dict[str, Any]:
-        return self.told.get(timeout=WAIT)
+        told: dict[str, Any] = self.told.get(timeout=WAIT)
+        return told
 
     def end(self, how: Signals) -> int:
         status = self.process.end(how)
         for reader in self.readers:
             reader.join(WAIT)
-        self.process.output.close()
-        self.process.errors.close()
+        self.output.close()
+        self.errors.close()
         return status
 
 
 @contextlib.contextmanager
-def running(settings: dict[str, str], **options: int | str) -> Iterator[Running]:
-    host = Running(settings, **options)
+def running(settings: dict[str, str], python: str = sys.executable, lease: int = 600) -> Iterator[Running]:
+    host = Running(settings, python, lease)
     try:
         yield host
     finally:

@@ -15,9 +15,11 @@ from local.functions.worker_converters import ConverterWorker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from queue import SimpleQueue
 
-    from local.functions.worker_api import Invocation
-    from local.functions.worker_runtime import RuntimeWorker
+    from local.functions.worker_api import Invocation, Kind, Worker
+
+    Loaded = tuple[Worker, SimpleQueue[Any]]
 
 
 SAMPLE = Path(__file__).parents[1] / "apps" / "sample"
@@ -32,9 +34,7 @@ QUEUE = {
 
 
 @pytest.fixture(scope="module", params=["of this Python", "converters"])
-def worker(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ConverterWorker | RuntimeWorker]:
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
     """Each worker with a copy of the app of its own: one process indexes an app once."""
     script = f"sample_for_{request.param.split()[0]}"
     folder = tmp_path_factory.mktemp("app")
@@ -42,16 +42,26 @@ def worker(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHON_SCRIPT_FILE_NAME", f"{script}.py")
         patch.syspath_prepend(str(folder))
-        loaded = load_worker(folder) if request.param == "of this Python" else ConverterWorker(folder)
-        loaded.app = sys.modules[script]
-        yield loaded
+        worker = load_worker(folder) if request.param == "of this Python" else ConverterWorker(folder)
+        yield worker, sys.modules[script].seen
+
+
+@pytest.fixture
+def worker(loaded: Loaded) -> Worker:
+    return loaded[0]
+
+
+@pytest.fixture
+def seen(loaded: Loaded) -> SimpleQueue[Any]:
+    """What the functions of the app say they were given."""
+    return loaded[1]
 
 
 def invoke(
-    worker: ConverterWorker | RuntimeWorker,
+    worker: Worker,
     name: str,
     value: HttpCall | str,
-    kind: str,
+    kind: Kind,
     metadata: dict[str, str] | None = None,
 ) -> Invocation:
     return asyncio.run(worker.invoke(name, TriggerData(value, kind, metadata or {})))
@@ -61,7 +71,7 @@ def call(method: str = "POST", body: bytes = b"a body") -> HttpCall:
     return HttpCall(method, "http://127.0.0.1/api/echo/x", {"x-sample": "s"}, {"q": "1"}, {"name": "x"}, body)
 
 
-def test_every_function_is_indexed_with_its_own_bindings(worker: ConverterWorker | RuntimeWorker) -> None:
+def test_every_function_is_indexed_with_its_own_bindings(worker: Worker) -> None:
     triggers = {function.name: function.trigger["type"] for function in worker.functions}
     assert triggers == {
         "on_event": "eventGridTrigger",
@@ -77,15 +87,15 @@ def test_every_function_is_indexed_with_its_own_bindings(worker: ConverterWorker
     assert (work.trigger["queueName"], work.trigger["connection"]) == ("%SAMPLE_QUEUE%", "SAMPLE_STORAGE")
 
 
-def test_an_event_bound_to_text_arrives_as_it_was_sent(worker: ConverterWorker | RuntimeWorker) -> None:
+def test_an_event_bound_to_text_arrives_as_it_was_sent(worker: Worker, seen: SimpleQueue[Any]) -> None:
     text = '{"subject": "s",   "data": {}}'
     assert invoke(worker, "on_event", text, "json").succeeded
-    assert worker.app.seen.get(timeout=10) == {"name": "on_event", "event": text}
+    assert seen.get(timeout=10) == {"name": "on_event", "event": text}
 
 
-def test_a_queue_message_has_its_body_and_its_metadata(worker: ConverterWorker | RuntimeWorker) -> None:
+def test_a_queue_message_has_its_body_and_its_metadata(worker: Worker, seen: SimpleQueue[Any]) -> None:
     assert invoke(worker, "work", "text", "string", QUEUE).succeeded
-    assert worker.app.seen.get(timeout=10) == {
+    assert seen.get(timeout=10) == {
         "name": "work",
         "body": "text",
         "id": "id-1",
@@ -96,19 +106,20 @@ def test_a_queue_message_has_its_body_and_its_metadata(worker: ConverterWorker |
     }
 
 
-def test_an_asynchronous_function_runs_too(worker: ConverterWorker | RuntimeWorker) -> None:
+def test_an_asynchronous_function_runs_too(worker: Worker, seen: SimpleQueue[Any]) -> None:
     assert invoke(worker, "record", "text", "string", QUEUE).succeeded
-    assert worker.app.seen.get(timeout=10)["body"] == "text"
+    assert seen.get(timeout=10)["body"] == "text"
 
 
 @pytest.mark.parametrize("past_due", [True, False])
-def test_a_timer_knows_whether_it_is_late(worker: ConverterWorker | RuntimeWorker, past_due: bool) -> None:
+def test_a_timer_knows_whether_it_is_late(worker: Worker, seen: SimpleQueue[Any], past_due: bool) -> None:
     assert invoke(worker, "tick", json.dumps({"IsPastDue": past_due}), "json").succeeded
-    assert worker.app.seen.get(timeout=10) == {"name": "tick", "past_due": past_due}
+    assert seen.get(timeout=10) == {"name": "tick", "past_due": past_due}
 
 
-def test_an_http_function_gets_the_request_and_its_answer_comes_back(worker: ConverterWorker | RuntimeWorker) -> None:
+def test_an_http_function_gets_the_request_and_its_answer_comes_back(worker: Worker) -> None:
     outcome = invoke(worker, "echo", call(), "http")
+    assert outcome.reply is not None
     assert (outcome.error, outcome.reply.status) == (None, 201)
     assert outcome.reply.headers == {"x-answer": "yes", "content-type": "application/json"}
     assert json.loads(outcome.reply.body) == {
@@ -120,24 +131,23 @@ def test_an_http_function_gets_the_request_and_its_answer_comes_back(worker: Con
     }
 
 
-def test_an_http_function_may_answer_with_plain_text(worker: ConverterWorker | RuntimeWorker) -> None:
+def test_an_http_function_may_answer_with_plain_text(worker: Worker) -> None:
     reply = invoke(worker, "hello", call(), "http").reply
+    assert reply is not None
     assert (reply.status, reply.body) == (200, b"hello")
 
 
-def test_what_a_function_raises_is_an_outcome_with_its_type_and_message(
-    worker: ConverterWorker | RuntimeWorker,
-) -> None:
+def test_what_a_function_raises_is_an_outcome_with_its_type_and_message(worker: Worker, seen: SimpleQueue[Any]) -> None:
     outcome = invoke(worker, "work", "fail", "string", QUEUE)
-    assert worker.app.seen.get(timeout=10)["body"] == "fail"
+    assert seen.get(timeout=10)["body"] == "fail"
     assert (outcome.succeeded, outcome.error) == (False, "ValueError: this one always fails")
     assert "sample_for_" in outcome.trace
 
 
-def test_what_a_typed_binding_cannot_read_is_an_outcome_too(worker: ConverterWorker | RuntimeWorker) -> None:
+def test_what_a_typed_binding_cannot_read_is_an_outcome_too(worker: Worker, seen: SimpleQueue[Any]) -> None:
     outcome = invoke(worker, "on_typed_event", '{"eventTime": "yesterday"}', "json")
     assert not outcome.succeeded
-    assert worker.app.seen.empty()
+    assert seen.empty()
 
 
 @pytest.mark.parametrize(

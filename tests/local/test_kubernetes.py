@@ -93,7 +93,11 @@ def test_the_services_own_role_is_enough_for_every_verb(kubernetes: Fleet) -> No
         target = client.within(Deadline.after(30))
         assert target.observe(AIO_NAMESPACE, TRUST) == MISSING
         seen = target.create_empty(AIO_NAMESPACE, TRUST)
+        assert seen.uid
+        assert seen.resource_version
         seen = target.apply(AIO_NAMESPACE, TRUST, {"a": b"1"}, uid=seen.uid, resource_version=seen.resource_version)
+        assert seen.uid
+        assert seen.resource_version
         target.remove_keys(AIO_NAMESPACE, TRUST, ["a"], uid=seen.uid, resource_version=seen.resource_version)
         with pytest.raises(Unauthorized, match="may not get"):
             target.observe(AIO_NAMESPACE, "another")

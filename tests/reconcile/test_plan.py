@@ -19,6 +19,7 @@ from tests.support.certs import DAY, NOW
 from tests.support.memory import MemoryCluster
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from sync.reconcile.plan import Plan
@@ -31,7 +32,7 @@ def wanted(name: str, data: bytes, since: datetime | None = NOW) -> WantedFile:
     return WantedFile(name, data, sha256(data), key(name), "1" * 32, since)
 
 
-def want(*, to_remove: list[str] | set[str] | tuple[Any, ...] = (), **files: WantedFile | bytes) -> DesiredList:
+def want(*, to_remove: Collection[str] = (), **files: Any) -> DesiredList:
     """What the list should hold; dots of names are written as two underscores."""
     given_files = {name.replace("__", "."): value for name, value in files.items()}
     found = {n: v if isinstance(v, WantedFile) else wanted(n, v) for n, v in given_files.items()}
@@ -157,7 +158,7 @@ def test_what_is_ours_afterwards_is_what_was_written_and_what_was_kept() -> None
 HALF = OBJECT_LIMIT // 2
 
 
-def big(name: str, size: int, days_ago: int) -> dict[str, WantedFile]:
+def big(name: str, size: int, days_ago: int) -> dict[str, Any]:
     return {name.replace(".", "__"): wanted(name, name[:1].encode() * size, NOW - days_ago * DAY)}
 
 
@@ -206,6 +207,7 @@ def test_law8_a_removal_is_written_while_an_addition_waits() -> None:
         full, {}, want(**big("kept.der", OBJECT_LIMIT, 2), **big("a.der", HALF, 1), to_remove=["gone.der"])
     )
     assert plan.named(Action.WAIT) == ("a.der",)
+    assert plan.files is not None
     assert set(plan.files) == {"kept.der"}
 
 
@@ -245,17 +247,16 @@ STEPS = st.lists(
 
 def carry_out(target: MemoryCluster, observed: Observed, plan: Plan, *, steps: int = 3) -> Observed:
     """The writes of a plan in the protocol's order, or the first few of them."""
-    version = {}
-    sequence = []
-    if plan.create:
-        sequence.append(lambda: target.create_empty(*WHERE))
-    if plan.remove_first:
-        sequence.append(lambda: target.remove_keys(*WHERE, plan.remove_first, **version))
-    if plan.files is not None:
-        sequence.append(lambda: target.apply(*WHERE, plan.files, **version))
-    for write in sequence[:steps]:
-        version = {"uid": observed.uid, "resource_version": observed.resource_version}
-        observed = write()
+    writes = (plan.create, bool(plan.remove_first), plan.files is not None)
+    for step in [at for at, due in enumerate(writes) if due][:steps]:
+        version = {"uid": observed.uid or "", "resource_version": observed.resource_version or ""}
+        match step:
+            case 0:
+                observed = target.create_empty(*WHERE)
+            case 1:
+                observed = target.remove_keys(*WHERE, plan.remove_first, **version)
+            case _:
+                observed = target.apply(*WHERE, plan.files or {}, **version)
     return observed
 
 
@@ -264,7 +265,8 @@ def test_law5_and_law6_a_plan_carried_out_leaves_no_write_and_touches_nothing_of
     history: list[Any], desired: DesiredList, known: bool
 ) -> None:
     """Over real ownership: whatever hands, pushes and crashes between writes did to the object before."""
-    target, remembered = MemoryCluster(Cluster("c", clock=lambda: "2026-06-01T00:00:00Z")), {}
+    target = MemoryCluster(Cluster("c", clock=lambda: "2026-06-01T00:00:00Z"))
+    remembered: dict[str, str] = {}
     for what, argument in history:
         if what == "edit":
             target.state.edit(*WHERE, argument)
@@ -298,7 +300,7 @@ SIZES = st.dictionaries(NAMES, st.integers(1, OBJECT_LIMIT), max_size=4)
 def test_law8_no_plan_outgrows_what_an_object_holds_or_what_it_held(
     sizes: dict[str, int], present: dict[str, int], to_remove: set[str]
 ) -> None:
-    files = {name.replace(".", "__"): wanted(name, b"n" * size) for name, size in sizes.items()}
+    files: dict[str, Any] = {n.replace(".", "__"): wanted(n, b"n" * size) for n, size in sizes.items()}
     observed = seen(ours={name: b"o" * size for name, size in present.items()})
     plan = make_plan(
         observed, {}, replace(want(**files), to_remove=dict.fromkeys(to_remove - sizes.keys(), RemovalReason.DELETED))

@@ -11,12 +11,11 @@ import pytest
 from cryptography import x509
 
 from local.keyvault.secrets import Properties
-from sync.catalogue.entry import StoredItem
+from sync.catalogue.entry import Entry, StoredItem
 from sync.catalogue.rows import SecretRow
 from sync.catalogue.secret import SecretKey
 from sync.certificates.items import Kind
 from sync.desired.capacity import OBJECT_LIMIT
-from sync.errors import Unauthorized
 from sync.findings import Code, Role, Severity
 from sync.fleet.configuration import Configuration
 from sync.fleet.lists import Delivery, ListDefinition
@@ -27,6 +26,7 @@ from sync.reports.secrets import SecretState, secret_report
 from tests.support import certs
 from tests.support.certs import DAY, NOW, YEAR
 from tests.support.fleet import HOST, TRUST, Fleet, registration
+from tests.support.stores import there
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ def tags(lists: str, **others: str) -> dict[str, str]:
 class Scene(Fleet):
     """A fleet with one cluster, `edge`, and words for what happens to its vault."""
 
-    def __init__(self, **vault: object) -> None:
+    def __init__(self, **vault: Any) -> None:
         super().__init__(Configuration((replace(WATCHED, **vault),), LISTS))
         self.enrol(registration("edge", site="hamburg"))
 
@@ -92,10 +92,7 @@ def case_unreadable(scene: Scene) -> None:
 
 
 def refuse_values(scene: Scene) -> None:
-    def refused(*_: object) -> None:
-        raise Unauthorized("reading it: 403")
-
-    scene.vault.read = refused
+    scene.vault.refuses_values = True
 
 
 def case_crl_rollback(scene: Scene) -> None:
@@ -144,7 +141,8 @@ def case_tampered(scene: Scene) -> None:
     version = scene.put("it", SERVER.pem)
     scene.then()
     row = SecretRow(KEY)
-    stored = scene.decisions.row(row)
+    stored = there(scene.decisions.row(row))
+    assert isinstance(stored.value, Entry)
     other = certs.server(name="planted").der
     forged = replace(stored.value.candidates[0], items=(StoredItem(Kind.CERTIFICATE, other),))
     entry = replace(stored.value, candidates=(forged,))
@@ -302,12 +300,12 @@ def test_law4_a_value_that_may_not_be_read_takes_nothing_away_and_is_read_once_i
     scene = Scene()
     scene.put("it", SERVER.pem)
     scene.then()
-    read, renewed = scene.vault.read, certs.server(key_name="renewed")
+    renewed = certs.server(key_name="renewed")
     refuse_values(scene)
     scene.put("it", renewed.pem)
     assert Code.UNREADABLE in {finding.code for finding in scene.verdict().findings}
     assert scene.files("edge") == {"it.der": SERVER.der}
-    scene.vault.read = read
+    scene.vault.refuses_values = False
     assert scene.verdict().state is SecretState.IN_FORCE
     assert scene.files("edge") == {"it.der": renewed.der}
 

@@ -21,11 +21,11 @@ from sync.steps.planning import plan_fleet, request_pushes
 from tests.support.certs import ca, server
 from tests.support.fleet import CONFIGURATION, TRUST, Fleet, registration
 from tests.support.memory import MemoryCluster
+from tests.support.stores import there
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sync.reconcile.observed import Observed
+    from sync.steps.runtime import ForEach
 
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
@@ -64,8 +64,8 @@ def steps(fleet: Fleet) -> list[str]:
     return labels
 
 
-def rewrite(fleet: Fleet, name: str, **changes: object) -> None:
-    stored = fleet.statuses.get(name, "trust")
+def rewrite(fleet: Fleet, name: str, **changes: Any) -> None:
+    stored = there(fleet.statuses.get(name, "trust"))
     fleet.statuses.put(replace(stored.value, **changes), stored.unchanged)
 
 
@@ -76,7 +76,7 @@ def test_a_list_that_moves_to_another_object_is_there_with_the_next_minute(fleet
     before = fleet.files("edge-1")
     fleet.sweep()
     assert fleet.files("edge-1", moved) == before == fleet.files("edge-1", TRUST) != {}
-    assert fleet.statuses.get("edge-1", "trust").value.state is State.IN_SYNC
+    assert fleet.status("edge-1").state is State.IN_SYNC
 
 
 def test_a_file_of_anothers_in_the_object_that_a_list_moves_to_is_not_ours_because_the_old_one_was(
@@ -93,7 +93,7 @@ def test_a_file_of_anothers_in_the_object_that_a_list_moves_to_is_not_ours_becau
 
 @pytest.mark.parametrize("anew", [{"host": "rebuilt:6443"}, {"ca_sha256": "2" * 64}], ids=["host", "CA"])
 def test_a_file_of_anothers_on_another_machine_of_the_name_is_not_ours_because_the_old_one_was(
-    fleet: Fleet, anew: dict[str, str]
+    fleet: Fleet, anew: dict[str, Any]
 ) -> None:
     """Law 6: what a push remembers is of one machine; a plan that is only shown says the same."""
     fleet.upload("other", server(name="other").pem, TAGS)
@@ -106,8 +106,9 @@ def test_a_file_of_anothers_on_another_machine_of_the_name_is_not_ours_because_t
     (preview,) = preview_cluster(fleet.runtime, "edge-1")
     fleet.sweep()
     assert fleet.files("edge-1") == theirs != {}
+    assert preview.plan is not None
     assert not preview.plan.writes
-    assert fleet.statuses.get("edge-1", "trust").value.state is State.CONFLICT
+    assert fleet.status("edge-1").state is State.CONFLICT
 
 
 def test_nothing_is_told_of_another_machine_of_the_name_because_the_old_one_was_seen(fleet: Fleet) -> None:
@@ -115,12 +116,12 @@ def test_nothing_is_told_of_another_machine_of_the_name_because_the_old_one_was_
     fleet.clusters["edge-1"] = Unanswering()
     fleet.runtime.work.set_cluster("edge-1", ClusterWork(None, fleet.clock.now), ANYTHING)
     fleet.sweep()
-    before = fleet.statuses.get("edge-1", "trust").value
+    before = fleet.status("edge-1")
     assert (before.state, len(before.thumbprints)) == (State.OFFLINE, 1)
     fleet.enrol(replace(registration("edge-1"), host="rebuilt:6443"))
     assert planned(fleet) == ["edge-1"]
     fleet.work_off()
-    after = fleet.statuses.get("edge-1", "trust").value
+    after = fleet.status("edge-1")
     assert (after.state, after.verified, after.applied, after.thumbprints) == (State.OFFLINE, None, {}, {})
 
 
@@ -139,13 +140,13 @@ def test_a_fleet_in_sync_is_asked_for_nothing_and_no_list_of_files_is_read(fleet
 
 def test_a_file_that_is_ours_beyond_the_desired_is_asked_for_once_it_has_a_proof(fleet: Fleet) -> None:
     """Law 4: unaccounted files stay; the secret that accounts for one may be known, and deleted, only later."""
-    rewrite(fleet, "edge-2", applied={**fleet.statuses.get("edge-2", "trust").value.applied, "gone.der": "0" * 64})
+    rewrite(fleet, "edge-2", applied={**fleet.status("edge-2").applied, "gone.der": "0" * 64})
     assert planned(fleet) == []
     version = fleet.upload("gone", ca().pem, TAGS)
     fleet.work_off()
     fleet.vault.set_enabled("gone", version, enabled=False)
     fleet.sweep()
-    rewrite(fleet, "edge-2", applied={**fleet.statuses.get("edge-2", "trust").value.applied, "gone.der": "0" * 64})
+    rewrite(fleet, "edge-2", applied={**fleet.status("edge-2").applied, "gone.der": "0" * 64})
     fleet.clock.move(timedelta(minutes=2))
     labels = steps(fleet)
     assert planned(fleet) == ["edge-2"]
@@ -154,7 +155,7 @@ def test_a_file_that_is_ours_beyond_the_desired_is_asked_for_once_it_has_a_proof
 
 def test_a_status_of_before_the_few_facts_is_asked_for(fleet: Fleet) -> None:
     table = fleet.statuses.table
-    columns = {k: v for k, v in table.get("status", "edge-1|trust").value.items() if k != "brief"}
+    columns = {k: v for k, v in there(table.get("status", "edge-1|trust")).value.items() if k != "brief"}
     table.write("status", Operation("edge-1|trust", columns, ANYTHING))
     assert planned(fleet) == ["edge-1"]
     fleet.work_off()
@@ -172,7 +173,7 @@ def test_a_cluster_that_may_be_repaired_now_is_asked_for(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("for_each", [map, side_by_side])
 def test_a_cluster_that_cannot_be_asked_for_stops_no_other_and_the_head_is_not_planned(
-    fleet: Fleet, for_each: Callable[..., Any] | type[Any]
+    fleet: Fleet, for_each: ForEach
 ) -> None:
     """Law 8; and law 7: only when all were asked for does the head count as planned."""
     fleet.upload("other", server(name="other").pem, TAGS)

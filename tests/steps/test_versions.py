@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,11 @@ from sync.triggers import handle_event
 from tests.support import certs
 from tests.support.fleet import HOST, Fleet, registration
 from tests.support.memory import MemoryVault
+
+if TYPE_CHECKING:
+    from sync.adapters.kubernetes.connections import Client
+    from sync.fleet.kubeconfig import Endpoint
+
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 KEY = SecretKey.of(HOST, "plc")
@@ -47,7 +53,7 @@ def prune(fleet: Fleet) -> None:
         fleet.sweep()
 
 
-def listed(fleet: Fleet) -> dict[bytes, str]:
+def listed(fleet: Fleet) -> dict[str, str]:
     names = {OLD.der: "old", NEW.der: "new", NEXT.der: "next"}
     return {file: names[data] for file, data in fleet.files("plant").items()}
 
@@ -83,11 +89,15 @@ def test_its_event_is_taken_once(fleet: Fleet) -> None:
         newest_first(fleet.vault, KEY, None)
 
 
+def opened(endpoint: Endpoint) -> Client:
+    raise AssertionError(f"{endpoint.server} is opened")
+
+
 def test_a_credential_with_too_many_versions_is_told_and_none_is_read() -> None:
     vault = MemoryVault()
     for number in range(30):
         vault.set("kubeconfig", str(number), tags={CREDENTIAL_TAG: "plant"})
     vault.most_versions = 20
     with pytest.raises(Invalid, match="store the kubeconfig under a new name"):
-        ClusterConnections(vault, lambda endpoint: endpoint).endpoint("plant", "kubeconfig")
+        ClusterConnections(vault, opened).endpoint("plant", "kubeconfig")
     assert vault.reads == []

@@ -27,7 +27,7 @@ from sync.adapters.storage.rows import BRIEF, KEY_LENGTH, PROPERTY_BYTES, SCHEMA
 from sync.adapters.storage.statuses import TableStatuses
 from sync.adapters.storage.work import TableWork
 from sync.catalogue.secret import ListedSecret, SecretValue, VersionProperties
-from sync.errors import Changed, Invalid, NotFound
+from sync.errors import Changed, Invalid, NotFound, Unauthorized
 from sync.ports.messages import PlanFleet, PushCluster, encode
 from sync.ports.stored import ANYTHING, Absent, Anything, Stored, Unchanged
 from sync.reconcile.observed import FIELD_MANAGER, MISSING
@@ -270,9 +270,11 @@ class MemoryVault:
 
     Attributes:
         most_versions: how many of a secret's versions are looked through.
+        refuses_values: whoever asks for a value is not allowed to (403).
     """
 
     most_versions = 2500
+    refuses_values = False
 
     def __init__(self, *, clock: Callable[[], datetime] | None = None, pause: Pause = go_on, seed: object = 0) -> None:
         self.pause = pause
@@ -311,6 +313,8 @@ class MemoryVault:
 
     def read(self, name: str, version: str | None) -> SecretValue:
         self.pause(f"value {name}")
+        if self.refuses_values:
+            raise Unauthorized(f"reading {name}: 403")
         _in_vault(_check_name, name)
         found = _in_vault(self.secrets.read, name, version or "")
         self.reads.append((found.name, found.id))

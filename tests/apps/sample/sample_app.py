@@ -10,15 +10,16 @@ import os
 import time
 from queue import SimpleQueue
 from threading import Event
+from typing import Any
 
 import azure.functions as func
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
-seen = SimpleQueue()
+seen: SimpleQueue[dict[str, Any]] = SimpleQueue()
 released = Event()
 
 
-def tell(name, **facts) -> None:
+def tell(name: str, **facts: Any) -> None:
     if output := os.environ.get("SAMPLE_OUTPUT"):
         os.write(int(output), json.dumps({"name": name, **facts}).encode() + b"\n")
     else:
@@ -26,7 +27,7 @@ def tell(name, **facts) -> None:
 
 
 @app.event_grid_trigger(arg_name="event")
-def on_event(event: str):
+def on_event(event: str) -> None:
     tell("on_event", event=event)
     if json.loads(event).get("subject") == "pause":
         time.sleep(1.5)  # more than a server grants its requests when it stops
@@ -40,7 +41,7 @@ def on_typed_event(event: func.EventGridEvent) -> None:
 
 
 @app.queue_trigger(arg_name="message", queue_name="%SAMPLE_QUEUE%", connection="SAMPLE_STORAGE")
-def work(message: func.QueueMessage):
+def work(message: func.QueueMessage) -> None:
     body = message.get_body().decode()
     tell(
         "work",
@@ -62,7 +63,7 @@ def work(message: func.QueueMessage):
 
 
 @app.queue_trigger(arg_name="message", queue_name="%SAMPLE_QUEUE%-poison", connection="SAMPLE_STORAGE")
-async def record(message: func.QueueMessage):
+async def record(message: func.QueueMessage) -> None:
     await asyncio.sleep(0)
     body = message.get_body().decode()
     tell("record", body=body, dequeue_count=message.dequeue_count)
