@@ -71,7 +71,7 @@ def _apart(name: str) -> Report | None:
     report = msgspec.json.decode(into.read_bytes(), type=Report)
     for figure in report.figures:
         print(f"  {figure.bench}: {figure.ours}, floor {figure.floor}, ratio {figure.ratio} ({figure.goal})")
-    for note in report.secret_findings:
+    for note in report.notes:
         print(f"    {note}")
     print(f"  {report.seconds:.0f} s", flush=True)
     return report

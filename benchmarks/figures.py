@@ -27,7 +27,7 @@ class Report(msgspec.Struct, frozen=True):
 
     name: str
     figures: tuple[Figure, ...]
-    secret_findings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     growth: dict[str, dict[int, float]] = {}
     seconds: float = 0.0
 

@@ -15,7 +15,7 @@ STILL = "1s"
 def run() -> Report:
     samples: list[float] = []
     with Stack(("lab",), settings={"TRUSTCAST_STILL": STILL}) as stack:
-        stack.enrol("lab")
+        stack.register("lab")
         for number in range(CHANGES + 1):
             time.sleep(1.3)  # a change after stillness is planned without delay
             name = f"plc{number:02}"

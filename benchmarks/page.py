@@ -38,7 +38,7 @@ def markdown(reports: list[Report], remarks: str) -> str:
         "",
         "## Beside the figures",
         "",
-        *(f"- {report.name}: {note}" for report in reports for note in report.secret_findings),
+        *(f"- {report.name}: {note}" for report in reports for note in report.notes),
     ]
     return "\n".join(lines) + "\n" + remarks
 

@@ -102,7 +102,7 @@ class _Counted:
     def __init__(self, clusters: int) -> None:
         self.fleet = Fleet()
         for start in range(0, clusters, 90):
-            self.fleet.enrol(*(registration(f"c{number:05}") for number in range(start, min(clusters, start + 90))))
+            self.fleet.register(*(registration(f"c{number:05}") for number in range(start, min(clusters, start + 90))))
         for number in range(SECRETS):
             self.fleet.upload(f"plc{number:02}", server(name=f"plc{number:02}").pem, TAGS)
         self.fleet.work_off()

@@ -92,14 +92,14 @@ def _serve(pipe: Connection, clusters: int) -> None:
         vault = opened.enter_context(Vault("kv-trust", authority=authority, identity=identity))
         credentials = opened.enter_context(Vault("kv-clusters", authority=authority, identity=identity))
         fleet = opened.enter_context(Fleet(authority))
-        doors = tuple(_enrol(fleet, credentials, f"c{number:04}") for number in range(clusters))
+        doors = tuple(_register(fleet, credentials, f"c{number:04}") for number in range(clusters))
         environment = {**identity.environment(metadata.url), "REQUESTS_CA_BUNDLE": str(authority.ca_file)}
         pipe.send(Facts(vault.url, credentials.url, environment, doors))
         while (asked := pipe.recv()) is not None:
             pipe.send(_answer(vault, credentials, fleet, *asked))
 
 
-def _enrol(fleet: Fleet, credentials: Vault, name: str) -> Door:
+def _register(fleet: Fleet, credentials: Vault, name: str) -> Door:
     text = kubeconfig(fleet.add(name))
     credentials.set(f"{name}-kubeconfig", text, tags={"trustcast-credential": name})
     endpoint = parse(text)

@@ -199,7 +199,7 @@ class Stack:
         except json.JSONDecodeError as error:
             raise RuntimeError(f"{arguments}: {done.stdout}{done.stderr}") from error
 
-    def enrol(self, name: str, labels: Mapping[str, str] | None = None, **options: str) -> None:
+    def register(self, name: str, labels: Mapping[str, str] | None = None, **options: str) -> None:
         """Store a cluster's credential in its vault and register it, as an operator does."""
         tags = {"trustcast-credential": name}
         self.credentials.set(f"{name}-kubeconfig", self.clusters[name].kubeconfig(), tags=tags)
@@ -224,7 +224,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Stack(settings=RESPONSIVE) as stack, Server(resource_manager(), authority=stack.authority) as manager:
         for name in stack.clusters:
-            stack.enrol(name)
+            stack.register(name)
         _write(ENV_FILE, stack.exports())
         az = AzureCli(
             program=Path("az"),

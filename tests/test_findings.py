@@ -27,7 +27,7 @@ def test_the_documented_table_is_the_code_table() -> None:
 
 
 @pytest.mark.parametrize("code", Code)
-def test_every_code_is_a_word_with_a_sentence_that_says_what_and_one_that_says_what_to_do(code: Code) -> None:
+def test_every_code_is_a_word_with_a_meaning_and_a_remedy(code: Code) -> None:
     assert re.fullmatch(r"[a-z][a-z-]+", code.value)
     for text in (code.meaning, code.remedy):
         assert text[0].isupper()

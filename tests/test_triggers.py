@@ -38,7 +38,7 @@ GOOD = certs.server()
 @pytest.fixture
 def fleet() -> Fleet:
     made = Fleet()
-    made.enrol(registration("plant"))
+    made.register(registration("plant"))
     return made
 
 
@@ -127,7 +127,7 @@ def test_a_storage_that_fails_has_the_message_come_back(
         handle(replace(fleet.runtime, decisions=down), encode(message), 1)
 
 
-def test_a_first_delivery_of_a_planned_head_does_nothing_and_a_redelivered_one_plans_all_the_same(fleet: Fleet) -> None:
+def test_a_planned_head_is_planned_again_only_when_the_message_is_redelivered(fleet: Fleet) -> None:
     """The delivery before it may have died after some of its requests."""
     head = fleet.decisions.head().value.token
     fleet.work.set_planned(head)

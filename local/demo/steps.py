@@ -111,8 +111,8 @@ class Scene:
         snapshot = self.runtime.decisions.snapshot(fresh=True)
         if key not in snapshot.entries:
             return SecretReport(SecretState.WAITS, ())
-        desires, now = self.runtime.desires(snapshot), self.runtime.clock()
-        return secret_report(snapshot.entries[key], desires, now=now, expiry_warning=self.runtime.expiry_warning)
+        desired_state, now = self.runtime.desired_state(snapshot), self.runtime.clock()
+        return secret_report(snapshot.entries[key], desired_state, now=now, expiry_warning=self.runtime.expiry_warning)
 
     def until_found(self, name: str, code: Code) -> str:
         """Wait until a secret has a finding; returns its sentence."""
@@ -134,7 +134,7 @@ class Scene:
 def register(scene: Scene) -> list[str]:
     """Clusters are registered: hamburg and lyon (env=prod), lab (env=test)."""
     with ThreadPoolExecutor() as pool:
-        list(pool.map(scene.stack.enrol, scene.stack.clusters))
+        list(pool.map(scene.stack.register, scene.stack.clusters))
     return [f"{len(scene.clusters)} clusters, each with host and CA pinned"]
 
 

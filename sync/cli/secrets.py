@@ -80,8 +80,8 @@ def _reports(runtime: Runtime, entries: Iterable[Entry]) -> tuple[tuple[Entry, S
     """The secrets with what is reported of them, by vault and name."""
     from sync.reports.secrets import Verdicts
 
-    desires = runtime.desires(runtime.decisions.snapshot())
-    verdicts = Verdicts(desires, now=runtime.clock(), expiry_warning=runtime.expiry_warning)
+    desired_state = runtime.desired_state(runtime.decisions.snapshot())
+    verdicts = Verdicts(desired_state, now=runtime.clock(), expiry_warning=runtime.expiry_warning)
     return tuple((entry, verdicts.of(entry)) for entry in sorted(entries, key=lambda each: each.key))
 
 

@@ -46,13 +46,13 @@ def preview_cluster(runtime: Runtime, name: str) -> tuple[Preview, ...]:
     registration = snapshot.clusters.get(name)
     if registration is None:
         raise NotFound(f"no cluster {name} is registered; see `trustcast clusters list`")
-    desires = runtime.desires(snapshot)
-    definitions = registration.definitions(desires.configuration)
-    return tuple(_preview(runtime, desires, registration, definition) for definition in definitions)
+    desired_state = runtime.desired_state(snapshot)
+    definitions = registration.definitions(desired_state.configuration)
+    return tuple(_preview(runtime, desired_state, registration, definition) for definition in definitions)
 
 
 def _preview(
-    runtime: Runtime, desires: DesiredState, registration: Registration, definition: ListDefinition
+    runtime: Runtime, desired_state: DesiredState, registration: Registration, definition: ListDefinition
 ) -> Preview:
     stored = runtime.statuses.get(registration.name, definition.name)
     remembered = stored.value.at(registration.place(definition)).applied if stored else {}
@@ -61,7 +61,7 @@ def _preview(
         observed = target.observe(definition.namespace, definition.object)
     except TrustcastError as error:
         return Preview(registration.name, definition.name, None, error)
-    plan = make_plan(observed, remembered, desires.of(registration, definition), desires.accounted)
+    plan = make_plan(observed, remembered, desired_state.of(registration, definition), desired_state.accounted)
     return Preview(registration.name, definition.name, plan, withheld=_withheld(registration, observed, plan))
 
 

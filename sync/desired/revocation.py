@@ -31,12 +31,12 @@ def ended_revocations(before: DesiredState, after: DesiredState) -> Mapping[Secr
     return {key: tuple(found) for key, found in ended.items()}
 
 
-def revocations(desires: DesiredState) -> set[tuple[SecretKey, Revocation]]:
+def revocations(desired_state: DesiredState) -> set[tuple[SecretKey, Revocation]]:
     """What CRLs in force revoke, on any list of any cluster, with the CRL's secret."""
-    entries = desires.snapshot.entries
+    entries = desired_state.snapshot.entries
     return {
         (key, Revocation(definition.name, entries[key].assignment.clusters, sha256))
-        for _, definition, desired in desires.every()
+        for _, definition, desired in desired_state.every()
         for key, revoked in desired.revoked.items()
         for sha256 in revoked
     }

@@ -107,13 +107,13 @@ class Verdicts:
     """The reports of one snapshot's secrets; what they share is computed once.
 
     Args:
-        desires: of the snapshot.
+        desired_state: of the snapshot.
         now: UTC.
         expiry_warning: how long before its end a certificate counts as expiring.
     """
 
-    def __init__(self, desires: DesiredState, *, now: datetime, expiry_warning: timedelta) -> None:
-        self._desires = desires
+    def __init__(self, desired_state: DesiredState, *, now: datetime, expiry_warning: timedelta) -> None:
+        self._desired_state = desired_state
         self._now = now
         self._expiry_warning = expiry_warning
 
@@ -136,35 +136,35 @@ class Verdicts:
     @cached_property
     def _groups(self) -> tuple[ClusterGroup, ...]:
         """The distinct kinds of clusters: a fleet of a thousand has a handful."""
-        desires, groups = self._desires, {}
-        for registration in desires.snapshot.clusters.values():
-            reach = desires.reach_of(registration.labels)
-            definitions = registration.definitions(desires.configuration)
+        desired_state, groups = self._desired_state, {}
+        for registration in desired_state.snapshot.clusters.values():
+            reach = desired_state.reach_of(registration.labels)
+            definitions = registration.definitions(desired_state.configuration)
             if (reach, definitions) not in groups:
-                views = tuple(self._view(d, desires.of(registration, d)) for d in definitions)
+                views = tuple(self._view(d, desired_state.of(registration, d)) for d in definitions)
                 groups[reach, definitions] = ClusterGroup(reach, views)
         return tuple(groups.values())
 
     def _view(self, definition: ListDefinition, desired: DesiredList) -> ListView:
-        entries = self._desires.snapshot.entries
+        entries = self._desired_state.snapshot.entries
         in_force = {key: _version(entries[key], version) for key, version in desired.in_force.items()}
         items = {k: tuple(s.item for s in c.items) for k, c in in_force.items() if c is not None and c.enabled}
         return ListView(definition, desired, items)
 
     def _reached(self, entry: Entry, group: ClusterGroup) -> Iterator[ListView]:
-        return (s for s in group.views if self._desires.reaches(entry, s.definition, group.reach))
+        return (s for s in group.views if self._desired_state.reaches(entry, s.definition, group.reach))
 
     def _alone(self, entry: Entry) -> Iterator[Finding]:
         """The findings about the newest candidate by itself, on the lists that it is assigned to."""
         newest: Candidate | None = next(iter(entry.candidates), None)
         for name in entry.assignment.lists if newest else ():
-            definition = self._desires.configuration.definition(name)
+            definition = self._desired_state.configuration.definition(name)
             if definition is not None and newest is not None:
                 yield from definition.verdict(newest.findings, entry.assignment.accept).findings
                 yield from delivery_findings(files_of(entry, newest), newest.pem, definition.delivery)
 
     def _no_cluster_matches(self, entry: Entry) -> Iterator[Finding]:
-        vault = self._desires.configuration.vault(entry.key.vault)
+        vault = self._desired_state.configuration.vault(entry.key.vault)
         ceiling = f" within the vault's ceiling {vault.clusters}" if vault and vault.clusters != "*" else ""
         yield Finding(Code.NO_CLUSTER_MATCHES, f"selector {entry.assignment.clusters}{ceiling}")
 
@@ -176,9 +176,9 @@ class Verdicts:
                 yield from ageing(items, now=self._now, expiry_warning=self._expiry_warning)
 
 
-def secret_report(entry: Entry, desires: DesiredState, *, now: datetime, expiry_warning: timedelta) -> SecretReport:
+def secret_report(entry: Entry, desired: DesiredState, *, now: datetime, expiry_warning: timedelta) -> SecretReport:
     """The report of one secret; for many, keep a `Verdicts`."""
-    return Verdicts(desires, now=now, expiry_warning=expiry_warning).of(entry)
+    return Verdicts(desired, now=now, expiry_warning=expiry_warning).of(entry)
 
 
 def _version(entry: Entry, version: str) -> Candidate | None:

@@ -255,10 +255,10 @@ def with_entry(snapshot: Snapshot, key: SecretKey, entry: Entry | None) -> Snaps
     return replace(snapshot, entries=entries)
 
 
-def in_force(desires: DesiredState, entry: Entry) -> frozenset[str]:
+def in_force(desired_state: DesiredState, entry: Entry) -> frozenset[str]:
     """The versions of the secret that are in force on any list of any cluster."""
     return frozenset(
-        version for _, _, desired in desires.every() if (version := desired.in_force.get(entry.key)) is not None
+        version for _, _, desired in desired_state.every() if (version := desired.in_force.get(entry.key)) is not None
     )
 
 

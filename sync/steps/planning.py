@@ -40,10 +40,10 @@ def plan_fleet(runtime: Runtime, *, redelivered: bool = False) -> None:
     if not redelivered and planned == head.token:
         return
     snapshot = runtime.decisions.snapshot()
-    desires = runtime.desires(snapshot)
+    desired_state = runtime.desired_state(snapshot)
     summaries = runtime.statuses.summaries()
     fleet = snapshot.clusters.values()
-    differing = [each.name for each in fleet if not planned or needs_push(runtime, each, desires, summaries)]
+    differing = [each.name for each in fleet if not planned or needs_push(runtime, each, desired_state, summaries)]
     request_pushes(runtime, differing, "plan", force=redelivered)
     runtime.work.set_planned(head.token)
 
@@ -76,12 +76,12 @@ def _clear_mark(runtime: Runtime) -> None:
 def needs_push(
     runtime: Runtime,
     registration: Registration,
-    desires: DesiredState,
+    desired_state: DesiredState,
     summaries: Mapping[tuple[str, str], ListSummary],
 ) -> bool:
     """Whether any list of the cluster is not as its status last knew it; offline ones wait for their due time."""
     now = runtime.clock()
-    for definition in registration.definitions(desires.configuration):
+    for definition in registration.definitions(desired_state.configuration):
         list_key = (registration.name, definition.name)
         summary = summaries.get(list_key)
         if summary is None or summary.place != registration.place(definition):
@@ -91,9 +91,9 @@ def needs_push(
                 return True
             continue
         waits = summary.state is State.OFFLINE and summary.due is not None and summary.due > now
-        desired = desires.of(registration, definition)
+        desired = desired_state.of(registration, definition)
         if not waits and (
-            differs(summary, desired, held=list_key in desires.held)
+            differs(summary, desired, held=list_key in desired_state.held)
             or (summary.state is State.DRIFTED and registration.mode is Mode.REPAIR)
             or (summary.applied != desired.digest and _remembers_leaving(runtime, list_key, desired))
         ):

@@ -206,10 +206,10 @@ def _attempt(runtime: Runtime, task: PushTask, previous: ListStatus, before: Sna
         raise Changed(f"{task.cluster} was resumed")
     try:
         open_list = _observe(runtime, registration, definition, task.deadline)  # 2
-        desires = runtime.desires(runtime.decisions.snapshot())  # 3
-        if _task_of(runtime, desires.snapshot, task) != (registration, definition):
+        desired_state = runtime.desired_state(runtime.decisions.snapshot())  # 3
+        if _task_of(runtime, desired_state.snapshot, task) != (registration, definition):
             raise Changed(f"{task.cluster} was registered again")  # noqa: TRY301  translated like the adapters' own
-        return _execute(runtime, ListContext(open_list, registration, definition, desires), previous, now)
+        return _execute(runtime, ListContext(open_list, registration, definition, desired_state), previous, now)
     except Changed:
         raise
     except TrustcastError as error:
@@ -239,16 +239,16 @@ class ListContext:
     open_list: OpenList
     registration: Registration
     definition: ListDefinition
-    desires: DesiredState
+    desired_state: DesiredState
 
     @property
     def want(self) -> DesiredList:
         """What the list should hold."""
-        return self.desires.of(self.registration, self.definition)
+        return self.desired_state.of(self.registration, self.definition)
 
     def plan(self, observed: Observed, ours: Mapping[str, str]) -> Plan:
         """What must change on the list as observed."""
-        return make_plan(observed, ours, self.want, self.desires.accounted)
+        return make_plan(observed, ours, self.want, self.desired_state.accounted)
 
 
 def _execute(runtime: Runtime, context: ListContext, previous: ListStatus, now: datetime) -> ListStatus:
@@ -258,8 +258,8 @@ def _execute(runtime: Runtime, context: ListContext, previous: ListStatus, now: 
     if writable(observed, context.registration, plan):
         observed, wrote = _carry_out(context.open_list, context.definition, plan), True  # 5
         plan = context.plan(observed, plan.owned_after)
-    held = (context.registration.name, context.definition.name) in context.desires.held
-    facts = PushResult(observed, plan, wrote, context.want.digest, context.desires.snapshot.head.token, held, now)
+    held = (context.registration.name, context.definition.name) in context.desired_state.held
+    facts = PushResult(observed, plan, wrote, context.want.digest, context.desired_state.snapshot.head.token, held, now)
     return status_after(previous, facts, runtime.intervals)
 
 

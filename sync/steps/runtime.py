@@ -72,16 +72,16 @@ class Runtime:
     for_each: ForEach = map
     clock: Callable[[], datetime] = utc_now
     token: Callable[[], str] = random_token
-    _desires: dict[str, DesiredState] = field(default_factory=dict)
+    _desired_states: dict[str, DesiredState] = field(default_factory=dict)
 
-    def desires(self, snapshot: Snapshot) -> DesiredState:
+    def desired_state(self, snapshot: Snapshot) -> DesiredState:
         """The desired lists of a snapshot; those of the latest head are kept, as every push asks for them."""
-        kept = self._desires.get(snapshot.head.token)
+        kept = self._desired_states.get(snapshot.head.token)
         if kept is not None and kept.snapshot is snapshot:
             return kept
         new = DesiredState(snapshot, self.in_force(snapshot))
-        self._desires.clear()
-        self._desires[snapshot.head.token] = new
+        self._desired_states.clear()
+        self._desired_states[snapshot.head.token] = new
         return new
 
     def in_force(self, snapshot: Snapshot) -> Configuration:

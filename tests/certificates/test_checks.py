@@ -333,7 +333,7 @@ def test_an_accepted_fault_passes_and_is_shown_as_an_accepted_risk(built: Built,
     assert not judged(built, TRUST, accept=WAIVABLE - {code}).passes
 
 
-def test_only_the_three_faults_of_old_plants_can_be_accepted() -> None:
+def test_only_the_three_faults_of_old_servers_can_be_accepted() -> None:
     assert {"expired", "weak-key", "weak-signature"} == WAIVABLE
     for code in set(Code) - WAIVABLE:
         before = verdict((Finding(code),), TRUST, accept=NOTHING, reject=NOTHING)

@@ -71,7 +71,7 @@ def fleet() -> Fleet:
     made = Fleet()
     made.runtime = replace(made.runtime, clusters=Enrolling(made.clusters))
     registered = registration("edge", site="hamburg"), registration("far", site="oz")
-    made.enrol(*(replace(each, ca_sha256=CA.sha256) for each in registered))
+    made.register(*(replace(each, ca_sha256=CA.sha256) for each in registered))
     return made
 
 
@@ -416,7 +416,7 @@ def test_law10_a_verification_beyond_the_bound_is_called_stale_and_answers_no(ru
 
 
 def test_a_cluster_that_was_never_pushed_is_shown_and_answers_no(run: Run, filled: Fleet) -> None:
-    filled.enrol(registration("new"))
+    filled.register(registration("new"))
     done = run("status")
     assert done.code == 1
     assert re.search(r"new +trust +not pushed yet", done.out)
@@ -505,7 +505,7 @@ def test_a_rejected_removal_leaves_the_files(run: Run, fleet: Fleet) -> None:
 def test_a_removal_on_a_thousand_clusters_is_a_few_lines_and_whole_in_json(run: Run, fleet: Fleet) -> None:
     plants = [registration(f"plant-{n:04}") for n in range(998)]
     for at in range(0, len(plants), 98):
-        fleet.enrol(*plants[at : at + 98])
+        fleet.register(*plants[at : at + 98])
     fleet.upload("lines", "".join(certs.server(name=f"line{n}").pem for n in range(30)), TAGS)
     while fleet.deliver_event():
         pass
@@ -563,7 +563,7 @@ def test_tables_fit_a_hundred_columns(
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns:
         monkeypatch.setenv("COLUMNS", columns)
-    filled.enrol(registration("plant-" + "x" * 50, site="a" * 60))
+    filled.register(registration("plant-" + "x" * 50, site="a" * 60))
     held(filled)
     for command in (["status"], ["secrets"], ["clusters", "list"], ["plan"], ["removals", "list"]):
         lines = run(*command).out.splitlines()

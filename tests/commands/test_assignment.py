@@ -20,7 +20,7 @@ EVERYWHERE = Tags("trust", "*")
 @pytest.fixture
 def fleet() -> Fleet:
     made = Fleet()
-    made.enrol(registration("edge", site="hamburg"))
+    made.register(registration("edge", site="hamburg"))
     return made
 
 
@@ -53,7 +53,7 @@ def test_what_is_not_said_stays_as_the_assignment_in_force_has_it(fleet: Fleet) 
     assert (told["trustcast-clusters"], told["trustcast-accept"]) == ("site=hamburg", "expired")
 
 
-def test_tags_of_an_earlier_version_that_still_decide_are_carried_over_and_no_longer_dropped(fleet: Fleet) -> None:
+def test_tags_of_an_earlier_version_that_still_decide_are_carried_over(fleet: Fleet) -> None:
     fleet.vault.set("it", certs.server().pem)
     assign_secret(fleet.runtime, KEY, Tags("trust", "site=hamburg", file="plc.der"))
     renew(fleet, OWN)

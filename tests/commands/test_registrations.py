@@ -29,7 +29,7 @@ MOVED = replace(registration("plant", site="b"), host="new:6443", ca_sha256="1" 
 def fleet() -> Fleet:
     """One cluster, at site a."""
     fleet = Fleet()
-    fleet.enrol(registration("plant", site="a"))
+    fleet.register(registration("plant", site="a"))
     fleet.sweep()
     return fleet
 
@@ -89,7 +89,7 @@ def test_a_cluster_that_is_paused_while_its_credential_is_read_stays_paused(flee
     assert (clusters(fleet)["plant"].paused, clusters(fleet)["plant"].labels) == (True, {"site": "b"})
 
 
-def test_labels_that_change_while_the_credential_is_read_are_kept_where_none_are_named(fleet: Fleet) -> None:
+def test_labels_that_change_while_the_credential_is_read_are_kept(fleet: Fleet) -> None:
     asked_anew(fleet, lambda: submit(fleet.runtime, lambda _: registration("plant", site="c")), mode="report")
     assert clusters(fleet)["plant"].labels == {"site": "c"}
 

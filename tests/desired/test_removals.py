@@ -15,7 +15,7 @@ from sync.catalogue.snapshot import Losses
 from sync.desired.removals import WINDOW, Limits, digest, hold, losses, may_lose, too_much, too_wide
 from sync.desired.state import DesiredState
 from tests.support import certs
-from tests.support.catalogues import CONFIGURATION, candidate, desires, entry, snapshot
+from tests.support.catalogues import CONFIGURATION, candidate, desired_of, entry, snapshot
 from tests.support.certs import NOW
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def waits(
     limits: Limits | None = None,
     clusters: tuple[str, ...] = ("plant",),
 ) -> bool:
-    after = desires(*listed(remaining), clusters=clusters)
+    after = desired_of(*listed(remaining), clusters=clusters)
     return too_much(taken, history, after, now=NOW, limits=limits or Limits())
 
 
@@ -64,36 +64,36 @@ def waits(
 
 
 def test_a_deleted_secret_takes_its_file_from_every_cluster_that_had_it() -> None:
-    before = desires(*listed(4), clusters=("hamburg", "lyon"))
+    before = desired_of(*listed(4), clusters=("hamburg", "lyon"))
     first, *others = listed(4)
-    after = desires(deleted(first), *others, clusters=("hamburg", "lyon"))
+    after = desired_of(deleted(first), *others, clusters=("hamburg", "lyon"))
     assert losses(before, after) == (Loss("trust", ("s00.der",), ("hamburg", "lyon"), 4),)
 
 
 def test_law4_a_file_without_a_proof_is_not_lost_because_it_stays() -> None:
-    before = desires(*listed(2))
-    after = desires(*listed(1), replace(listed(2)[1], candidates=(), former=("s01.der",)))
+    before = desired_of(*listed(2))
+    after = desired_of(*listed(1), replace(listed(2)[1], candidates=(), former=("s01.der",)))
     assert losses(before, after) == ()
 
 
 def test_a_revoked_certificate_is_lost() -> None:
     secrets = (entry("leaf", candidate(1, LEAF)), entry("root", candidate(1, ROOT)))
     crl = entry("crl", candidate(1, CRL))
-    assert losses(desires(*secrets), desires(*secrets, crl)) == (Loss("trust", ("leaf.der",), ("plant",), 2),)
+    assert losses(desired_of(*secrets), desired_of(*secrets, crl)) == (Loss("trust", ("leaf.der",), ("plant",), 2),)
 
 
 def test_a_file_that_another_secret_gives_from_now_on_is_not_lost() -> None:
     first, second = (entry(name, candidate(1, CERTIFICATE), file="x.der") for name in ("a", "b"))
-    assert losses(desires(first, second), desires(replace(first, deleted=True, former=("x.der",)), second)) == ()
+    assert losses(desired_of(first, second), desired_of(replace(first, deleted=True, former=("x.der",)), second)) == ()
 
 
 def test_a_new_bytes_under_the_same_name_are_no_loss() -> None:
-    assert losses(desires(entry("a", candidate(1, CERTIFICATE))), desires(entry("a", candidate(2, OTHER)))) == ()
+    assert losses(desired_of(entry("a", candidate(1, CERTIFICATE))), desired_of(entry("a", candidate(2, OTHER)))) == ()
 
 
 def test_a_cluster_that_is_registered_now_or_no_more_loses_nothing() -> None:
     """Nothing is ever taken off a cluster that leaves: its lists stay as they are."""
-    before, after = desires(*listed(4), clusters=("gone",)), desires(clusters=("new",))
+    before, after = desired_of(*listed(4), clusters=("gone",)), desired_of(clusters=("new",))
     assert losses(before, after) == ()
 
 
@@ -171,8 +171,8 @@ def test_the_worst_hit_cluster_decides() -> None:
 def narrowed(reached: tuple[str, ...]) -> tuple[tuple[Loss, ...], DesiredState]:
     """A selector that reached all twenty plants and now reaches these."""
     wide, narrow = entry("a", candidate(1, CERTIFICATE)), f"site in ({', '.join(reached)})"
-    before = desires(wide, clusters=PLANTS)
-    after = desires(entry("a", candidate(1, CERTIFICATE), clusters=narrow), clusters=PLANTS)
+    before = desired_of(wide, clusters=PLANTS)
+    after = desired_of(entry("a", candidate(1, CERTIFICATE), clusters=narrow), clusters=PLANTS)
     return losses(before, after), after
 
 
@@ -188,7 +188,7 @@ def test_the_share_of_clusters_and_their_number_must_both_be_passed() -> None:
 
 def test_a_deleted_secret_is_no_change_of_selectors_however_many_clusters_it_was_on() -> None:
     one = entry("a", candidate(1, CERTIFICATE))
-    before, after = desires(one, clusters=PLANTS), desires(deleted(one), clusters=PLANTS)
+    before, after = desired_of(one, clusters=PLANTS), desired_of(deleted(one), clusters=PLANTS)
     assert not too_wide(losses(before, after), after, Limits())
 
 
@@ -247,7 +247,7 @@ AROUND = st.lists(
 @given(st.none() | ENTRIES, ENTRIES, AROUND)
 def test_law4_where_may_lose_says_no_nothing_is_lost(old: Entry | None, new: Entry, around: list[Entry]) -> None:
     if not may_lose(old, new):
-        assert losses(desires(*around, *([old] if old else [])), desires(*around, new)) == ()
+        assert losses(desired_of(*around, *([old] if old else [])), desired_of(*around, new)) == ()
 
 
 def test_the_ordinary_additions_and_renewals_are_told_as_harmless() -> None:
@@ -260,7 +260,7 @@ def test_the_ordinary_additions_and_renewals_are_told_as_harmless() -> None:
 def test_law4_a_ca_may_wake_a_crl_that_waited_for_it(before: Entry | None) -> None:
     waiting = [entry("leaf", candidate(1, LEAF)), entry("crl", candidate(1, CRL))]
     ca = entry("root", candidate(1, ROOT))
-    taken = losses(desires(*waiting, *([before] if before else [])), desires(*waiting, ca))
+    taken = losses(desired_of(*waiting, *([before] if before else [])), desired_of(*waiting, ca))
     assert [loss.files for loss in taken] == [("leaf.der",)]
     assert may_lose(before, ca)
 

@@ -39,7 +39,7 @@ KEY = SecretKey.of(HOST, "leaf")
 def fleet() -> Fleet:
     """Two clusters, at sites a and b, that trust a CA and a certificate that it issued."""
     fleet = Fleet(configured=Configuration(CONFIGURATION.vaults, (TRUST, ISSUER)))
-    fleet.enrol(registration("a", site="a"), registration("b", site="b"))
+    fleet.register(registration("a", site="a"), registration("b", site="b"))
     fleet.upload("root", ROOT.pem, TAGS)
     fleet.upload("root-as-issuer", ROOT.pem, ON_ISSUER)
     fleet.upload("leaf", LEAF.pem, TAGS)

@@ -23,7 +23,7 @@ from tests.support.catalogues import (
     VAULT,
     candidate,
     desired,
-    desires,
+    desired_of,
     entry,
     key,
     sha256,
@@ -376,7 +376,7 @@ def test_a_secret_reaches_the_clusters_that_its_selector_and_the_ceiling_both_ma
 
 
 def test_clusters_that_the_same_secrets_reach_share_one_computation() -> None:
-    both = desires(HAD, clusters=("hamburg", "lyon"))
+    both = desired_of(HAD, clusters=("hamburg", "lyon"))
     first, second = (both.of(each, TRUST) for each in both.snapshot.clusters.values())
     assert first is second
 
@@ -413,7 +413,7 @@ def test_the_order_of_the_catalogue_does_not_matter(entries: list[Entry], rng: r
 
 @given(CATALOGUES)
 def test_law4_no_name_is_both_wanted_and_gone_and_every_gone_name_has_an_owner(entries: list[Entry]) -> None:
-    found = desires(*entries)
+    found = desired_of(*entries)
     want = found.of(found.snapshot.clusters["plant"], TRUST)
     assert not want.files.keys() & want.to_remove.keys()
     assert want.to_remove.keys() <= set(found.accounted)

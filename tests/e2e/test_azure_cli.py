@@ -99,7 +99,7 @@ def test_the_cli_itself_refuses_der_as_text(shell: Shell) -> None:
         shell.set_file("der-as-text", CERTIFICATE.der)
 
 
-def test_a_second_version_without_tags_keeps_only_the_encoding_and_the_first_keeps_its_own(
+def test_a_second_version_without_tags_keeps_only_the_encoding(
     shell: Shell,
 ) -> None:
     options = ("--encoding", "hex", "--content-type", DER)

@@ -45,7 +45,7 @@ class RealFleet:
         for name, cluster in self.servers.items():
             self.store_credential(name)
             told = parse(cluster.kubeconfig())
-            self.fleet.enrol(replace(registration(name), host=told.host, ca_sha256=told.ca_sha256))
+            self.fleet.register(replace(registration(name), host=told.host, ca_sha256=told.ca_sha256))
 
     def _open(self, at: Endpoint) -> KubernetesSecrets:
         self.opened.append(KubernetesSecrets(at, call_timeout=CALL_TIMEOUT))

@@ -23,7 +23,7 @@ VERSIONS = [server(name="plc1", key_name=f"version {number}") for number in rang
 def fleet() -> Fleet:
     """Two clusters in sync with the first version."""
     fleet = Fleet()
-    fleet.enrol(*map(registration, NAMES))
+    fleet.register(*map(registration, NAMES))
     fleet.upload("plc1-der", VERSIONS[0].pem, EVERYWHERE)
     fleet.work_off()
     fleet.sweep()

@@ -48,7 +48,7 @@ AFTER = {"plc1.der": SECOND.der, "steady.der": STEADY.der}
 def fleet_in_sync() -> Fleet:
     """Three clusters in sync, two of them with two certificates."""
     fleet = Fleet()
-    fleet.enrol(*CLUSTERS)
+    fleet.register(*CLUSTERS)
     fleet.upload("plc1-der", FIRST.pem, SITE_A)
     fleet.upload("steady-der", STEADY.pem, EVERYWHERE)
     fleet.work_off()
@@ -178,7 +178,7 @@ def test_tables_emptied_at_any_step(which: str) -> None:
         disturbed = Disturbance(fleet, number, act=partial(empty, fleet, which))
         change(fleet)
         if which in {"decisions", "all"}:
-            fleet.enrol(*CLUSTERS)
+            fleet.register(*CLUSTERS)
         assert_goes_on_being_verified(fleet, disturbed.struck)
         assert_settled(fleet, disturbed.struck)
 
@@ -212,7 +212,7 @@ def test_tables_emptied_cost_no_write() -> None:
     for each in CLUSTERS:
         fleet.clusters[each.name].state.requests.clear()
     fleet.sweep(MINUTE)
-    fleet.enrol(*CLUSTERS)
+    fleet.register(*CLUSTERS)
     fleet.sweep(MINUTE)
     for each in CLUSTERS:
         assert set(fleet.clusters[each.name].state.requests) == {"get"}

@@ -71,7 +71,7 @@ def test_a_thousand_clusters_of_which_three_in_ten_are_offline_and_come_back(kub
         for name, cluster in clusters.items()
     ]
     for at in range(0, CLUSTERS, PORTION):
-        fleet.enrol(*registrations[at : at + PORTION])
+        fleet.register(*registrations[at : at + PORTION])
     away = {name for name, cluster in clusters.items() if cluster._fault}
     fleet.upload("plc1-der", certificate("plc1").pem, EVERYWHERE)
     fleet.deliver_event()

@@ -101,7 +101,7 @@ class World(Fleet):
         self.store_credential(name)
         endpoint = parse(kubeconfig(cluster))
         access = Access(AccessKind.KUBECONFIG, where)
-        self.enrol(Registration(name, {"site": name}, access, host=endpoint.host, ca_sha256=endpoint.ca_sha256))
+        self.register(Registration(name, {"site": name}, access, host=endpoint.host, ca_sha256=endpoint.ca_sha256))
         return cluster
 
     def store_credential(self, name: str) -> None:

@@ -46,7 +46,7 @@ def begun(letter: str = "A", clusters: str = "x", names: tuple[str, ...] = ("plc
     """Secrets in force on the clusters' trust lists, everything in sync and nothing under way."""
     fleet = Fleet()
     fleet.sweep()
-    fleet.enrol(*(registration(name) for name in clusters))
+    fleet.register(*(registration(name) for name in clusters))
     for name in names:
         fleet.upload(name, version(letter, name).pem, EVERYWHERE)
     fleet.sweep()
@@ -188,7 +188,7 @@ def crl_beside_its_ca() -> Case:
 def a_secret_each() -> Case:
     """Two clusters, each with a secret of its own; both get a new version."""
     fleet = begun(clusters="xy", names=())
-    fleet.enrol(*(registration(name, site=name) for name in "xy"))
+    fleet.register(*(registration(name, site=name) for name in "xy"))
     tags = {f"plc-{name}": EVERYWHERE | {"trustcast-clusters": f"site={name}"} for name in "xy"}
     for name, own in tags.items():
         fleet.upload(name, version("A", name).pem, own)

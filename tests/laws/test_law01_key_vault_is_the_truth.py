@@ -39,7 +39,7 @@ def fleet() -> Fleet:
 
 def joined() -> Fleet:
     made = Fleet(configured=CONFIGURATION)
-    made.enrol(PLANT)
+    made.register(PLANT)
     return made
 
 
@@ -56,7 +56,7 @@ def lose_catalogue(fleet: Fleet, *, statuses: bool = False) -> None:
     if statuses:
         fleet.statuses.forget_cluster("plant")
     fleet.lose_decisions()
-    fleet.enrol(PLANT)
+    fleet.register(PLANT)
 
 
 def requests(fleet: Fleet) -> Counter[str]:

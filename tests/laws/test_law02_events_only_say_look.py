@@ -30,7 +30,7 @@ MINUTE = timedelta(minutes=1)
 
 def joined() -> Fleet:
     made = Fleet()
-    made.enrol(registration("plant"))
+    made.register(registration("plant"))
     return made
 
 

@@ -28,7 +28,7 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture
 def fleet() -> Fleet:
     made = Fleet()
-    made.enrol(registration("plant"), registration("lab"))
+    made.register(registration("plant"), registration("lab"))
     return made
 
 
@@ -42,8 +42,8 @@ def said(fleet: Fleet, name: str) -> set[Code]:
     """Every code that the catalogue and the lists bear about the secret."""
     snapshot = fleet.decisions.snapshot(fresh=True)
     entry = snapshot.entries[key(name)]
-    desires = fleet.runtime.desires(snapshot)
-    of_set = desires.of(snapshot.clusters["plant"], TRUST).findings.get(entry.key, ())
+    desired_state = fleet.runtime.desired_state(snapshot)
+    of_set = desired_state.of(snapshot.clusters["plant"], TRUST).findings.get(entry.key, ())
     read: tuple[Candidate | Rejected, ...] = (*entry.candidates, *entry.rejected)
     kept = [f for each in read for f in each.findings]
     return {finding.code for finding in (*kept, *entry.secret_findings, *of_set)}
@@ -178,7 +178,7 @@ def test_law3_a_secret_that_is_renamed_takes_no_name_that_is_in_force(fleet: Fle
 @pytest.fixture
 def sites() -> Fleet:
     made = Fleet()
-    made.enrol(registration("plant", site="plant"), registration("lab", site="lab"))
+    made.register(registration("plant", site="plant"), registration("lab", site="lab"))
     return made
 
 

@@ -28,7 +28,7 @@ NAMES = ("plc1", "plc2", "plc3", "plc4")
 
 def test_law4_two_workers_together_remove_no_more_than_one_may() -> None:
     fleet = Fleet()
-    fleet.enrol(registration("plant"))
+    fleet.register(registration("plant"))
     for name in NAMES:
         fleet.upload(name, certs.server(name=name).pem, TAGS)
     fleet.work_off()
@@ -60,7 +60,7 @@ def test_law4_two_workers_together_remove_no_more_than_one_may() -> None:
 def test_law4_a_ca_and_its_crl_that_come_together_are_held_as_if_one_by_one() -> None:
     """Each alone takes nothing: the CA finds no CRL, and the CRL no CA."""
     fleet = Fleet()
-    fleet.enrol(registration("plant"))
+    fleet.register(registration("plant"))
     root = certs.ca()
     leaves = [certs.server(name=f"leaf{n}", issuer=root) for n in range(10)]
     for number, leaf in enumerate(leaves):
@@ -94,7 +94,7 @@ def waiting(fleet: Fleet, name: str) -> Held:
 
 def test_law4_a_secret_of_many_clusters_may_be_deleted_and_not_steered_away() -> None:
     fleet = Fleet()
-    fleet.enrol(*(registration(f"plant-{n}", row=str(n // 6)) for n in range(12)))
+    fleet.register(*(registration(f"plant-{n}", row=str(n // 6)) for n in range(12)))
     for name in NAMES[:2]:
         fleet.upload(name, certs.server(name=name).pem, TAGS)
     fleet.work_off()
@@ -124,7 +124,7 @@ def test_law4_what_is_held_says_what_would_take_the_files(
     cause: str, act: Callable[[MemoryVault, str], object]
 ) -> None:
     fleet = Fleet()
-    fleet.enrol(registration("plant"))
+    fleet.register(registration("plant"))
     version = fleet.upload("line", "".join(each.pem for each in LINE), TAGS)
     fleet.work_off()
     before = fleet.files("plant")
@@ -139,7 +139,7 @@ def test_law4_what_is_held_says_what_would_take_the_files(
 def test_law4_an_approval_that_was_not_used_ends_within_the_hour() -> None:
     """What it was for ended by itself; the same change half a year later is asked for anew."""
     fleet = Fleet()
-    fleet.enrol(registration("plant"))
+    fleet.register(registration("plant"))
     version = fleet.upload("line", "".join(each.pem for each in LINE), TAGS)
     fleet.work_off()
     fleet.clock.move(timedelta(seconds=1))
@@ -158,7 +158,7 @@ def test_law4_an_approval_that_was_not_used_ends_within_the_hour() -> None:
 
 def test_law4_an_approval_counts_while_the_vault_is_away_for_some_minutes() -> None:
     fleet = Fleet()
-    fleet.enrol(registration("plant"))
+    fleet.register(registration("plant"))
     fleet.upload("line", "".join(each.pem for each in LINE), TAGS)
     fleet.work_off()
     fleet.vault.delete("line")

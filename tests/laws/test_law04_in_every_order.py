@@ -144,7 +144,7 @@ class Owners(RuleBasedStateMachine):
     @initialize(names=st.sets(names, min_size=6), north=st.sets(names))
     def begin(self, names: Collection[str], north: Collection[str]) -> None:
         self.fleet.sweep()
-        self.fleet.enrol(*(registration(name, site=site) for name, site in CLUSTERS.items()))
+        self.fleet.register(*(registration(name, site=site) for name, site in CLUSTERS.items()))
         for name in sorted(names):
             self.upload(name, "A", "north" if name in north else EVERYWHERE)
         self.sweep(1)

@@ -41,17 +41,17 @@ def fleet(servers: Stands) -> Iterator[HttpFleet]:
 
 
 def asked(fleet: HttpFleet) -> dict[str, Counter[str]]:
-    return {name: plant.requests for name, plant in fleet.plants.items()}
+    return {name: plant.requests for name, plant in fleet.api_servers.items()}
 
 
 def longest_unverified(fleet: HttpFleet) -> datetime:
-    times = [fleet.status(name).verified for name in fleet.plants]
+    times = [fleet.status(name).verified for name in fleet.api_servers]
     assert all(times)
     return min(filter(None, times))
 
 
 def test_law5_a_verification_costs_one_read_a_list_and_no_write(fleet: HttpFleet) -> None:
-    for name in fleet.plants:
+    for name in fleet.api_servers:
         assert {status.state for status in push_cluster(fleet.runtime, name)} == {State.IN_SYNC}
     assert asked(fleet) == {"hamburg": IN_SYNC, "lyon": IN_SYNC}
     assert fleet.credentials.faults.counts() == {}
@@ -84,7 +84,7 @@ def test_law5_a_change_that_leaves_a_list_as_it_is_writes_nothing(
     fleet.work_off()
     fleet.clock.move(MINUTE)
     fleet.sweep(MINUTE)
-    for name in fleet.plants:
+    for name in fleet.api_servers:
         push_cluster(fleet.runtime, name)
     assert all(set(requests) == {"get"} for requests in asked(fleet).values())
     assert fleet.files("hamburg") == {"plc7.der": GOOD.der}
@@ -99,14 +99,14 @@ def test_law5_a_change_of_one_list_writes_to_that_list_alone_and_once(fleet: Htt
 
 def test_law5_what_somebody_else_wrote_first_is_adopted_once_and_left_alone_then(fleet: HttpFleet) -> None:
     new = certs.server(name="plc8")
-    fleet.plants["lyon"].edit(TRUST.namespace, TRUST.object, {"plc8.der": new.der})
+    fleet.api_servers["lyon"].edit(TRUST.namespace, TRUST.object, {"plc8.der": new.der})
     fleet.upload("plc8", new.pem, TAGS)
     fleet.work_off()
-    assert fleet.plants["lyon"].requests["apply"] == 1
+    assert fleet.api_servers["lyon"].requests["apply"] == 1
     fleet.forget_counts()
     for _ in range(3):
         push_cluster(fleet.runtime, "lyon")
-    assert set(fleet.plants["lyon"].requests) == {"get"}
+    assert set(fleet.api_servers["lyon"].requests) == {"get"}
 
 
 def test_law5_an_empty_list_is_not_even_created(servers: Stands) -> None:
@@ -114,7 +114,7 @@ def test_law5_an_empty_list_is_not_even_created(servers: Stands) -> None:
         fleet.join("hamburg")
         fleet.sweep(MINUTE)
         push_cluster(fleet.runtime, "hamburg")
-        assert set(fleet.plants["hamburg"].requests) == {"get"}
+        assert set(fleet.api_servers["hamburg"].requests) == {"get"}
 
 
 def test_law5_a_verification_of_a_hundred_clusters_is_one_get_a_list_and_no_write(servers: Stands) -> None:

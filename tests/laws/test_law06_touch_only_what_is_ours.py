@@ -35,7 +35,7 @@ def fleet(servers: Stands) -> Iterator[HttpFleet]:
 
 @pytest.fixture
 def plant(fleet: HttpFleet) -> Cluster:
-    return fleet.plants["plant"]
+    return fleet.api_servers["plant"]
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_law6_a_list_that_the_extension_takes_over_is_left_to_it(filled: HttpFle
 def test_law6_a_cluster_that_is_only_reported_on_is_never_written_to(servers: Stands) -> None:
     with http_fleet(servers) as fleet:
         fleet.join("plant", mode="report")
-        plant = fleet.plants["plant"]
+        plant = fleet.api_servers["plant"]
         upload(fleet, "a", A)
         verify(fleet)
         assert set(plant.requests) == {"get"}

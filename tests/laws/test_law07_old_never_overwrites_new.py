@@ -238,10 +238,10 @@ def test_law4_a_rebuild_would_take_files_if_absence_were_proof(monkeypatch: pyte
     real = desired.DesiredState._to_remove
 
     def gone(
-        desires: desired.DesiredState, files: Mapping[str, desired.WantedFile], *arguments: Any
+        desired_state: desired.DesiredState, files: Mapping[str, desired.WantedFile], *arguments: Any
     ) -> dict[str, desired.RemovalReason]:
         unproven = {name: desired.RemovalReason.DELETED for name in ("plc7.der", "plc8.der") if name not in files}
-        return unproven | real(desires, files, *arguments)
+        return unproven | real(desired_state, files, *arguments)
 
     monkeypatch.setattr(desired.DesiredState, "_to_remove", gone)
     assert "a valid file was off its list" in explore(rebuilt("plc7", forgetful=False)).wrong

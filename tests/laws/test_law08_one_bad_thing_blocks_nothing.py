@@ -39,7 +39,7 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture
 def fleet() -> Fleet:
     made = Fleet(configured=CONFIGURATION)
-    made.enrol(registration("bad"), registration("good"), registration("other"))
+    made.register(registration("bad"), registration("good"), registration("other"))
     return made
 
 
@@ -109,7 +109,7 @@ def test_law8_a_vault_that_fails_keeps_no_other_from_being_listed(error: Excepti
     hosts = ["a-bad.vault.azure.net", HOST, "z-good.vault.azure.net"]
     vaults = tuple(replace(CONFIGURATION.vaults[0], url=f"https://{host}") for host in hosts)
     fleet = Fleet(configured=replace(CONFIGURATION, vaults=vaults))
-    fleet.enrol(registration("plant"))
+    fleet.register(registration("plant"))
     last = MemoryVault(clock=fleet.clock, seed="other")
     bad = failing(MemoryVault(clock=fleet.clock), error)
     fleet.runtime = replace(fleet.runtime, vaults=dict(zip(hosts, (bad, fleet.vault, last), strict=True)))

@@ -73,7 +73,7 @@ def ran() -> Iterator[Run]:
         patch.setattr(bootstrap, "runtime", lambda: runtime)
         patch.setattr(logging.getLogger("azure"), "level", logging.CRITICAL)
         outputs: dict[str, bytes] = {}
-        _enrol(stack, outputs, patch)
+        _register(stack, outputs, patch)
         _upload(stack)
         _trouble(stack, runtime)
         stack.run_function("check_drift")
@@ -104,7 +104,7 @@ def _run(patch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, bytes]:
     return int(ended.value.code or 0), told.getvalue().encode()
 
 
-def _enrol(stack: HostileStack, outputs: dict[str, bytes], patch: pytest.MonkeyPatch) -> None:
+def _register(stack: HostileStack, outputs: dict[str, bytes], patch: pytest.MonkeyPatch) -> None:
     for name, cluster in stack.clusters.items():
         stack.credentials.set(name, cluster.kubeconfig(), tags={"trustcast-credential": name})
         code, outputs[f"clusters add {name}"] = _run(patch, "clusters", "add", name, "--credential", name)

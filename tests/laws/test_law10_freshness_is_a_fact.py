@@ -33,7 +33,7 @@ PLANTS = tuple(f"plant-{n}" for n in range(12))
 
 def joined(**differs: Any) -> Fleet:
     made = Fleet()
-    made.enrol(*(replace(registration(name), **differs) for name in PLANTS))
+    made.register(*(replace(registration(name), **differs) for name in PLANTS))
     made.upload("plc7", GOOD.pem, TAGS)
     made.work_off()
     return made
@@ -98,7 +98,7 @@ def largest_gaps(
 @pytest.mark.parametrize("interval", [timedelta(minutes=30), timedelta(minutes=5)])
 def test_law10_every_list_is_verified_within_the_stated_bound(interval: timedelta) -> None:
     fleet = Fleet(intervals=Intervals(verify_interval=interval))
-    fleet.enrol(*(registration(name) for name in PLANTS))
+    fleet.register(*(registration(name) for name in PLANTS))
     fleet.upload("plc7", GOOD.pem, TAGS)
     fleet.work_off()
     gaps = largest_gaps(fleet, 90)

@@ -39,7 +39,7 @@ class Counting(Fleet):
 def fleet() -> Counting:
     """Twenty clusters, and counts of every call to the vault."""
     made = Counting(configured=CONFIGURATION)
-    made.enrol(*(registration(f"plant-{n:02}") for n in range(20)))
+    made.register(*(registration(f"plant-{n:02}") for n in range(20)))
     made.vault.pause = made.calls.append
     return made
 
@@ -162,7 +162,7 @@ def test_law11_an_unassigned_secret_is_never_read(fleet: Counting) -> None:
 
 def test_law11_a_version_that_waits_for_approval_is_read_once() -> None:
     fleet = Fleet()
-    fleet.enrol(registration("plant"))
+    fleet.register(registration("plant"))
     lines = ["".join(certs.server(name=f"{line}-{n}").pem for n in range(5)) for line in ("old", "new")]
     fleet.upload("line", lines[0], TAGS)
     fleet.work_off()
@@ -183,7 +183,7 @@ def test_law11_a_version_that_waits_for_approval_is_read_once() -> None:
 @pytest.mark.parametrize("versions", [70, 120])
 def test_law11_a_secret_that_one_of_its_lists_always_refuses_is_read_to_an_end(versions: int) -> None:
     fleet = Fleet(configured=CONFIGURATION)
-    fleet.enrol(registration("plant"))
+    fleet.register(registration("plant"))
     for _ in range(versions):
         fleet.vault.set("plc", certs.server().pem, tags=TAGS | {"trustcast-lists": "trust,issuer"})
         fleet.clock.move(timedelta(minutes=1))

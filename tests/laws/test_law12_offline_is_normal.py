@@ -43,7 +43,7 @@ class Offshore(Fleet):
 def fleet() -> Offshore:
     """One cluster whose link is down and one that is up; attempts on the first are counted."""
     made = Offshore()
-    made.enrol(registration(FAR), registration("near"))
+    made.register(registration(FAR), registration("near"))
     made.upload("first", certs.server(name="first").pem, TAGS)
     made.work_off()
     made.real = made.clusters[FAR]
@@ -198,7 +198,7 @@ def test_law12_a_link_that_is_back_and_goes_again_begins_anew(fleet: Offshore) -
 def test_law12_many_that_are_offline_at_once_are_tried_apart_from_the_others() -> None:
     fleet = Fleet()
     names = [f"far-{n}" for n in range(40)]
-    fleet.enrol(registration("near"), *(registration(name) for name in names))
+    fleet.register(registration("near"), *(registration(name) for name in names))
     for name in names:
         fleet.clusters[name] = failing(fleet.clusters[name], Unreachable("no connection"))
     upload(fleet, "first")

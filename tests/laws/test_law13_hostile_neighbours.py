@@ -104,12 +104,12 @@ def test_law13_a_hostile_answer_is_a_state_and_the_next_cluster_is_served(
     fleet: HttpFleet, trap: Trap, fault: Fault, told: State, methods: frozenset[str]
 ) -> None:
     fault = replace(fault, location=f"{trap.url}/stolen", methods=methods)
-    fleet.plants["hostile"].set_fault(fault)
+    fleet.api_servers["hostile"].set_fault(fault)
     upload(fleet)
     assert fleet.status("hostile").state is told
     assert fleet.status("hostile").detail
     assert fleet.files("quiet") == {"plc7.der": GOOD.der}
-    fleet.plants["hostile"].set_fault(None)
+    fleet.api_servers["hostile"].set_fault(None)
     push_cluster(fleet.runtime, "hostile")
     assert fleet.files("hostile") == {"plc7.der": GOOD.der}
 
@@ -120,7 +120,7 @@ WORDS = {Kind.HUGE: "more than 4 MiB", Kind.COMPRESSED: "compressed", Kind.REDIR
 @pytest.mark.parametrize("kind", WORDS)
 def test_law13_the_limit_that_an_answer_breaks_is_named(fleet: HttpFleet, kind: Kind) -> None:
     """Refused for what it is, before anything looks into it."""
-    fleet.plants["hostile"].set_fault(Fault(kind))
+    fleet.api_servers["hostile"].set_fault(Fault(kind))
     upload(fleet)
     assert WORDS[kind] in fleet.status("hostile").detail
 
@@ -128,7 +128,7 @@ def test_law13_the_limit_that_an_answer_breaks_is_named(fleet: HttpFleet, kind: 
 def test_law13_a_404_that_speaks_of_something_else_is_no_empty_list(fleet: HttpFleet) -> None:
     """As from a wrong path: nothing is created for it."""
     upload(fleet)
-    plant = fleet.plants["hostile"]
+    plant = fleet.api_servers["hostile"]
     plant.requests.clear()
     plant.set_fault(Fault(Kind.STATUS, status=404, methods=frozenset({"GET"})))
     push_cluster(fleet.runtime, "hostile")
@@ -137,7 +137,7 @@ def test_law13_a_404_that_speaks_of_something_else_is_no_empty_list(fleet: HttpF
 
 
 def test_law13_a_cluster_that_asks_for_time_gets_it(fleet: HttpFleet) -> None:
-    fleet.plants["hostile"].set_fault(Fault(Kind.STATUS, status=429, retry_after="120"))
+    fleet.api_servers["hostile"].set_fault(Fault(Kind.STATUS, status=429, retry_after="120"))
     upload(fleet)
     due, attempted = fleet.status("hostile").due, fleet.status("hostile").attempted
     assert due is not None
@@ -153,7 +153,7 @@ def test_law13_a_whole_push_ends_in_its_time(servers: Stands, fault: Fault) -> N
     with http_fleet(servers, call_timeout=60, push_timeout=0.5) as fleet:
         fleet.join("hostile")
         upload(fleet)
-        fleet.plants["hostile"].set_fault(fault)
+        fleet.api_servers["hostile"].set_fault(fault)
         statuses = push_cluster(fleet.runtime, "hostile")
         assert [status.state for status in statuses] == [State.OFFLINE, State.OFFLINE]
 
@@ -172,7 +172,7 @@ def test_law13_an_answer_that_is_no_secret_proves_nothing_and_is_blocked(
     fleet: HttpFleet, authority_server: Answering, body: bytes
 ) -> None:
     authority_server.body = body
-    text = json.loads(kubeconfig(fleet.plants["hostile"]))
+    text = json.loads(kubeconfig(fleet.api_servers["hostile"]))
     text["clusters"][0]["cluster"]["server"] = authority_server.url
     fleet.store_credential("hostile", json.dumps(text))
     register(fleet.runtime, RegistrationRequest("hostile", "hostile", ("site=hostile",), confirm=True))
@@ -208,7 +208,7 @@ def authority_server(servers: Stands) -> Iterator[Answering]:
 
 def moved(fleet: HttpFleet, **cluster: str) -> str:
     """The hostile cluster's kubeconfig with other fields of its server."""
-    text = json.loads(kubeconfig(fleet.plants["hostile"]))
+    text = json.loads(kubeconfig(fleet.api_servers["hostile"]))
     text["clusters"][0]["cluster"] |= {name.replace("_", "-"): value for name, value in cluster.items()}
     return json.dumps(text)
 
@@ -219,7 +219,7 @@ def reads(fleet: HttpFleet, name: str = "hostile") -> int:
 
 def expire(fleet: HttpFleet) -> None:
     """The token is refused from now on, so that the credential is read again."""
-    fleet.plants["hostile"].rotate()
+    fleet.api_servers["hostile"].rotate()
 
 
 def test_law13_on_a_401_the_credential_is_read_again_once_and_a_new_token_heals(fleet: HttpFleet) -> None:
@@ -267,7 +267,7 @@ def test_law13_a_credential_that_points_elsewhere_is_blocked_until_confirmed(
 
 def test_law13_a_confirmed_move_is_followed(fleet: HttpFleet) -> None:
     upload(fleet)
-    other = fleet.plants["quiet"]
+    other = fleet.api_servers["quiet"]
     fleet.store_credential("hostile", kubeconfig(other), tagged="hostile")
     register(fleet.runtime, RegistrationRequest("hostile", "hostile", ("site=quiet",), confirm=True))
     fleet.work_off()
@@ -276,7 +276,7 @@ def test_law13_a_confirmed_move_is_followed(fleet: HttpFleet) -> None:
 
 @pytest.mark.parametrize("tag", ["quiet", "Hostile", "hostile ", "*", ""])
 def test_law13_a_credential_is_read_only_if_its_tag_names_the_cluster(fleet: HttpFleet, tag: str) -> None:
-    fleet.credentials.set("hostile", kubeconfig(fleet.plants["hostile"]), tags={"trustcast-credential": tag})
+    fleet.credentials.set("hostile", kubeconfig(fleet.api_servers["hostile"]), tags={"trustcast-credential": tag})
     expire(fleet)
     before = reads(fleet)
     upload(fleet)
@@ -298,7 +298,7 @@ KUBECONFIGS: dict[str, tuple[str, str, dict[str, Any]]] = {
 def test_law13_a_kubeconfig_that_is_more_than_data_is_refused(
     fleet: HttpFleet, section: str, entry: str, field_: dict[str, Any]
 ) -> None:
-    text = json.loads(kubeconfig(fleet.plants["hostile"]))
+    text = json.loads(kubeconfig(fleet.api_servers["hostile"]))
     text[section][0][entry] |= field_
     fleet.store_credential("hostile", json.dumps(text))
     expire(fleet)

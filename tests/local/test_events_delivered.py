@@ -36,7 +36,7 @@ PATIENCE = 60  # seconds
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     with Stack(["plant"], settings=SETTINGS) as started:
-        started.enrol("plant", {})
+        started.register("plant", {})
         yield started
         log = started.log.read_text()
         assert httpx.get(f"{started.host_url}/admin/host/status", trust_env=False).status_code == 401

@@ -187,7 +187,7 @@ def test_sigterm_lets_a_delivery_of_events_end_and_answers_it(settings: dict[str
         assert answer.result(WAIT) == 202
 
 
-def test_a_killed_host_leaves_its_message_leased_and_another_works_it_after_the_lease(
+def test_a_killed_host_leaves_its_message_and_another_takes_it_after_the_lease(
     settings: dict[str, str], work: Any
 ) -> None:
     put(work, "wait")

@@ -133,7 +133,7 @@ def noise(seed: bytes | int | str, size: int) -> str:
 
 @pytest.mark.usefixtures("a_certificate_in_each")
 @pytest.mark.parametrize("name", [lambda n: f"{n:05}", lambda n: f"{n:05}" + "\x07" * 300], ids=["short", "hostile"])
-def test_the_first_of_others_keys_are_listed_with_their_thumbprints_and_the_rest_is_counted(
+def test_the_first_keys_of_others_are_listed_with_thumbprints_the_rest_counted(
     name: Callable[..., Any],
 ) -> None:
     observed, changes = crowd(30_000, name)

@@ -261,7 +261,7 @@ def carry_out(target: MemoryCluster, observed: Observed, plan: Plan, *, steps: i
 
 
 @given(STEPS, WANTS, st.booleans())
-def test_law5_and_law6_a_plan_carried_out_leaves_no_write_and_touches_nothing_of_others(
+def test_law5_and_law6_a_plan_leaves_nothing_to_write_and_touches_only_ours(
     history: list[Any], desired: DesiredList, known: bool
 ) -> None:
     """Over real ownership: whatever hands, pushes and crashes between writes did to the object before."""

@@ -57,7 +57,7 @@ class Scene(Fleet):
 
     def __init__(self, **vault: Any) -> None:
         super().__init__(Configuration((replace(WATCHED, **vault),), LISTS))
-        self.enrol(registration("edge", site="hamburg"))
+        self.register(registration("edge", site="hamburg"))
 
     def put(self, name: str, value: str, lists: str = "trust", **others: str) -> str:
         return self.upload(name, value, tags(lists, **others))
@@ -79,7 +79,9 @@ class Scene(Fleet):
 def said_of(fleet: Fleet, name: str = "it") -> SecretReport:
     snapshot = fleet.runtime.decisions.snapshot(fresh=True)
     entry = snapshot.entries[SecretKey(HOST, name)]
-    return secret_report(entry, fleet.runtime.desires(snapshot), now=fleet.clock(), expiry_warning=timedelta(days=30))
+    return secret_report(
+        entry, fleet.runtime.desired_state(snapshot), now=fleet.clock(), expiry_warning=timedelta(days=30)
+    )
 
 
 def case_managed(scene: Scene) -> None:
@@ -296,7 +298,7 @@ def test_law4_a_removal_that_waits_for_a_person_is_called_held() -> None:
     assert scene.verdict().state is SecretState.HELD
 
 
-def test_law4_a_value_that_may_not_be_read_takes_nothing_away_and_is_read_once_it_may() -> None:
+def test_law4_a_value_that_may_not_be_read_takes_nothing_away() -> None:
     scene = Scene()
     scene.put("it", SERVER.pem)
     scene.then()
@@ -312,7 +314,7 @@ def test_law4_a_value_that_may_not_be_read_takes_nothing_away_and_is_read_once_i
 
 def test_an_issuer_counts_only_on_a_list_of_the_same_cluster() -> None:
     scene = Scene()
-    scene.enrol(registration("far", site="oz"))
+    scene.register(registration("far", site="oz"))
     leaf = certs.server(issuer=ROOT)
     scene.set_to(leaf.pem, tags("trust") | {"trustcast-clusters": "site=hamburg"})
     scene.upload("root", ROOT.pem, tags("issuer") | {"trustcast-clusters": "site=oz"})
@@ -323,7 +325,7 @@ def test_an_issuer_counts_only_on_a_list_of_the_same_cluster() -> None:
 
 def test_the_same_certificate_on_two_lists_of_other_clusters_is_no_duplicate() -> None:
     scene = Scene()
-    scene.enrol(registration("far", site="oz"))
+    scene.register(registration("far", site="oz"))
     scene.set_to(SERVER.pem, tags("trust") | {"trustcast-clusters": "site=hamburg"})
     scene.upload("twin", SERVER.pem, tags("trust") | {"trustcast-clusters": "site=oz"})
     assert scene.verdict().findings == ()

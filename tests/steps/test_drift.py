@@ -26,7 +26,7 @@ class Died(BaseException):
 def fleet() -> Fleet:
     """One cluster, two secrets whose events were dropped, and a vault that is listed every ten minutes."""
     fleet = Fleet(intervals=replace(Intervals(), vault_interval=10 * MINUTE))
-    fleet.enrol(registration("plant"))
+    fleet.register(registration("plant"))
     for name in ("plc1", "plc2"):
         fleet.upload(name, server(name=name).pem, TAGS)
     fleet.events.clear()

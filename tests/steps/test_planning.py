@@ -43,7 +43,7 @@ class Unanswering(MemoryCluster):
 def fleet() -> Fleet:
     """Three clusters in sync with one secret."""
     fleet = Fleet()
-    fleet.enrol(*(registration(name) for name in NAMES))
+    fleet.register(*(registration(name) for name in NAMES))
     fleet.upload("plc", server().pem, TAGS)
     fleet.work_off()
     fleet.clock.move(timedelta(minutes=2))
@@ -79,7 +79,7 @@ def test_a_list_that_moves_to_another_object_is_there_with_the_next_minute(fleet
     assert fleet.status("edge-1").state is State.IN_SYNC
 
 
-def test_a_file_of_anothers_in_the_object_that_a_list_moves_to_is_not_ours_because_the_old_one_was(
+def test_a_file_in_the_object_that_a_list_moves_to_is_not_ours(
     fleet: Fleet,
 ) -> None:
     moved = replace(TRUST, object="other-list")
@@ -92,16 +92,14 @@ def test_a_file_of_anothers_in_the_object_that_a_list_moves_to_is_not_ours_becau
 
 
 @pytest.mark.parametrize("anew", [{"host": "rebuilt:6443"}, {"ca_sha256": "2" * 64}], ids=["host", "CA"])
-def test_a_file_of_anothers_on_another_machine_of_the_name_is_not_ours_because_the_old_one_was(
-    fleet: Fleet, anew: dict[str, Any]
-) -> None:
+def test_a_file_on_another_server_of_the_same_name_is_not_ours(fleet: Fleet, anew: dict[str, Any]) -> None:
     """Law 6: what a push remembers is of one machine; a plan that is only shown says the same."""
     fleet.upload("other", server(name="other").pem, TAGS)
     fleet.sweep()
     theirs = dict.fromkeys(fleet.files("edge-1"), b"theirs")
     rebuilt = fleet.clusters["edge-1"] = MemoryCluster()
     rebuilt.state.edit(TRUST.namespace, TRUST.object, theirs)
-    fleet.enrol(replace(registration("edge-1"), **anew))
+    fleet.register(replace(registration("edge-1"), **anew))
     fleet.vault.delete("other")
     (preview,) = preview_cluster(fleet.runtime, "edge-1")
     fleet.sweep()
@@ -118,7 +116,7 @@ def test_nothing_is_told_of_another_machine_of_the_name_because_the_old_one_was_
     fleet.sweep()
     before = fleet.status("edge-1")
     assert (before.state, len(before.thumbprints)) == (State.OFFLINE, 1)
-    fleet.enrol(replace(registration("edge-1"), host="rebuilt:6443"))
+    fleet.register(replace(registration("edge-1"), host="rebuilt:6443"))
     assert planned(fleet) == ["edge-1"]
     fleet.work_off()
     after = fleet.status("edge-1")
@@ -127,7 +125,7 @@ def test_nothing_is_told_of_another_machine_of_the_name_because_the_old_one_was_
 
 def test_a_cluster_that_is_registered_anew_for_the_same_machine_is_not_asked_for(fleet: Fleet) -> None:
     """Law 5."""
-    fleet.enrol(registration("edge-1", site="hamburg"))
+    fleet.register(registration("edge-1", site="hamburg"))
     assert planned(fleet) == []
 
 
@@ -164,17 +162,15 @@ def test_a_status_of_before_the_few_facts_is_asked_for(fleet: Fleet) -> None:
 
 
 def test_a_cluster_that_may_be_repaired_now_is_asked_for(fleet: Fleet) -> None:
-    fleet.enrol(replace(registration("edge-3"), mode=Mode.REPORT))
+    fleet.register(replace(registration("edge-3"), mode=Mode.REPORT))
     rewrite(fleet, "edge-3", state=State.DRIFTED)
     assert planned(fleet) == []
-    fleet.enrol(registration("edge-3"))
+    fleet.register(registration("edge-3"))
     assert planned(fleet) == ["edge-3"]
 
 
 @pytest.mark.parametrize("for_each", [map, side_by_side])
-def test_a_cluster_that_cannot_be_asked_for_stops_no_other_and_the_head_is_not_planned(
-    fleet: Fleet, for_each: ForEach
-) -> None:
+def test_a_cluster_that_cannot_be_asked_for_stops_no_other(fleet: Fleet, for_each: ForEach) -> None:
     """Law 8; and law 7: only when all were asked for does the head count as planned."""
     fleet.upload("other", server(name="other").pem, TAGS)
     fleet.deliver_event()

@@ -21,7 +21,7 @@ TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
 def fleet() -> Fleet:
     """One cluster in sync with one secret."""
     fleet = Fleet()
-    fleet.enrol(registration("edge"))
+    fleet.register(registration("edge"))
     fleet.upload("plc", server().pem, TAGS)
     fleet.work_off()
     return fleet
@@ -50,9 +50,7 @@ def test_a_push_whose_row_changes_all_the_time_ends_and_keeps_the_earlier_due_ti
 
 
 @pytest.mark.parametrize("times", [1, 3, 4, 5, 6])
-def test_a_push_whose_row_changes_all_the_time_sets_its_own_due_time_where_it_is_earlier(
-    fleet: Fleet, times: int
-) -> None:
+def test_a_push_whose_row_keeps_changing_sets_its_due_time_where_it_is_earlier(fleet: Fleet, times: int) -> None:
     rewritten_before_every_write(fleet, timedelta(days=1), times)
     (status,) = push_cluster(fleet.runtime, "edge")
     assert there(fleet.work.cluster("edge")).value.due == status.due

@@ -31,7 +31,7 @@ EXPIRED = certs.server(key_name="expired", not_after=certs.NOW - timedelta(days=
 def fleet() -> Fleet:
     """One cluster with the newest of thirty versions, of which twenty are looked through: the oldest."""
     fleet = Fleet()
-    fleet.enrol(registration("plant"))
+    fleet.register(registration("plant"))
     for _ in range(29):
         fleet.vault.set("plc", OLD.pem, tags=TAGS)
         fleet.clock.move(timedelta(minutes=1))

@@ -90,7 +90,7 @@ def snapshot(*entries: Entry, clusters: tuple[str, ...] = ("plant",), **more: An
     )
 
 
-def desires(*entries: Entry, clusters: tuple[str, ...] = ("plant",)) -> DesiredState:
+def desired_of(*entries: Entry, clusters: tuple[str, ...] = ("plant",)) -> DesiredState:
     return DesiredState(snapshot(*entries, clusters=clusters), CONFIGURATION)
 
 

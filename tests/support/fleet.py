@@ -60,7 +60,7 @@ class Targets:
     clusters: Mapping[str, Target]
 
     def endpoint(self, cluster: str, secret: str) -> Endpoint:
-        raise NotImplementedError(f"credential {secret} of {cluster}: registrations are enrolled as they are")
+        raise NotImplementedError(f"credential {secret} of {cluster}: registrations are registered as they are")
 
     def connect(self, registration: Registration, deadline: Deadline, *, renew: bool = False) -> Target:  # noqa: ARG002
         return self.clusters[registration.name]
@@ -124,7 +124,7 @@ class Fleet:
             token=lambda: f"{next(self._tokens):08}head",
         )
 
-    def enrol(self, *registrations: Registration) -> None:
+    def register(self, *registrations: Registration) -> None:
         """Write registrations as they are, without asking what they take."""
         writes = [Write(ClusterRow(each.name), each, ANYTHING) for each in registrations]
         for start in range(0, len(writes), MOST_WRITES):

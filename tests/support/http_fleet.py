@@ -66,12 +66,12 @@ def stands(authority: Authority) -> Iterator[Stands]:
 
 
 class HttpFleet(Fleet):
-    """As `Fleet`; `watched` (its `vault`), `credentials` and `plants` are stand-ins, and count what they are asked."""
+    """As `Fleet`; `watched` (its `vault`), `credentials` and `api_servers` are stand-ins that count requests."""
 
     def __init__(self, servers: Stands, closes: ExitStack, *, call_timeout: float, push_timeout: float) -> None:
         self._servers, self._closes = servers, closes
         self._call_timeout, self._push_timeout = call_timeout, push_timeout
-        self.plants: dict[str, Cluster] = {}
+        self.api_servers: dict[str, Cluster] = {}
         self.watched, self.credentials = servers.watched, servers.credentials
         super().__init__()
 
@@ -99,7 +99,7 @@ class HttpFleet(Fleet):
     def join(self, *names: str, mode: str = "repair") -> None:
         """Store the credentials of new clusters and register them, as an operator does."""
         for name in names:
-            self.plants[name] = self._servers.clusters.add(name, grant=least_privilege())
+            self.api_servers[name] = self._servers.clusters.add(name, grant=least_privilege())
             self.store_credential(name)
             register(self.runtime, RegistrationRequest(name, name, (f"site={name}",), mode=mode))
         self.work_off()
@@ -107,7 +107,7 @@ class HttpFleet(Fleet):
     def store_credential(self, name: str, text: str | None = None, *, tagged: str | None = None) -> None:
         """Set a new version of a cluster's credential."""
         tags = {"trustcast-credential": tagged or name}
-        self.credentials.set(name, text or kubeconfig(self.plants[name]), tags=tags)
+        self.credentials.set(name, text or kubeconfig(self.api_servers[name]), tags=tags)
 
     def upload(self, name: str, value: str, tags: Any = None, *, enabled: bool = True) -> str:
         version = self._servers.watched.set(name, value, tags=dict(tags) if tags else None, enabled=enabled)
@@ -115,7 +115,7 @@ class HttpFleet(Fleet):
         return version
 
     def files(self, cluster: str, definition: ListDefinition = TRUST) -> dict[str, bytes]:
-        return self.plants[cluster].files(definition.namespace, definition.object)
+        return self.api_servers[cluster].files(definition.namespace, definition.object)
 
     def status(self, cluster: str, definition: ListDefinition = TRUST) -> ListStatus:
         """The list's status row."""
@@ -125,7 +125,7 @@ class HttpFleet(Fleet):
         """Count requests from zero."""
         self._servers.watched.faults.reset_counts()
         self.credentials.faults.reset_counts()
-        for plant in self.plants.values():
+        for plant in self.api_servers.values():
             plant.requests.clear()
 
     def _open(self, at: Any) -> KubernetesSecrets:
