@@ -51,7 +51,7 @@ def _write_page() -> None:
 
 def _one(name: str, into: Path) -> int:
     began = time.perf_counter()
-    report = importlib.import_module(f"benchmarks.{name}").run()
+    report = importlib.import_module(f"benchmarks.measures.{name}").run()
     into.write_bytes(msgspec.json.encode(msgspec.structs.replace(report, seconds=time.perf_counter() - began)))
     return 0
 

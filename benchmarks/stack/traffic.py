@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from azure.core.pipeline.transport import RequestsTransport
 from kubernetes.client.api_client import ApiClient
 
-from benchmarks.rig import doing
+from benchmarks.stack.rig import doing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

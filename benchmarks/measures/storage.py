@@ -11,8 +11,8 @@ from collections import Counter
 from datetime import timedelta
 
 from benchmarks.figures import Figure, Report
-from benchmarks.rig import Rig, certificate
-from benchmarks.traffic import Traffic
+from benchmarks.stack.rig import Rig, certificate
+from benchmarks.stack.traffic import Traffic
 from sync.steps.drift import check_drift
 from tests.support.certs import server
 from tests.support.fleet import Fleet, registration

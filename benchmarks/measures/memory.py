@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from benchmarks.figures import Figure, Report
-from benchmarks.rig import TAGS, THREADS, Rig, certificate
-from benchmarks.starting import SDKS
+from benchmarks.measures.starting import SDKS
+from benchmarks.stack.rig import TAGS, THREADS, Rig, certificate
 from sync.adapters.kubernetes.connections import OPEN_CLIENTS
 from sync.catalogue.assignment import Assignment
 from sync.catalogue.entry import Candidate, Claim, Entry, StoredItem

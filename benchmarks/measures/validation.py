@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 
 from benchmarks.figures import Figure, Report
-from benchmarks.rig import certificate
+from benchmarks.stack.rig import certificate
 from sync.catalogue.examination import read_version
 from sync.catalogue.secret import SecretValue, VersionProperties
 from sync.certificates import issuance, items

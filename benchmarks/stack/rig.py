@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from benchmarks.world import World
+from benchmarks.stack.world import World
 from local.storage import Azurite
 from sync.bootstrap import connect
 from sync.catalogue.rows import ClusterRow

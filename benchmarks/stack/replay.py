@@ -17,7 +17,7 @@ from azure.identity import DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
-from benchmarks.rig import THREADS
+from benchmarks.stack.rig import THREADS
 from sync.adapters.kubernetes.http import read_body, time_limit
 from sync.adapters.kubernetes.secrets import _client
 from sync.bootstrap import PUSH_WORKERS
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from kubernetes.client.api_client import ApiClient
 
-    from benchmarks.rig import Rig
-    from benchmarks.traffic import Call
-    from benchmarks.world import Door
+    from benchmarks.stack.rig import Rig
+    from benchmarks.stack.traffic import Call
+    from benchmarks.stack.world import Door
 
 PATH = "/api/v1/namespaces/azure-iot-operations/secrets/aio-opc-ua-broker-trust-list"
 SCRATCH = "benchscratch"

@@ -8,14 +8,14 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from benchmarks.figures import Figure, Report, memory_of
-from benchmarks.replay import applied, open_cluster, send
-from benchmarks.rig import Rig, certificate
-from benchmarks.traffic import Traffic
+from benchmarks.stack.replay import applied, open_cluster, send
+from benchmarks.stack.rig import Rig, certificate
+from benchmarks.stack.traffic import Traffic
 from sync.steps.push import push_cluster
 from tests.support.memory import MemoryDecisions, MemoryStatuses, MemoryWork
 
 if TYPE_CHECKING:
-    from benchmarks.world import Door
+    from benchmarks.stack.world import Door
     from sync.adapters.storage.table import Table
     from sync.steps.runtime import Runtime
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from benchmarks.figures import Figure, Report, milliseconds
-from benchmarks.rig import TAGS, certificate
+from benchmarks.stack.rig import TAGS, certificate
 from local.stack import Stack
 
 CHANGES = 8

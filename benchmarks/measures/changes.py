@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks.figures import Figure, Report, milliseconds, ratios
-from benchmarks.replay import Bare
-from benchmarks.rig import Rig, certificate
-from benchmarks.traffic import Traffic
+from benchmarks.stack.replay import Bare
+from benchmarks.stack.rig import Rig, certificate
+from benchmarks.stack.traffic import Traffic
 
 if TYPE_CHECKING:
-    from benchmarks.traffic import Call
+    from benchmarks.stack.traffic import Call
 
 SECRETS = 24
 GOAL = 1.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from benchmarks.figures import Figure, Report
-from benchmarks.rig import Rig, certificate
+from benchmarks.stack.rig import Rig, certificate
 
 SECRETS = 1000
 CLUSTERS = 50

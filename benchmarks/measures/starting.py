@@ -16,7 +16,7 @@ from benchmarks.figures import Figure, Report
 
 ROUNDS = 9
 CACHING = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [ROOT / "function_app.py", *(path for path in (ROOT / "sync").rglob("*.py") if "cli" not in path.parts)]
 SDKS = """
 import azure.functions

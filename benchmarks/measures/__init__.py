@@ -1,0 +1,1 @@
+"""The benchmarks: each module has `run`, which gives a report."""

@@ -1,0 +1,1 @@
+"""What benchmarks run on: the local stack, floors of bare requests, counted traffic."""
