@@ -45,6 +45,7 @@ LONGEST_NAME = 253
 """Most characters in a key of a Kubernetes Secret."""
 
 _FILE_NAME = re.compile(rf"(?!\.\.)(?=.{{1,{LONGEST_NAME}}}\Z)[-._a-zA-Z0-9]+\.(der|crt|crl)")
+_DIGEST = re.compile(r"-[0-9a-f]{8}\Z")
 _CERTIFICATE_SUFFIXES = {"-der": ".der", "-cer": ".der", "-crt": ".crt", "-pem": ".crt"}
 _CRL_SUFFIXES = dict.fromkeys((*_CERTIFICATE_SUFFIXES, "-crl"), ".crl")
 
@@ -102,11 +103,6 @@ def assign(versions: tuple[VersionProperties, ...], vault: WatchedVault, configu
     return _by_default(versions[0], vault) if versions else Assigned(NOWHERE)
 
 
-def reaches(clusters: str, vault: WatchedVault, labels: Mapping[str, str]) -> bool:
-    """Whether an assignment's selector, within its vault's ceiling, selects a cluster with these labels."""
-    return Selector.parse(vault.clusters).matches(labels) and Selector.parse(clusters).matches(labels)
-
-
 def file_names(secret_name: str, assignment: Assignment, items: tuple[Item, ...]) -> tuple[tuple[str, Item], ...]:
     """The files that a secret gives: name and item, in the items' order.
 
@@ -121,6 +117,19 @@ def file_names(secret_name: str, assignment: Assignment, items: tuple[Item, ...]
     if len(items) == 1:
         return ((_file_name(secret_name, assignment.file, items[0], ""), items[0]),)
     return tuple((_file_name(secret_name, assignment.file, item, f"-{item.sha256[:8]}"), item) for item in items)
+
+
+def base_names(secret_name: str, assignment: Assignment) -> frozenset[str]:
+    """The names without extension and digest that a secret's files may have, whatever it holds."""
+    if assignment.file:
+        return frozenset({assignment.file[:-4]})
+    return frozenset(_from_name(secret_name, is_crl=is_crl)[0] for is_crl in (True, False))
+
+
+def bases_of(file_name: str) -> frozenset[str]:
+    """What the base of this file name may be: without extension, and without a digest's 8 hexadecimal digits."""
+    base = file_name[:-4]
+    return frozenset({base, _DIGEST.sub("", base)})
 
 
 def content(file_name: str, item: Item) -> bytes:

@@ -1,33 +1,25 @@
 """The catalogue: every secret as last looked at, one `Entry` each.
 
 An entry is derived and can be lost: the vault's versions rebuild it (law 1). It keeps what the vault cannot give again
-at once: the public bytes of the versions that decide, the findings about them, and the names of former files, without
-which no file may leave a cluster (law 4).
+at once: the public bytes of the versions that decide, the findings about them, and since when what may take its files
+from the lists is so (law 4).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+
+import msgspec
 
 from sync.catalogue.assignment import Assignment
 from sync.catalogue.secret import SecretKey, VersionProperties
 from sync.certificates.items import Item, Kind, parse
 from sync.findings import Finding, Severity
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
 KNOWN_VERSIONS = 64
 """How many version names an entry remembers, so that late events about them make no call (law 11). Older versions are
 not looked at: one that passes only behind so many newer ones is not found again once the catalogue is lost."""
-
-FORMER_NAMES = 256
-"""How many names of former files an entry remembers, the last to leave first; names that leave together all stay."""
-
-CLAIMS = 64
-"""How many claims an entry remembers; what only a dropped claim covers counts as given since the next look."""
 
 SECOND_LOOK = timedelta(seconds=2)
 """`updated` has whole seconds: what was read this soon after may have changed again within the same second."""
@@ -87,70 +79,35 @@ Reading = Candidate | Rejected
 """The result of reading one version's value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What a secret gives to which clusters since when: the earliest claim keeps a contested file name.
+class ListedVersion(msgspec.Struct, frozen=True):
+    """One version as the vault lists it.
 
     Attributes:
-        since: when it was first seen to give this (UTC).
-        clusters: text of the cluster selector that it had then.
-        files: name of the list and of the file, sorted; only of versions that pass on that list by themselves.
+        version: its name.
+        created, updated: from the vault; disabling it or editing its tags updates it.
+        enabled: as last looked at.
     """
 
+    version: str
+    created: datetime
+    updated: datetime
+    enabled: bool
+
+
+class WaitingAssignment(msgspec.Struct, frozen=True):
+    """An assignment that would take the secret from too many clusters, and waits for a person (law 4).
+
+    Attributes:
+        assignment: where the tags say that the secret goes.
+        since: when it was first found (UTC).
+        clusters: the clusters that would lose it, sorted.
+        rejected: a person refused it: it waits without asking again.
+    """
+
+    assignment: Assignment
     since: datetime
-    clusters: str
-    files: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """Files that a change takes from one list on some clusters.
-
-    Attributes:
-        list: the list's name.
-        files: names of the files, sorted.
-        clusters: names of the clusters that lose exactly these, sorted.
-        held: how many files the list held there before the change.
-    """
-
-    list: str
-    files: tuple[str, ...]
     clusters: tuple[str, ...]
-    held: int
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A removal that waits for a person (law 4).
-
-    Attributes:
-        digest: of the change and its losses, exactly as shown; an approval names it.
-        cause: what would remove the files, as a sentence.
-        since: when it was first held (UTC).
-        losses: what would leave.
-        rejected: a person rejected it; it stays held without asking again.
-    """
-
-    digest: str
-    cause: str
-    since: datetime
-    losses: tuple[Loss, ...]
     rejected: bool = False
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Revocation:
-    """A certificate that a CRL in force revoked on a list, on the clusters that the CRL then reached.
-
-    Attributes:
-        list: the list's name.
-        clusters: the selector that the CRL's secret had.
-        sha256: of the certificate.
-    """
-
-    list: str
-    clusters: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,25 +120,25 @@ class Entry:
 
     What decides, beside the name (`decides_like`):
         assignment: where it goes; the last valid one while the tags are rejected.
-        deleted: a fresh look found no such secret in the vault.
+        assigned_at: since when it goes there (UTC).
+        admitted: who was admitted first keeps a name that several secrets give (UTC).
+        deleted_at: when a fresh look first found no such secret in the vault; None while there is one.
         candidates: versions read and decoded that decide or may, newest first.
-        former: names of files it no longer has, the last to leave first, bounded.
-        claims: what it gives and has given without a break, newest first, bounded.
-        revocations: what this secret's CRLs revoked while in force and no longer revoke by themselves.
-        held: a removal that waits for approval; all else that decides is then as before it.
+        versions: as the vault lists them, newest first, bounded; a late event about one makes no call (law 11).
+        complete: `versions` are all that there are.
+        stop: the version at which a rebuild stopped, which adds and removes nothing (law 1); None otherwise.
+        waiting: another assignment, which waits for approval.
 
     What people read beside that:
         rejected: versions newer than the oldest candidate of which only findings are kept, newest first.
         secret_findings: findings about the secret itself (tags dropped, assignment rejected, unassigned).
-        stop: the version at which a rebuild stopped (law 1); None otherwise.
 
     Bookkeeping:
         looked: when it was last looked at (UTC).
-        known: names of versions already looked at, newest first, bounded.
+        judged: digest of the settings (VAULTS, LISTS) under which it was looked at; under others it is owed a look.
         passed: versions read that can no longer come into force, only with their findings, newest first.
         reread_at: when the value in force was last read.
         needs_second_look: the vault's listing alone would not show every change that matters.
-        held_candidates: versions read that would come into force with the held removal (law 11: none is read twice).
     """
 
     key: SecretKey
@@ -190,47 +147,54 @@ class Entry:
     assignment: Assignment
     looked: datetime
 
-    deleted: bool = False
+    assigned_at: datetime | None = None
+    admitted: datetime | None = None
+    deleted_at: datetime | None = None
     candidates: tuple[Candidate, ...] = ()
-    former: tuple[str, ...] = ()
-    claims: tuple[Claim, ...] = ()
-    revocations: tuple[Revocation, ...] = ()
-    held: Held | None = None
+    versions: tuple[ListedVersion, ...] = ()
+    complete: bool = False
+    stop: str | None = None
+    waiting: WaitingAssignment | None = None
 
     rejected: tuple[Rejected, ...] = ()
     secret_findings: tuple[Finding, ...] = ()
-    stop: str | None = None
 
-    known: tuple[str, ...] = ()
+    judged: str = ""
     passed: tuple[Rejected, ...] = ()
     reread_at: datetime | None = None
     needs_second_look: bool = False
-    held_candidates: tuple[Candidate, ...] = ()
 
     @classmethod
     def unseen(cls, key: SecretKey, name: str, assignment: Assignment, at: datetime) -> Entry:
         """The entry of a secret of which nothing is known but where it goes."""
-        return cls(key, name, None, assignment, at)
+        return cls(key, name, None, assignment, at, at, at)
 
     def without_secret(self, at: datetime) -> Entry:
-        """The entry once the vault no longer has the secret: keeps where it went, its file names and revocations."""
+        """The entry once the vault no longer has the secret: keeps where it went, and since when it is so."""
         unseen = Entry.unseen(self.key, self.name, self.assignment, at)
-        return replace(unseen, deleted=True, former=self.former, revocations=self.revocations)
+        return replace(unseen, assigned_at=self.assigned_at, deleted_at=self.deleted_at or at)
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the vault no longer has the secret."""
+        return self.deleted_at is not None
 
     @property
     def assigned(self) -> bool:
-        """Whether it goes to any list."""
-        return bool(self.assignment.lists) and not self.deleted
+        """Whether it goes to any list; the default of a vault is resolved by the settings in force."""
+        return (bool(self.assignment.lists) or self.assignment.default) and not self.deleted
 
-    def gives_since(self, list_name: str, file: str, selectors: Collection[str]) -> datetime | None:
-        """Since when it has given the list this file without a break where exactly these selectors match."""
-        since = None
-        for claim in self.claims:
-            if (list_name, file) in claim.files:
-                if claim.clusters not in selectors:
-                    break
-                since = claim.since
-        return since
+    def knows(self, version: str) -> bool:
+        """Whether the version was looked at before."""
+        return any(each.version == version for each in self.versions)
+
+    def listed(self, version: str) -> ListedVersion | None:
+        """The version as the vault lists it, or None."""
+        return next((each for each in self.versions if each.version == version), None)
+
+    def age(self, version: str) -> int:
+        """How many versions are newer; one that the vault does not list is the oldest."""
+        return next((at for at, each in enumerate(self.versions) if each.version == version), len(self.versions))
 
     def reread_due(self, now: datetime) -> str | None:
         """The version in force whose value has not been read for a day, if any (law 11); a disabled one cannot be."""
@@ -240,9 +204,15 @@ class Entry:
         return newest.version if newest.enabled else None
 
     def decides_like(self, other: Entry | None) -> bool:
-        """Whether lists and held removals come out the same, so that the head need not move."""
-        return other is not None and _decisive(self) == _decisive(other)
+        """Whether every list comes out the same, so that the head need not move; a version more decides nothing."""
+        return other is not None and _decisive(self) == _decisive(other) and _still_listed(other, self)
 
 
 def _decisive(e: Entry) -> tuple[object, ...]:
-    return e.name, e.assignment, e.deleted, e.candidates, e.former, e.claims, e.revocations, e.held
+    return e.name, e.assignment, e.admitted, e.deleted_at, e.candidates, e.stop, e.waiting
+
+
+def _still_listed(old: Entry, new: Entry) -> bool:
+    """Whether no version is gone or was disabled or enabled."""
+    now = {each.version: each.enabled for each in new.versions}
+    return all(now.get(each.version) == each.enabled for each in old.versions) and old.complete <= new.complete

@@ -38,12 +38,14 @@ class VaultReading:
         versions: newest first; empty: the vault has no such secret.
         readings: what this look read, by version.
         rebuilt: while an emptied catalogue is rebuilt, when the rebuild began (UTC).
+        complete: `versions` are all that the secret has.
     """
 
     at: datetime
     versions: tuple[VersionProperties, ...]
     readings: Mapping[str, Reading]
     rebuilt: datetime | None = None
+    complete: bool = True
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -92,7 +94,7 @@ def next_read(
 
 def readings_of(entry: Entry | None, look: VaultReading) -> dict[str, Reading]:
     """The reading of each version, kept or fresh; a fresh one wins unless it holds the same items."""
-    before: list[Reading] = [*entry.held_candidates, *entry.candidates, *entry.rejected, *entry.passed] if entry else []
+    before: list[Reading] = [*entry.candidates, *entry.rejected, *entry.passed] if entry else []
     known: dict[str, Reading] = {reading.version: reading for reading in before}
     for version, reading in look.readings.items():
         old = known.get(version)
@@ -100,6 +102,11 @@ def readings_of(entry: Entry | None, look: VaultReading) -> dict[str, Reading]:
         if not same:
             known[version] = reading
     return known
+
+
+def passes(candidate: Candidate, list_name: str, assignment: Assignment, configuration: Configuration) -> bool:
+    """Whether the version passes by itself on the list."""
+    return any(v.passes for v in _verdicts(candidate, (list_name,), assignment, configuration).values())
 
 
 def _last_in_force(entry: Entry | None, assignment: Assignment, configuration: Configuration) -> datetime | None:

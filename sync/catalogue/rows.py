@@ -30,39 +30,63 @@ class ConfigurationRow(msgspec.Struct, frozen=True):
     """The vaults and lists in force."""
 
 
-class ClusterProposal(msgspec.Struct, frozen=True):
-    """A change of a registration that waits for approval."""
+class ServerRow(msgspec.Struct, frozen=True):
+    """An API server, by its id."""
 
-    cluster: str
-
-    def __str__(self) -> str:
-        """What the digest of a held removal names."""
-        return f"cluster|{self.cluster}"
+    id: str
 
 
-class ConfigurationProposal(msgspec.Struct, frozen=True):
-    """A change of vaults or lists that waits for approval."""
+class VaultRow(msgspec.Struct, frozen=True):
+    """What is known of a vault beside its secrets."""
 
-    def __str__(self) -> str:
-        """What the digest of a held removal names."""
-        return "configuration"
+    host: str
+
+
+class SettingsProposalRow(msgspec.Struct, frozen=True):
+    """Settings that wait for approval."""
+
+
+class DeletionsRow(msgspec.Struct, frozen=True):
+    """Deletions of a vault's secrets that wait for approval."""
+
+    vault: str
 
 
 class ApprovalRow(msgspec.Struct, frozen=True):
-    """A person's approval of the held removal with this digest."""
+    """A person's approval of the question with this digest."""
 
     digest: str
 
 
-class LossesRow(msgspec.Struct, frozen=True):
-    """What one transaction took; the random word tells transactions of one second apart."""
+class IssuerRow(msgspec.Struct, frozen=True):
+    """A CA's name, by its SHA-256: every admission of a CA or CRL of that name replaces it."""
 
-    moment: str
-    word: str
+    name_sha256: str
 
 
-ProposalRow = ClusterProposal | ConfigurationProposal
-HeldRow = SecretRow | ProposalRow
-"""The rows that can hold a removal."""
+class AuthorityRow(msgspec.Struct, frozen=True):
+    """What a CA's key revokes: SHA-256 of its name and of its key."""
 
-RowKey = SecretRow | ClusterRow | ConfigurationRow | ProposalRow | ApprovalRow | LossesRow
+    name_sha256: str
+    key_sha256: str
+
+
+class ClearanceRow(msgspec.Struct, frozen=True):
+    """A certificate that an operator lets back in, by its SHA-256."""
+
+    sha256: str
+
+
+RowKey = (
+    SecretRow
+    | ClusterRow
+    | ServerRow
+    | VaultRow
+    | ConfigurationRow
+    | SettingsProposalRow
+    | DeletionsRow
+    | ApprovalRow
+    | IssuerRow
+    | AuthorityRow
+    | ClearanceRow
+)

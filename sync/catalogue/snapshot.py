@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sync.catalogue.entry import Entry, Held, Loss
-from sync.catalogue.rows import LossesRow, ProposalRow
+import msgspec
+
+from sync.catalogue.entry import Entry
+from sync.catalogue.revocation import Authority, Clearance, Revocations
+from sync.catalogue.rows import AuthorityRow
 from sync.catalogue.secret import SecretKey
 from sync.fleet.clusters import Registration
 from sync.fleet.configuration import Configuration
@@ -42,32 +46,112 @@ class Head:
         return begun if begun is not None and now - begun < REBUILD else None
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A change that waits for approval, with the registration or configuration as it would become."""
+class Stamp(msgspec.Struct, frozen=True, order=True):
+    """Which process's settings are later.
 
-    held: Held
-    registration: Registration | None = None
-    configuration: Configuration | None = None
+    Attributes:
+        deployed: when the deployment was made, as `TRUSTCAST_DEPLOYED` says; empty where it is not set.
+        imported: when the process imported `function_app`, ISO 8601 in UTC.
+    """
+
+    deployed: str = ""
+    imported: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """A person's consent to the held removal of this digest, used once."""
+class Settings(msgspec.Struct, frozen=True):
+    """VAULTS and LISTS in force, and whose they are."""
+
+    configuration: Configuration
+    stamp: Stamp
+
+
+class SettingsProposal(msgspec.Struct, frozen=True):
+    """Settings that would take secrets from too many clusters, and wait for a person.
+
+    Attributes:
+        settings: what an approval puts into force.
+        since: when they were first found (UTC).
+        lost: by cluster, the secrets that some list of it would lose.
+        rejected: a person refused them.
+    """
+
+    settings: Settings
+    since: datetime
+    lost: dict[str, tuple[SecretKey, ...]]
+    rejected: bool = False
+
+
+class Deletions(msgspec.Struct, frozen=True):
+    """Secrets that a vault's listing misses, too many at once: none counts as deleted until a person says so.
+
+    Attributes:
+        since: when they were first missed (UTC).
+        secrets: their names, sorted.
+        rejected: a person refused it: they wait without asking again.
+    """
+
+    since: datetime
+    secrets: tuple[str, ...]
+    rejected: bool = False
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """What an approval names: the files of a secret, for this reason since then, on lists of this name.
+
+    Attributes:
+        key: the secret; None for a file without owner, which `since` names by the SHA-256 of its bytes.
+        reason: name of a `RemovalReason`.
+        since: as `Leaves.since`.
+        list: the list's name; `*` for every list.
+    """
+
+    key: SecretKey | None
+    reason: str
+    since: str
+    list: str
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """A person's consent to removals, on every cluster, heard of or not, as long as they stay as named.
+
+    Attributes:
+        digest: of the question that was answered.
+        at: when (UTC).
+        removals: what may leave.
+        deletions: names of secrets of `vault` that may count as deleted.
+        vault: see `deletions`; empty where there are none.
+    """
 
     digest: str
     at: datetime
+    removals: tuple[Removal, ...] = ()
+    deletions: tuple[str, ...] = ()
+    vault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """What one transaction took from the lists, remembered for the 24 hours of law 4."""
+class VaultFacts(msgspec.Struct, frozen=True):
+    """What is known of a vault beside its secrets.
 
-    at: datetime
-    losses: tuple[Loss, ...]
+    Attributes:
+        swept: when it was first gone through as a whole since the tables began; None before that.
+        left: since when the settings in force do not name it; None while they do.
+        forgotten: when an operator declared it gone for good; None otherwise.
+    """
+
+    swept: datetime | None = None
+    left: datetime | None = None
+    forgotten: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+class ApiServer(msgspec.Struct, frozen=True):
+    """An API server that is or was registered: host and CA as confirmed last; its id outlives its names."""
+
+    id: str
+    host: str
+    ca_sha256: str
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """All that decides, as read under `head`. Rows may be newer than the head: then the head has moved, too.
 
@@ -78,9 +162,31 @@ class Snapshot:
     """
 
     head: Head = field(default_factory=Head)
-    configuration: Configuration | None = None
+    settings: Settings | None = None
     entries: Mapping[SecretKey, Entry] = field(default_factory=dict)
     clusters: Mapping[str, Registration] = field(default_factory=dict)
-    proposals: Mapping[ProposalRow, Proposal] = field(default_factory=dict)
+    servers: Mapping[str, ApiServer] = field(default_factory=dict)
+    vaults: Mapping[str, VaultFacts] = field(default_factory=dict)
+    proposal: SettingsProposal | None = None
+    deletions: Mapping[str, Deletions] = field(default_factory=dict)
     approvals: Mapping[str, Approval] = field(default_factory=dict)
-    losses: Mapping[LossesRow, Losses] = field(default_factory=dict)
+    authorities: Mapping[AuthorityRow, Authority] = field(default_factory=dict)
+    clearances: Mapping[str, Clearance] = field(default_factory=dict)
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """The vaults and lists in force, or None before the first were stored."""
+        return self.settings.configuration if self.settings else None
+
+    @cached_property
+    def revocations(self) -> Revocations:
+        """What proven CRLs revoke."""
+        return Revocations(self.authorities.values(), self.clearances.values())
+
+    @cached_property
+    def _approved(self) -> frozenset[Removal]:
+        return frozenset(removal for approval in self.approvals.values() for removal in approval.removals)
+
+    def approves(self, key: SecretKey | None, reason: str, since: str, list_name: str) -> bool:
+        """Whether a person consented to just this removal."""
+        return any(Removal(key, reason, since, each) in self._approved for each in (list_name, "*"))

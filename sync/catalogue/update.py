@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sync.catalogue.assignment import NOWHERE
-from sync.catalogue.claims import claims_after, first_given, former_names, still_given
-from sync.catalogue.eligibility import files_of
-from sync.catalogue.entry import KNOWN_VERSIONS, SECOND_LOOK, Candidate, Entry, Rejected
-from sync.catalogue.reading import Stop, next_read, readings_of
+from sync.catalogue.entry import KNOWN_VERSIONS, SECOND_LOOK, Candidate, Entry, ListedVersion, Rejected
+from sync.catalogue.reading import Stop, next_read, passes, readings_of
+from sync.certificates.items import Kind
 from sync.findings import Code, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from sync.catalogue.assignment import Assigned, Assignment
@@ -28,36 +27,43 @@ def update_entry(
 ) -> Entry:
     """The entry as this look makes it; `entry` is what the catalogue had, or None."""
     fallback = entry or Entry.unseen(key, key.name, assigned.assignment or NOWHERE, look.at)
+    judged = replace(fallback, looked=look.at, judged=configuration.digest)
     if not look.versions:
-        new = fallback.without_secret(look.at)
-        return replace(new, former=former_names(fallback, new))
+        return replace(judged.without_secret(look.at), judged=configuration.digest)
     assignment = assigned.assignment or fallback.assignment
     ended = next_read(entry, look, assignment, configuration)
     stop = ended.version if isinstance(ended, Stop) else None
     readings = readings_of(entry, look) if assignment.lists else {}
     candidates = _candidates(look.versions, readings)
-    newest = look.versions[0]
     nothing_kept = [r for v in look.versions if isinstance(r := readings.get(v.version), Rejected)]
-    new = replace(
-        fallback,
-        name=newest.name,
-        newest=newest,
-        deleted=False,
+    return replace(
+        judged,
+        name=look.versions[0].name,
+        newest=look.versions[0],
         assignment=assignment,
+        assigned_at=fallback.assigned_at if assignment == fallback.assignment else look.at,
+        admitted=_admitted(entry, look, assignment),
+        deleted_at=None,
         candidates=candidates,
+        versions=tuple(ListedVersion(v.version, v.created, v.updated, v.enabled) for v in look.versions)[
+            :KNOWN_VERSIONS
+        ],
+        complete=look.complete and len(look.versions) <= KNOWN_VERSIONS,
+        stop=stop,
         rejected=tuple(r for r in nothing_kept if r not in fallback.passed)[:KNOWN_VERSIONS],
         passed=tuple(r for r in nothing_kept if r in fallback.passed),
         secret_findings=(*assigned.findings, *_secret_findings(entry, look, candidates)),
-        known=tuple(v.version for v in look.versions[:KNOWN_VERSIONS]),
-        stop=stop,
-        looked=look.at,
         reread_at=_reread_at(fallback, look, candidates),
         needs_second_look=_needs_second_look(look, assignment, readings, stop),
-        held=None,
-        held_candidates=(),
     )
-    since = look.at if entry else first_given(look, assignment)
-    return replace(new, former=former_names(fallback, new), claims=claims_after(fallback, new, since, configuration))
+
+
+def _admitted(entry: Entry | None, look: VaultReading, assignment: Assignment) -> datetime | None:
+    """Since when it gives files; of a catalogue that is rebuilt, since its oldest version was created (law 1)."""
+    if entry is not None and not entry.deleted and (entry.assignment.lists or not assignment.lists):
+        return entry.admitted
+    oldest = min(version.created for version in look.versions)
+    return oldest if look.rebuilt is not None and oldest <= look.rebuilt else look.at
 
 
 def _candidates(versions: tuple[VersionProperties, ...], readings: Mapping[str, Reading]) -> tuple[Candidate, ...]:
@@ -68,21 +74,29 @@ def _candidates(versions: tuple[VersionProperties, ...], readings: Mapping[str, 
     return tuple(replace(c, enabled=enabled[c.version]) for c in kept)
 
 
-def prune(entry: Entry, in_force: Collection[str]) -> Entry:
+def prune(entry: Entry, configuration: Configuration, proven: Callable[[Candidate], bool]) -> Entry:
     """Drop the candidates that can no longer come into force.
 
-    Those older than the oldest in force cannot: what was replaced never returns. Where none is in force (every list
-    rejects them) the newest two of each kind of fault stay, since one of them may still be the last in force. Of the
-    others only the findings stay, so that none is read twice (law 11).
+    Of each assigned list stay the newest that passes there and the one before it, which may be in force while a rule
+    about the set rejects the newest; of CRLs that is the newest one before it that is `proven`. Where none passes, the
+    newest two of each kind of fault stay, since one of them may still be the last in force. Of the others only the
+    findings stay, so that none is read twice (law 11).
     """
-    at = [i for i, c in enumerate(entry.candidates) if c.version in in_force]
-    kept = entry.candidates[: max(at) + 1] if at else _newest_of_each_kind(entry.candidates)
-    left = tuple(Rejected(c.version, c.created, c.findings) for c in entry.candidates if c not in kept)
-    new = replace(entry, candidates=kept, passed=(*left, *entry.passed)[:KNOWN_VERSIONS])
-    names = {name for candidate in kept for name, _ in files_of(entry, candidate)}
-    return replace(
-        new, former=former_names(entry, new), claims=still_given(entry.claims, lambda file: file[1] in names)
-    )
+    kept = {version for name in entry.assignment.lists for version in _kept_on(entry, name, configuration, proven)}
+    if not kept:
+        kept = {candidate.version for candidate in _newest_of_each_kind(entry.candidates)}
+    left = tuple(Rejected(c.version, c.created, c.findings) for c in entry.candidates if c.version not in kept)
+    candidates = tuple(c for c in entry.candidates if c.version in kept)
+    return replace(entry, candidates=candidates, passed=(*left, *entry.passed)[:KNOWN_VERSIONS])
+
+
+def _kept_on(
+    entry: Entry, list_name: str, configuration: Configuration, proven: Callable[[Candidate], bool]
+) -> Iterator[str]:
+    passing = [c for c in entry.candidates if passes(c, list_name, entry.assignment, configuration)]
+    yield from (candidate.version for candidate in passing[:2])
+    last_proven = (c for c in passing[1:] if any(i.kind is Kind.CRL for i in c.items) and proven(c))
+    yield from (candidate.version for candidate in [next(last_proven, None)] if candidate)
 
 
 def _newest_of_each_kind(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:

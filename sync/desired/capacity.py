@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sync.desired.state import WantedFile
+    from sync.desired.claims import WantedFile
 
 OBJECT_LIMIT = 1024 * 1024
 """Bytes that the values of one Secret or ConfigMap may have together (kubernetes.io, "Secrets")."""
+
+ADDED_UP_TO = OBJECT_LIMIT * 9 // 10
+"""Bytes up to which files are added: the rest is kept for the growth of what is there, a CRL or a renewal (law 8)."""
 
 
 def over_limit(growing: Iterable[WantedFile], present: Mapping[str, int]) -> tuple[WantedFile, ...]:
@@ -24,7 +27,8 @@ def over_limit(growing: Iterable[WantedFile], present: Mapping[str, int]) -> tup
     over = []
     for wanted in sorted(growing, key=lambda wanted: (wanted.name not in present, wanted.priority)):
         grown = total - present.get(wanted.name, 0) + len(wanted.data)
-        if grown > OBJECT_LIMIT and grown > total:
+        limit = OBJECT_LIMIT if wanted.name in present else ADDED_UP_TO
+        if grown > limit and grown > total:
             over.append(wanted)
         else:
             total = grown

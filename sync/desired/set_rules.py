@@ -1,7 +1,8 @@
 """The rules about all secrets of a list together, and what is in force under them.
 
 Every secret starts with its newest eligible version. The rules are asked in order; the first that rejects anything
-moves those secrets to their next older version, and all rules are asked again, until none rejects anything.
+moves those secrets to their next older version, and all rules are asked again, until none rejects anything. Who has a
+file name is no such rule: that is decided where the file is (`desired.claims`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from sync.catalogue.revocation import Revocations
     from sync.catalogue.secret import SecretKey
     from sync.certificates.items import Certificate, RevocationList
 
@@ -32,27 +34,12 @@ class Contest:
     Attributes:
         in_force: the version of every secret that stands so far.
         available: all eligible versions of each secret, newest first.
-        lasting: SHA-256 of the certificates revoked here by CRLs that are no longer in force.
+        revocations: what proven CRLs revoke, whoever uploaded them.
     """
 
     in_force: Mapping[SecretKey, EligibleVersion]
     available: Mapping[SecretKey, tuple[EligibleVersion, ...]]
-    lasting: frozenset[str]
-
-
-def file_name_taken(contest: Contest) -> Rejections:
-    """Two secrets give a file of one name: the earliest in force keeps it."""
-    holders: dict[str, list[EligibleVersion]] = defaultdict(list)
-    for version in contest.in_force.values():
-        for name, _item in version.files:
-            holders[name].append(version)
-    rejected: Rejections = {}
-    for name, claims in holders.items():
-        first, *others = sorted(claims, key=lambda version, name=name: version.rank(name))  # type: ignore[misc]
-        for other in others:
-            if other.entry.key != first.entry.key:
-                rejected[other.entry.key] = Finding(Code.FILE_NAME_TAKEN, f"{name} is {first.entry.key}'s", file=name)
-    return rejected
+    revocations: Revocations
 
 
 def crl_rollback(contest: Contest) -> Rejections:
@@ -62,7 +49,7 @@ def crl_rollback(contest: Contest) -> Rejections:
         before = _next_older(version, contest.available[key])
         for crl in version.crls() if before else ():
             for old in before.crls() if before else ():
-                if _age(crl) < _age(old) and _of_one_ca(contest, crl, old):
+                if age(crl) < age(old) and _of_one_ca(contest, crl, old):
                     rejected[key] = Finding(Code.CRL_ROLLBACK, f"{_described(crl)} is older than {_described(old)}")
     return rejected
 
@@ -90,34 +77,14 @@ def crl_issuer(contest: Contest) -> Rejections:
 
 
 def already_revoked(contest: Contest) -> Rejections:
-    """A newer version that is revoked before it ever came into force gives way to the one in force."""
-    revoked = contest.lasting.union(*revoked_certificates(contest.in_force).values())
-    return {
-        key: Finding(Code.REVOKED, f"serial {certificate.serial:x}, {certificate.subject}")
-        for key, version in contest.in_force.items()
-        if version.has_older
-        for certificate in version.certificates()
-        if certificate.sha256 in revoked
-    }
-
-
-def revoked_certificates(in_force: Mapping[SecretKey, EligibleVersion]) -> dict[SecretKey, frozenset[str]]:
-    """SHA-256 of the certificates in force that enabled CRLs of their own issuer revoke, by the CRLs' secrets."""
-    by_issuer: dict[bytes, list[Certificate]] = defaultdict(list)
-    by_subject: dict[bytes, list[Certificate]] = defaultdict(list)
-    for certificate in (c for version in in_force.values() for c in version.certificates()):
-        by_issuer[certificate.issuer_name].append(certificate)
-        by_subject[certificate.subject_name].append(certificate)
-    revoked: dict[SecretKey, set[str]] = defaultdict(set)
-    for key, version in in_force.items():
-        for crl in version.crls() if version.candidate.enabled else ():
-            revoked[key] |= {
-                certificate.sha256
-                for certificate in by_issuer[crl.issuer_name]
-                if certificate.serial in crl.revoked
-                and any(issued(ca, crl) and issued(ca, certificate) for ca in by_subject[crl.issuer_name])
-            }
-    return {key: frozenset(found) for key, found in revoked.items() if found}
+    """A newer version of which every certificate is revoked gives way to the one before it, where that still is."""
+    rejected: Rejections = {}
+    for key, version in contest.in_force.items():
+        certificates = tuple(version.certificates())
+        if version.has_older and certificates and all(contest.revocations.revoked(each) for each in certificates):
+            first = certificates[0]
+            rejected[key] = Finding(Code.REVOKED, f"serial {first.serial:x}, {first.subject}")
+    return rejected
 
 
 def _next_older(version: EligibleVersion, available: tuple[EligibleVersion, ...]) -> EligibleVersion | None:
@@ -125,7 +92,8 @@ def _next_older(version: EligibleVersion, available: tuple[EligibleVersion, ...]
     return available[position + 1] if position + 1 < len(available) else None
 
 
-def _age(crl: RevocationList) -> tuple[int, datetime]:
+def age(crl: RevocationList) -> tuple[int, datetime]:
+    """Sort key of the CRLs of one CA: the later the newer."""
     return (crl.number if crl.number is not None else -1, crl.this_update)
 
 
@@ -133,22 +101,36 @@ def _described(crl: RevocationList) -> str:
     return f"CRL {crl.number if crl.number is not None else 'without number'} of {crl.this_update:%Y-%m-%d %H:%M}"
 
 
-SET_RULES: tuple[Callable[[Contest], Rejections], ...] = (file_name_taken, crl_rollback, crl_issuer, already_revoked)
+SET_RULES: tuple[Callable[[Contest], Rejections], ...] = (crl_rollback, crl_issuer, already_revoked)
 """In order: the first that rejects anything wins the round."""
 
 
-def choose(
-    available: Mapping[SecretKey, tuple[EligibleVersion, ...]], lasting: frozenset[str]
-) -> tuple[InForce, dict[SecretKey, list[Finding]]]:
-    """Which version of every secret is in force, and what the rules found on the way."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which version of every secret is in force, and what the rules found on the way.
+
+    Attributes:
+        in_force: by secret.
+        findings: of the rules, by secret.
+        not_anew: secrets whose newer version is revoked: the older one stays where it is and goes nowhere else (law 3).
+    """
+
+    in_force: InForce
+    findings: dict[SecretKey, list[Finding]]
+    not_anew: frozenset[SecretKey]
+
+
+def choose(available: Mapping[SecretKey, tuple[EligibleVersion, ...]], revocations: Revocations) -> Chosen:
+    """Which version of every secret is in force."""
     position = dict.fromkeys(available, 0)
     findings: dict[SecretKey, list[Finding]] = defaultdict(list)
     while True:
         in_force = {key: available[key][at] for key, at in position.items() if at < len(available[key])}
-        contest = Contest(in_force, available, lasting)
+        contest = Contest(in_force, available, revocations)
         rejected = next(filter(None, (rule(contest) for rule in SET_RULES)), None)
         if rejected is None:
-            return in_force, findings
+            revoked = (key for key, found in findings.items() if any(f.code is Code.REVOKED for f in found))
+            return Chosen(in_force, findings, frozenset(revoked))
         for key, finding in rejected.items():
             position[key] += 1
             findings[key].append(finding)

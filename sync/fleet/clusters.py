@@ -106,6 +106,8 @@ class Registration:
         paused: it is neither read nor written.
         host: the server that was confirmed (host, port and path); no other is contacted, and none if it is empty.
         ca_sha256: SHA-256 of the CA that was confirmed, hexadecimal; likewise.
+        server_id: id of its API server, made at its first registration; empty: its name is the id.
+        separate: an object of it that says it is another registered place is a copy (a restored backup, an image).
     """
 
     name: str
@@ -116,6 +118,13 @@ class Registration:
     paused: bool = False
     host: str = ""
     ca_sha256: str = ""
+    server_id: str = ""
+    separate: bool = False
+
+    @property
+    def server(self) -> str:
+        """Id of its API server; renaming the cluster, or confirming another host or CA, keeps it."""
+        return self.server_id or self.name
 
     def definitions(self, configuration: Configuration) -> tuple[ListDefinition, ...]:
         """The lists of this cluster; one that is no longer configured is left out."""
@@ -129,8 +138,8 @@ class Registration:
         return next((each for each in self.definitions(configuration) if each.name == name), None)
 
     def place(self, definition: ListDefinition) -> str:
-        """Identifies the list's object, even if another machine takes the cluster's name later: by pins and name."""
-        return f"{self.host} {self.ca_sha256} {definition.namespace}/{definition.object}"
+        """Id of the list's object: what is known of it lies under this, however cluster and list are called."""
+        return f"{self.server}/{definition.namespace}/{definition.object}"
 
 
 class _AccessInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

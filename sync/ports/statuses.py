@@ -1,4 +1,4 @@
-"""What pushes found, one row per list and cluster."""
+"""What pushes found, one row per place."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ if TYPE_CHECKING:
 
 
 class Statuses(Protocol):
-    """What pushes found, one row per list and cluster."""
+    """What pushes found, one row per place."""
 
-    def get(self, cluster: str, list_name: str) -> Stored[ListStatus] | None:
-        """One list's status, or None."""
+    def get(self, place: str) -> Stored[ListStatus] | None:
+        """The status of the list at a place, or None."""
         ...
 
     def put(self, status: ListStatus, expect: Expect) -> Unchanged:
         """Write one list's status; `Changed` if it moved on."""
         ...
 
+    def of_server(self, server: str) -> tuple[ListStatus, ...]:
+        """The statuses of an API server's places."""
+        ...
+
     def all(self) -> tuple[ListStatus, ...]:
         """Every status."""
         ...
 
-    def summaries(self) -> Mapping[tuple[str, str], ListSummary]:
-        """What planning compares of every status, by cluster and list; `ListSummary()` where the row does not tell."""
+    def summaries(self) -> Mapping[str, ListSummary]:
+        """What planning compares of every status, by place; `ListSummary()` where the row does not tell."""
         ...
 
-    def forget_cluster(self, cluster: str) -> None:
-        """Delete a cluster's statuses."""
+    def forget(self, place: str) -> None:
+        """Delete the status of the list at a place, if there is one."""
         ...

@@ -12,17 +12,21 @@ import msgspec
 
 from sync.certificates.thumbprints import thumbprints
 from sync.errors import Permanent, Temporary, Unauthorized, Unreachable
-from sync.reconcile.plan import WRITES, Action
-from sync.reconcile.status import ListStatus, State
+from sync.reconcile.comparison import WRITES, Action
+from sync.reconcile.plan import FULL
+from sync.reconcile.status import KeptFile, ListStatus, State
 from sync.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from sync.desired.reasons import Leaves
     from sync.errors import TrustcastError
+    from sync.reconcile.holds import Leaving
     from sync.reconcile.intervals import Intervals
     from sync.reconcile.observed import Observed
+    from sync.reconcile.ownership import OwnedFile
     from sync.reconcile.plan import Plan
 
 OTHERS_BYTES = 128 * 1024
@@ -38,8 +42,7 @@ class PushResult:
         observed: the object after the writes, if any were sent.
         plan: what still differs after them.
         wrote: whether a write was sent.
-        digest, head: of the desired content, and the head that decided it.
-        held: a removal that waits for a person concerns this list.
+        digest, head: of the desired list, and the head that decided it.
         at: when the attempt began.
     """
 
@@ -48,7 +51,6 @@ class PushResult:
     wrote: bool
     digest: str
     head: str
-    held: bool
     at: datetime
 
 
@@ -66,11 +68,14 @@ def status_after(previous: ListStatus, facts: PushResult, intervals: Intervals) 
         detail=detail,
         digest=facts.digest,
         head=facts.head,
-        applied=dict(plan.owned_after) if not plan.writes else dict(_still_ours(previous, plan)),
+        files=dict(plan.owned_after) if not plan.writes else dict(_still_ours(previous, plan)),
+        reserved=dict(plan.reserved),
+        left=plan.left if not plan.writes else previous.left,
+        held=plan.held,
+        kept=_kept(plan),
         thumbprints={name: prints[name] for name in prints if name in listed or name not in others},
         unmanaged=listed,
         unlisted=len(others) - len(listed),
-        unaccounted=plan.named(Action.UNACCOUNTED),
         conflicts=plan.named(Action.CONFLICT),
         over_limit=plan.named(Action.WAIT),
         attempted=facts.at,
@@ -81,10 +86,22 @@ def status_after(previous: ListStatus, facts: PushResult, intervals: Intervals) 
     )
 
 
-def _still_ours(previous: ListStatus, plan: Plan) -> dict[str, str]:
+def _still_ours(previous: ListStatus, plan: Plan) -> dict[str, OwnedFile]:
     """Nothing was written: what was ours and is still there stays ours."""
-    there = {c.file: c.before for c in plan.changes if c.before}
-    return {name: sha for name, sha in previous.applied.items() if name in there}
+    there = {c.file for c in plan.changes if c.before}
+    return {name: file for name, file in previous.files.items() if name in there}
+
+
+def _kept(plan: Plan) -> tuple[KeptFile, ...]:
+    """What is ours, not wanted, and stays: for want of a reason, or because it is held."""
+    held = {each.file: each for each in plan.held}
+    stays = (c for c in plan.changes if c.reason and c.action in {Action.KEEP, Action.HOLD, Action.UNACCOUNTED})
+    return tuple(KeptFile(c.file, c.owner, c.version, fact_of(held.get(c.file), c.reason), c.reason) for c in stays)
+
+
+def fact_of(leaves: Leaving | Leaves | None, why: str) -> str:
+    """The fact by which a kept file's reason is told from another: the reason and since when, or why it stays."""
+    return f"{leaves.reason.name} {leaves.since}" if leaves else why
 
 
 def _thumbprints(observed: Observed) -> dict[str, tuple[str, ...]]:
@@ -113,13 +130,20 @@ def _state(facts: PushResult) -> tuple[State, str]:
         )
     if plan.writes:
         return State.DRIFTED, _counted(plan)
-    if waiting := plan.named(Action.WAIT):
-        return State.BLOCKED, f"list-too-large: {printable(', '.join(waiting))} would not fit into 1 MiB"
+    if full := _waiting(plan, FULL):
+        return State.BLOCKED, f"list-too-large: {printable(', '.join(full))} would not fit into 1 MiB"
     if conflicts := plan.named(Action.CONFLICT):
         return State.CONFLICT, printable(", ".join(conflicts))
-    if facts.held:
-        return State.REMOVAL_HELD, ""
+    if plan.held:
+        return State.REMOVAL_HELD, printable(f"{len(plan.held)} files: {', '.join(each.file for each in plan.held)}")
+    if waiting := plan.named(Action.WAIT):
+        reason = next(c.reason for c in plan.changes if c.action is Action.WAIT)
+        return State.PENDING, printable(f"{', '.join(waiting)}: {reason}")
     return State.IN_SYNC, ""
+
+
+def _waiting(plan: Plan, reason: str) -> tuple[str, ...]:
+    return tuple(c.file for c in plan.changes if c.action is Action.WAIT and c.reason == reason)
 
 
 def _counted(plan: Plan) -> str:
@@ -178,6 +202,6 @@ def backoff(failures: int, intervals: Intervals) -> timedelta:
 
 
 def verify_in(status: ListStatus, intervals: Intervals) -> timedelta:
-    """Time until the next verification: in the last fifth of the interval, spread by cluster and list."""
-    place = hashlib.sha256(f"{status.cluster}/{status.list}".encode()).digest()[0] / 255
+    """Time until the next verification: in the last fifth of the interval, spread by place."""
+    place = hashlib.sha256(status.place.encode()).digest()[0] / 255
     return intervals.verify_interval * (0.8 + 0.2 * place)

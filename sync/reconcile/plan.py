@@ -1,57 +1,41 @@
 """What must change on one list of one cluster: a value that preview, push, drift and dashboard share.
 
-desired   what the list should hold; of that, what does not fit waits
-ours      what status remembers as applied, or what managedFields attribute to our apply
-removed   ours, with a reason for removal
-kept      ours, not desired, without a reason for removal: stays as observed (law 4)
+    wanted    what the list should hold: under each name what its owner gives, else what the first admitted gives
+    leaves    ours, not wanted, with a reason of law 4; too much of one vault at once is held
+    keep      ours, not wanted, and not leaving: stays as observed, and it is said why
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sync.desired.capacity import over_limit
+from sync.desired.reasons import KeptReason, Leaves, RemovalReason
 from sync.fleet.clusters import Mode
+from sync.reconcile.comparison import PUTS, Action, Change, Comparison, sha256
+from sync.reconcile.holds import Holdings, Leaving, Left, counted_losses, held_groups
+from sync.reconcile.owners import choose_claim, whose
+from sync.reconcile.ownership import OwnedFile, Owners, encode_owners
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from sync.desired.state import DesiredList, WantedFile
+    from sync.catalogue.secret import SecretKey
+    from sync.desired.claims import WantedFile
     from sync.fleet.clusters import Registration
+    from sync.reconcile.context import ListContext
+    from sync.reconcile.memory import ListMemory
     from sync.reconcile.observed import Observed
 
+FULL = "the object is full"
 
-class Action(StrEnum):
-    """What happens to one file, or why nothing does."""
-
-    ADD = "add"
-    REPLACE = "replace"
-    RESTORE = "restore"
-    ADOPT = "adopt"
-    REMOVE = "remove"
-    WAIT = "wait"
-    CONFLICT = "conflict"
-    UNMANAGED = "unmanaged"
-    UNACCOUNTED = "unaccounted"
-    KEEP = "keep"
+CO_OWNED = frozenset({RemovalReason.REVOKED, RemovalReason.DISABLED})
+"""For these reasons a key leaves even where another wrote the same bytes before us (law 6)."""
 
 
-WRITES = frozenset({Action.ADD, Action.REPLACE, Action.RESTORE, Action.ADOPT, Action.REMOVE})
-"""What closes a difference: a file with one of these is drift until it is written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One file's line of a plan: `before` and `after` are SHA-256 of the bytes, empty where there are none."""
-
-    action: Action
-    file: str
-    before: str = ""
-    after: str = ""
-    reason: str = ""
+GOES = frozenset({Action.REMOVE, Action.REPLACE})
+"""How a file with a reason leaves: for nothing, or for another secret's file of its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +47,22 @@ class Plan:
         create: the object does not exist and must be created, empty, first.
         remove_first: names to remove by a merge patch, because others own them too. Sent before the apply (crash-safe).
         files: what our apply must name in full; None where no apply is needed.
-        owned_after: name to SHA-256 of what is ours once the plan is carried out.
+        annotation: what it names as our annotation: whose each file is.
+        owned_after: what is ours once the plan is carried out, by name.
+        reserved: names whose owner keeps them while its file is not there.
+        held: what would leave and is held.
+        left: losses that count for 24 hours, this plan's among them.
     """
 
     changes: tuple[Change, ...]
     create: bool
     remove_first: tuple[str, ...]
     files: Mapping[str, bytes] | None
-    owned_after: Mapping[str, str]
+    annotation: str
+    owned_after: Mapping[str, OwnedFile]
+    reserved: Mapping[str, SecretKey]
+    held: tuple[Leaving, ...]
+    left: tuple[Left, ...]
 
     @property
     def writes(self) -> bool:
@@ -82,89 +74,233 @@ class Plan:
         return tuple(c.file for c in self.changes if c.action is action)
 
 
-def sha256(data: bytes) -> str:
-    """Hexadecimal SHA-256."""
-    return hashlib.sha256(data).hexdigest()
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan before it is known what must stay all the same.
+
+    Attributes:
+        changes: by file name.
+        wanted: by file name.
+        leaving: what has a reason, by file name.
+    """
+
+    changes: dict[str, Change]
+    wanted: Mapping[str, WantedFile]
+    leaving: Mapping[str, Leaving]
 
 
-def make_plan(
-    observed: Observed, remembered: Mapping[str, str], desired: DesiredList, accounted: Iterable[str] = ()
-) -> Plan:
+def make_plan(observed: Observed, memory: ListMemory, context: ListContext) -> Plan:
     """Compare one list as observed with what it should hold.
 
     Args:
         observed: the object as read.
-        remembered: name to SHA-256 of what status remembers as ours.
-        desired: what the list should hold, and which names must leave and why.
-        accounted: names that some catalogue row knows; ours that are not among them are `unaccounted`.
+        memory: what is remembered of the list.
+        context: the list, and what decides.
     """
-    ours = set(remembered) | observed.owned
-    changes = {name: _wanted(wanted, observed, ours, remembered) for name, wanted in desired.files.items()}
-    known = set(accounted)
-    for name, data in observed.data.items():
-        if name not in changes:
-            changes[name] = _present(name, data, ours, desired, known)
-    for name in _over_limit(changes, observed, desired):
-        changes[name] = Change(Action.WAIT, name, changes[name].before, changes[name].after, "the object is full")
-    return _plan(changes, observed, ours, desired)
+    compared = Comparison(observed, memory, whose(observed, memory, context), context)
+    draft = _settled(_draft(compared), compared)
+    return _plan(draft, compared)
 
 
-def _wanted(wanted: WantedFile, observed: Observed, ours: set[str], remembered: Mapping[str, str]) -> Change:
-    name = wanted.name
-    if name not in observed.data:
-        return Change(Action.ADD, name, after=wanted.sha256)
-    before = sha256(observed.data[name])
-    if before == wanted.sha256:
-        return Change(Action.KEEP if name in ours else Action.ADOPT, name, before, wanted.sha256)
-    if name not in ours:
-        managers = ", ".join(observed.others.get(name, ())) or "another writer"
-        return Change(Action.CONFLICT, name, before, wanted.sha256, f"owned by {managers}")
-    edited = name in observed.others and before != remembered.get(name)
-    return Change(Action.RESTORE if edited else Action.REPLACE, name, before, wanted.sha256)
+def _draft(compared: Comparison) -> Draft:
+    """What would change if all that may leave did, and all that is wanted fitted."""
+    context = compared.context
+    chosen = {
+        name: file
+        for name, claims in context.desired.claims.items()
+        if (file := choose_claim(name, claims, compared.ours, compared.memory, context)) is not None
+    }
+    changes: dict[str, Change] = {}
+    leaving: dict[str, Leaving] = {}
+    for name, file in chosen.items():
+        if (change := compared.wanted(file)) is not None:
+            changes[name] = change
+    for name, data in compared.observed.data.items():
+        present, leaves = compared.present(name, data)
+        if name not in changes or compared.is_out(changes[name], data):
+            changes[name] = present
+        elif not compared.is_taken(changes[name]):
+            continue
+        if leaves is not None:
+            leaving[name] = _leaving(present, leaves, context, compared.memory)
+    return Draft(changes, chosen, leaving)
 
 
-def _present(name: str, data: bytes, ours: set[str], desired: DesiredList, accounted: set[str]) -> Change:
-    before = sha256(data)
-    if name not in ours:
-        return Change(Action.UNMANAGED, name, before, before)
-    if name in desired.to_remove:
-        return Change(Action.REMOVE, name, before, reason=desired.to_remove[name].value)
-    if name not in accounted:
-        return Change(Action.UNACCOUNTED, name, before, before, "no secret in the catalogue accounts for it")
-    return Change(Action.KEEP, name, before, before, "no reason for removal")
+def _leaving(change: Change, leaves: Leaves, context: ListContext, memory: ListMemory) -> Leaving:
+    approved = leaves.reason is RemovalReason.ORPHANED or context.approved(change.owner, leaves)
+    scope = leaves.by_scope(memory.verified)
+    return Leaving(change.file, change.owner, change.version, leaves.reason, leaves.since, scope, approved)
 
 
-def _over_limit(changes: Mapping[str, Change], observed: Observed, desired: DesiredList) -> list[str]:
+def _settled(draft: Draft, compared: Comparison) -> Draft:
+    """The draft with what must stay: held, or replaced by files that cannot all go on yet.
+
+    What stays takes room, so that more must wait, and more stay: until nothing more does.
+    """
+    staying: dict[str, Change] = {}
+    while True:
+        present = Draft({**draft.changes, **staying}, draft.wanted, draft.leaving)
+        for name in _over_limit(present, compared):
+            present.changes[name] = replace(present.changes[name], action=Action.WAIT, reason=FULL)
+        more = {**_not_whole(present, compared), **_held(present, compared)}
+        if not more.keys() - staying.keys():
+            return present
+        staying |= more
+
+
+def _over_limit(draft: Draft, compared: Comparison) -> list[str]:
     """Names of what does not fit; what leaves makes room first."""
-    staying = {name: len(data) for name, data in observed.data.items() if changes[name].action is not Action.REMOVE}
-    growing = (w for n, w in desired.files.items() if changes[n].action in {Action.ADD, Action.REPLACE, Action.RESTORE})
+    data = compared.observed.data
+    staying = {n: len(content) for n, content in data.items() if draft.changes[n].action is not Action.REMOVE}
+    growing = (w for n, w in draft.wanted.items() if n in draft.changes and draft.changes[n].action in PUTS)
     return [wanted.name for wanted in over_limit(growing, staying)]
 
 
-def _plan(changes: Mapping[str, Change], observed: Observed, ours: set[str], desired: DesiredList) -> Plan:
-    removed = {n for n, c in changes.items() if c.action is Action.REMOVE}
-    remove_first = tuple(sorted(n for n in removed if n in observed.others or n not in observed.owned))
-    final = {n: data for n, data in observed.data.items() if n in ours and n not in removed}
-    final |= {n: desired.files[n].data for n, c in changes.items() if c.action in WRITES - {Action.REMOVE}}
-    ours_after = {name: sha256(data) for name, data in final.items()}
-    writes = any(c.action in WRITES - {Action.REMOVE} for c in changes.values())
-    applies = writes or bool((removed - set(remove_first)) & observed.owned)
-    listed = tuple(changes[n] for n in sorted(changes))
+def _not_whole(draft: Draft, compared: Comparison) -> dict[str, Change]:
+    """What a newer version replaced stays until all that it gives goes on with the same write (law 3)."""
+    kept: dict[str, Change] = {}
+    for name, leaving in draft.leaving.items():
+        change = draft.changes[name]
+        if leaving.reason is RemovalReason.REPLACED and leaving.owner and change.action is Action.REMOVE:
+            given = compared.context.desired.in_force[leaving.owner].names
+            gives = {n for n, w in draft.wanted.items() if w.key == leaving.owner}
+            if any(not _goes_on(draft, n) for n in given if n in gives or _is_claimed(n, leaving.owner, compared)):
+                kept[name] = replace(change, action=Action.KEEP, after=change.before, reason=KeptReason.NOT_WHOLE.value)
+    return kept
+
+
+def _goes_on(draft: Draft, name: str) -> bool:
+    change = draft.changes.get(name)
+    return change is not None and (change.action in PUTS or (change.action is Action.KEEP and change.reason == ""))
+
+
+def _is_claimed(name: str, owner: SecretKey, compared: Comparison) -> bool:
+    """Whether the owner would give a file of this name, if no other had the name; a revoked one is not given."""
+    claims = compared.context.desired.claims.get(name, ())
+    return any(claim.key == owner and claim.file is not None for claim in claims)
+
+
+def _held(draft: Draft, compared: Comparison) -> dict[str, Change]:
+    """What would leave and is too much of one vault, or of the place, at once."""
+    leaving = [each for name, each in draft.leaving.items() if draft.changes[name].action in GOES]
+    groups = held_groups(leaving, _brought(draft), _holdings(draft, compared), compared.context.limits)
+    return {
+        each.file: Change(
+            Action.HOLD,
+            each.file,
+            draft.changes[each.file].before,
+            draft.changes[each.file].before,
+            each.reason.value,
+            each.owner,
+            each.version,
+        )
+        for each in leaving
+        if each.counts and each.group in groups
+    }
+
+
+def _brought(draft: Draft) -> dict[SecretKey, int]:
+    """How many new names each owner's version brings."""
+    brought: dict[SecretKey, int] = {}
+    for change in draft.changes.values():
+        if change.action is Action.ADD and change.owner is not None:
+            brought[change.owner] = brought.get(change.owner, 0) + 1
+    return brought
+
+
+def _holdings(draft: Draft, compared: Comparison) -> Holdings:
+    remembered = {**compared.memory.files, **compared.ours.edited, **compared.ours.files}
+    had = {name: file.owner.vault if file.owner else "" for name, file in remembered.items()}
+    would_hold = {
+        name: change.owner.vault if change.owner else ""
+        for name, change in draft.changes.items()
+        if change.action in PUTS | {Action.KEEP, Action.HOLD, Action.UNACCOUNTED}
+    }
+    return Holdings(had, would_hold, counted_losses(compared.memory.left, compared.context.now))
+
+
+def _plan(draft: Draft, compared: Comparison) -> Plan:
+    observed, ours, context = compared.observed, compared.ours, compared.context
+    removed = {name for name, change in draft.changes.items() if change.action is Action.REMOVE}
+    put = {name for name, change in draft.changes.items() if change.action in PUTS}
+    owned = _owned_after(draft, compared)
+    final = {name: observed.data[name] for name in owned if name in observed.data and name not in put}
+    final |= {name: draft.wanted[name].data for name in put}
+    remove_first = tuple(sorted(name for name in removed if _co_owned(name, draft.leaving[name], compared)))
+    annotation = encode_owners(Owners(context.place, owned), observed.annotation_room) if owned else ""
+    applies = bool(put) or bool((removed - set(remove_first)) & observed.owned) or annotation != observed.annotation
     return Plan(
-        listed,
+        tuple(draft.changes[name] for name in sorted(draft.changes)),
         applies and not observed.exists,
         remove_first,
-        _applied(final, observed, desired) if applies else None,
-        ours_after,
+        final if applies else None,
+        annotation,
+        owned,
+        _reserved(draft, compared),
+        tuple(draft.leaving[name] for name, change in sorted(draft.changes.items()) if change.action is Action.HOLD),
+        _left(draft, owned, compared),
     )
 
 
-def _applied(final: Mapping[str, bytes], observed: Observed, desired: DesiredList) -> Mapping[str, bytes]:
-    """What the apply names: the desired files, and those kept that our apply owns (omitting them would remove them)."""
-    return {n: data for n, data in final.items() if n in desired.files or n in observed.owned}
+def _owned_after(draft: Draft, compared: Comparison) -> dict[str, OwnedFile]:
+    owned: dict[str, OwnedFile] = {}
+    for name, change in draft.changes.items():
+        before = compared.ours.files.get(name)
+        if change.action in PUTS:
+            shared = change.action is Action.ADOPT
+            owned[name] = OwnedFile(change.after, change.owner, change.version, shared)
+        elif before is not None and change.action is not Action.REMOVE:
+            taken_over = change.action is Action.KEEP and change.reason == "" and change.owner is not None
+            owned[name] = replace(before, owner=change.owner, version=change.version) if taken_over else before
+    return owned
+
+
+def _co_owned(name: str, leaving: Leaving, compared: Comparison) -> bool:
+    """Whether an apply alone would not remove the file: another owns it too, and it leaves all the same."""
+    file = compared.ours.files[name]
+    if file.shared and leaving.reason not in CO_OWNED:
+        return False
+    return name in compared.observed.others or name not in compared.observed.owned
+
+
+def _reserved(draft: Draft, compared: Comparison) -> dict[str, SecretKey]:
+    """Names that are not on the list and stay their owners': these exist, reach the list and give that name."""
+    reserved: dict[str, SecretKey] = {}
+    for name, claims in compared.context.desired.claims.items():
+        file = compared.ours.owner_of(name)
+        holder = file.owner if file else compared.memory.reserved.get(name)
+        change = draft.changes.get(name)
+        is_there = change is not None and change.action is not Action.REMOVE
+        if holder is not None and not is_there and any(claim.key == holder for claim in claims):
+            reserved[name] = holder
+    return reserved
+
+
+def _left(draft: Draft, owned: Mapping[str, OwnedFile], compared: Comparison) -> tuple[Left, ...]:
+    """The losses of 24 hours that count: those before that did not come back, and this plan's."""
+    now = compared.context.now
+    leaving = {name: each for name, each in draft.leaving.items() if draft.changes[name].action in GOES}
+    brought = _brought(draft)
+    found = [each for each in counted_losses(compared.memory.left, now) if each.file not in owned]
+    known = {each.file for each in found}
+    for name, each in sorted(leaving.items()):
+        if each.reason is RemovalReason.REPLACED and each.owner and brought.get(each.owner, 0) > 0:
+            brought[each.owner] -= 1
+        elif each.counts and name not in known:
+            found.append(Left(name, each.group, now))
+    missing = compared.memory.files.keys() - compared.observed.data.keys() - owned.keys() - known
+    for name in sorted(missing):
+        owner = compared.memory.files[name].owner
+        found.append(Left(name, owner.vault if owner else "", now))
+    return tuple(found)
 
 
 def writable(observed: Observed, registration: Registration, plan: Plan) -> bool:
     """Whether the plan's writes may be sent at all."""
     repairs = registration.mode is Mode.REPAIR
     return plan.writes and repairs and not observed.sse_managed and not observed.immutable
+
+
+def after(plan: Plan, memory: ListMemory) -> ListMemory:
+    """What is to be remembered once the plan is carried out."""
+    return replace(memory, known=True, files=plan.owned_after, reserved=plan.reserved, left=plan.left)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sync.desired.digest import content_digest
+import msgspec
+
+from sync.catalogue.secret import SecretKey
+from sync.reconcile.holds import Leaving, Left
+from sync.reconcile.memory import ListMemory
+from sync.reconcile.ownership import OwnedFile
 
 
 class State(StrEnum):
@@ -48,20 +53,51 @@ SENTENCES: dict[State, str] = {
 }
 
 
+class KeptFile(msgspec.Struct, frozen=True):
+    """A file of ours that the list does not want, and that stays.
+
+    Attributes:
+        file, owner, version: which, and whose; no owner where none is known.
+        fact: the reason for which it stays or is held; another fact is another reason to look.
+        why: the same in words.
+    """
+
+    file: str
+    owner: SecretKey | None
+    version: str
+    fact: str
+    why: str
+
+
+MOST_KEPT = 100
+"""Kept files in a summary; a list with more of them is pushed whenever anything that decides changes."""
+
+
+class KeptFact(msgspec.Struct, frozen=True):
+    """What planning compares of a kept file."""
+
+    file: str
+    owner: SecretKey | None
+    version: str
+    fact: str
+
+
 @dataclass(frozen=True, slots=True)
 class ListSummary:
     """The facts of a status that planning compares: as small for 1,000 files as for none.
 
     Attributes:
-        state, place, digest, due: of the status; the defaults are those of a list never pushed.
-        applied: digest of what is ours there; equal to `digest` where the list holds exactly the desired content.
+        cluster, state, digest, due: of the status; the defaults are those of a list never pushed.
+        kept: what stays without being wanted, up to `MOST_KEPT`.
+        many: there is more of it.
     """
 
+    cluster: str = ""
     state: State = State.PENDING
     digest: str = ""
-    applied: str = ""
-    place: str = ""
     due: datetime | None = None
+    kept: tuple[KeptFact, ...] = ()
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +105,22 @@ class ListStatus:
     """One list on one cluster as the last push left it.
 
     Attributes:
-        cluster, list: which.
+        place: id of the place, under which this is stored; renaming cluster or list keeps it.
+        cluster, list: their names when it was last pushed.
         state, detail: the state, and a sentence with the particulars that quotes nothing secret.
-        place: the object that this describes, as in `Registration.place`; empty before the first attempt.
-        digest: of the desired content when the cluster was last reached; empty before that and after a failure.
+        digest: of the desired list when the cluster was last reached; empty before that and after a failure.
         head: the head that decided it.
-        applied: file name to SHA-256 of the bytes that are ours there, as last applied or confirmed.
+        files: what is ours there, by name, as last applied or confirmed, and whose.
+        reserved: names whose owners keep them while their files are not there.
+        left: losses of the last 24 hours that count.
+        held: what would leave, and waits for a person.
+        kept: ours and not wanted; they stay, held ones included.
         thumbprints: file name to the SHA-256 and SHA-1 of its certificates (DER), ours or not; OPC UA identifies
             certificates by SHA-1 (OPC 10000-4 §7.2).
         unmanaged: other writers' keys, name to SHA-256 of their bytes; of very many, the first by name.
         unlisted: how many more of them there are; they have no thumbprints here either.
-        unaccounted: ours, but unknown to the catalogue; they stay.
         conflicts: wanted names that another writer holds with other bytes.
-        over_limit: wanted names that do not fit into the object.
+        over_limit: wanted names that wait, most often for room.
         attempted: last attempt; None before the first.
         verified: last time the object was found or made as it should be; None before the first.
         changed: last time we wrote.
@@ -89,18 +128,21 @@ class ListStatus:
         due: when this list is pushed again.
     """
 
+    place: str
     cluster: str
     list: str
     state: State = State.PENDING
     detail: str = ""
-    place: str = ""
     digest: str = ""
     head: str = ""
-    applied: dict[str, str] = field(default_factory=dict)
+    files: dict[str, OwnedFile] = field(default_factory=dict)
+    reserved: dict[str, SecretKey] = field(default_factory=dict)
+    left: tuple[Left, ...] = ()
+    held: tuple[Leaving, ...] = ()
+    kept: tuple[KeptFile, ...] = ()
     thumbprints: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unmanaged: dict[str, str] = field(default_factory=dict)
     unlisted: int = 0
-    unaccounted: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     over_limit: tuple[str, ...] = ()
     attempted: datetime | None = None
@@ -112,14 +154,24 @@ class ListStatus:
     @property
     def summary(self) -> ListSummary:
         """What planning compares."""
-        return ListSummary(self.state, self.digest, content_digest(self.applied), self.place, self.due)
+        kept = tuple(KeptFact(k.file, k.owner, k.version, k.fact) for k in self.kept[:MOST_KEPT])
+        return ListSummary(self.cluster, self.state, self.digest, self.due, kept, len(self.kept) > MOST_KEPT)
 
-    def at(self, place: str) -> ListStatus:
-        """The status for an attempt at this object; of a new one nothing is known, and nothing there is ours yet."""
-        if self.place in ("", place):
-            return replace(self, place=place)
-        return ListStatus(self.cluster, self.list, place=place)
+    @property
+    def memory(self) -> ListMemory:
+        """What the next plan remembers."""
+        return ListMemory(self.attempted is not None, self.files, self.reserved, self.left, self.verified)
+
+    @property
+    def unaccounted(self) -> tuple[str, ...]:
+        """Ours, and of no known owner; they stay."""
+        return tuple(each.file for each in self.kept if each.owner is None)
 
     def overdue(self, now: datetime, bound: timedelta) -> bool:
         """Whether its last verification is older than the stated bound, or never was (law 10)."""
         return self.verified is None or now - self.verified > bound
+
+
+def unknown_status(place: str, cluster: str) -> ListStatus:
+    """The status of a list that was never pushed."""
+    return ListStatus(place, cluster, place.rpartition("/")[2])

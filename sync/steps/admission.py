@@ -3,8 +3,8 @@
     1  read the row, with its ETag
     2  read the head
     3  look at the vault: the versions' properties, the value only of a new version that is assigned and may decide
-    4  judge: from the row and the look to the new entry (pure)
-    5  decide: compare what the lists hold before and after, and hold what takes too much
+    4  judge: from the row and the look to the new entry (pure), about this secret alone
+    5  beside it: what its CAs and CRLs prove of their names, read on those names' own rows; what waits for a person
     6  write the row on its ETag and a new head in one transaction; where either changed, begin again at 1
     7  if the head is not planned, ask for a plan, also when nothing was new: an earlier run may have died here
 
@@ -23,17 +23,15 @@ from sync.catalogue.entry import Entry
 from sync.catalogue.examination import read_version, refuse_managed
 from sync.catalogue.reading import Done, Read, Stop, VaultReading, next_read
 from sync.catalogue.rows import ConfigurationRow, SecretRow
+from sync.catalogue.snapshot import Settings
 from sync.catalogue.update import prune, update_entry
-from sync.desired.removals import hold, losses, may_lose
-from sync.desired.revocation import ended_revocations, remembering
-from sync.desired.state import DesiredState
 from sync.errors import Changed, NotFound, Temporary, Unauthorized
 from sync.findings import Code, Finding
-from sync.fleet.configuration import Configuration
 from sync.ports.decisions import Write
-from sync.ports.stored import ANYTHING, Expect, as_read
+from sync.ports.stored import as_read
+from sync.steps.authorities import proofs
 from sync.steps.enqueue import request_plan
-from sync.steps.holding import needs_approval, removal_rows, revocation_rows
+from sync.steps.questions import may_count_as_deleted, with_wide_change_waiting
 from sync.steps.versions import newest_first
 
 if TYPE_CHECKING:
@@ -42,7 +40,8 @@ if TYPE_CHECKING:
     from sync.catalogue.assignment import Assigned
     from sync.catalogue.entry import Reading
     from sync.catalogue.secret import SecretKey, SecretValue, VersionProperties
-    from sync.catalogue.snapshot import Head, Snapshot
+    from sync.catalogue.snapshot import Head
+    from sync.fleet.configuration import Configuration
     from sync.fleet.vaults import WatchedVault
     from sync.ports.decisions import Row
     from sync.ports.stored import Stored
@@ -59,13 +58,16 @@ LONGEST = timedelta(seconds=10)
 """No further call to the vault begins after this time, so that an admission ends within 15 s."""
 
 
-def admit(runtime: Runtime, key: SecretKey, *, event_version: str | None = None) -> Entry | None:
+def admit(
+    runtime: Runtime, key: SecretKey, *, event_version: str | None = None, on_a_list: bool = False
+) -> Entry | None:
     """Bring the catalogue's row of one secret up to date, and see to a plan if one is due.
 
     Args:
         runtime: ports and settings.
         key: which secret.
         event_version: the version that an event names; one that the catalogue knows makes no call to the vault.
+        on_a_list: a file on some list is known to be the secret's: that there is no such secret is worth a row.
 
     Returns:
         The row as it is now; None where vault and catalogue know no such secret.
@@ -73,7 +75,7 @@ def admit(runtime: Runtime, key: SecretKey, *, event_version: str | None = None)
     Raises:
         TrustcastError: the vault or the storage failed; nothing was decided.
     """
-    decision = _catalogue(runtime, key, event_version)
+    decision = _catalogue(runtime, key, event_version, on_a_list)
     head = runtime.decisions.head().value  # 7: also when nothing was new, an earlier run may have died before it
     if head.token and runtime.work.planned() != head.token:
         request_plan(runtime, head, f"admitted {key.name}", force=decision.head is None)
@@ -88,34 +90,32 @@ class Decision:
         entry: the secret's row; None where vault and catalogue know no such secret.
         along: rows that change with it, in the same transaction.
         head: the head that it moves to; None where nothing that decides has changed.
-        on_head: what that head must find.
     """
 
     entry: Entry | None
     along: tuple[Write, ...] = ()
     head: Head | None = None
-    on_head: Expect = ANYTHING
 
 
-def _catalogue(runtime: Runtime, key: SecretKey, event_version: str | None) -> Decision:
+def _catalogue(runtime: Runtime, key: SecretKey, event_version: str | None, on_a_list: bool) -> Decision:
     """Steps 1 to 6, from the first again where the row or the head changed meanwhile."""
     values: dict[str, SecretValue] = {}
     for _ in range(TRIES):
         stored = runtime.decisions.row(SecretRow(key))  # 1: the row first, with its ETag
         old = stored.value if stored and isinstance(stored.value, Entry) else None
-        if old and event_version is not None and event_version in old.known:
+        if old and event_version is not None and old.knows(event_version):
             return Decision(old)
         head = runtime.decisions.head()  # 2
         configuration = _configuration(runtime)
         watched = configuration.vault(key.vault)
-        if watched is None:
+        if watched is None or key.vault not in runtime.vaults:
             return Decision(old)
         source = Source(runtime.vaults[key.vault], key, values)
         new = _judged(runtime, old, source, watched, configuration, head.value)  # 3, 4: the vault after, then judge
-        if old is None and new.deleted:
+        if old is None and new.deleted and not on_a_list:
             return Decision(None)
         try:
-            decision = _decided(runtime, configuration, old, new, head)  # 5
+            decision = _decided(runtime, configuration, old, new, head.value)  # 5
             _write(runtime, stored, old, decision)  # 6
         except Changed:
             continue
@@ -125,7 +125,7 @@ def _catalogue(runtime: Runtime, key: SecretKey, event_version: str | None) -> D
 
 def _configuration(runtime: Runtime) -> Configuration:
     stored = runtime.decisions.row(ConfigurationRow())
-    return stored.value if stored and isinstance(stored.value, Configuration) else runtime.configured
+    return stored.value.configuration if stored and isinstance(stored.value, Settings) else runtime.configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,8 @@ def _judged(
 ) -> Entry:
     """Look at the secret, reading the value of a version only if it is new, assigned and may decide."""
     now = runtime.clock()
-    look = VaultReading(now, newest_first(source.vault, source.key, old), {}, head.rebuilt(now))
+    versions, complete = newest_first(source.vault, source.key, old)
+    look = VaultReading(now, versions, {}, head.rebuilt(now), complete)
     assigned = assign(look.versions, watched, configuration)
     assignment = assigned.assignment or (old.assignment if old else None)
     if assignment is not None and assignment.lists:
@@ -200,22 +201,20 @@ def _unreadable(
     )
 
 
-def _decided(
-    runtime: Runtime, configuration: Configuration, old: Entry | None, new: Entry, head: Stored[Head]
-) -> Decision:
-    """What is written of the new entry: all of it, or that it waits for a person.
-
-    What was compared must still hold when it is written: another change may take nothing alone and much with this one.
-    """
-    along: tuple[Write, ...] = ()
-    on_head: Expect = ANYTHING
-    if may_lose(old, new) or len(new.candidates) > 1:
-        head = runtime.decisions.head()
-        on_head = head.unchanged
-        new, along = _guarded(runtime, configuration, old, new)
-    if new.decides_like(old):
+def _decided(runtime: Runtime, configuration: Configuration, old: Entry | None, new: Entry, head: Head) -> Decision:
+    """What is written of the new entry, and what its CAs and CRLs prove; what takes too much at once waits."""
+    if new.deleted and not (old and old.deleted):
+        since = may_count_as_deleted(runtime, new.key)
+        if since is None:
+            return Decision(replace(old or new, looked=new.looked, needs_second_look=True) if old else None)
+        new = replace(new, deleted_at=since)
+    if old is not None and old.assignment != new.assignment:
+        new = with_wide_change_waiting(runtime, configuration, old, new)
+    proven = proofs(runtime, old, new)
+    new = prune(new, configuration, proven.holds)
+    if new.decides_like(old) and not proven.writes:
         return Decision(new)
-    return Decision(new, along, runtime.next_head(head.value), on_head)
+    return Decision(new, proven.writes, runtime.next_head(head))
 
 
 def _write(runtime: Runtime, stored: Stored[Row] | None, old: Entry | None, decision: Decision) -> None:
@@ -223,55 +222,8 @@ def _write(runtime: Runtime, stored: Stored[Row] | None, old: Entry | None, deci
     if decision.entry is None or decision.entry == old:
         return
     row = Write(SecretRow(decision.entry.key), decision.entry, as_read(stored))
-    runtime.decisions.commit([row, *decision.along], head=decision.head, on_head=decision.on_head)
+    runtime.decisions.commit([row, *decision.along], head=decision.head)
     _log_change(old, decision.entry)
-
-
-def _guarded(
-    runtime: Runtime, configuration: Configuration, old: Entry | None, new: Entry
-) -> tuple[Entry, tuple[Write, ...]]:
-    """The entry as it may be written, held where it would take too much; and the rows that go with a removal."""
-    snapshot = runtime.decisions.snapshot()
-    before = DesiredState(with_entry(snapshot, new.key, old), configuration)
-    after = DesiredState(with_entry(snapshot, new.key, new), configuration)
-    lost = losses(before, after)
-    held = old.held if old else None
-    waits = hold(str(new.key), f"{new.key}: {_cause(old, new)}", lost, now=new.looked, before=held)
-    scope_change = old is not None and old.assignment.clusters != new.assignment.clusters
-    if needs_approval(runtime, after, waits, now=new.looked, scope_change=scope_change, held=held is not None):
-        base = old or Entry.unseen(new.key, new.name, NOWHERE, new.looked)
-        return replace(base, held=waits, looked=new.looked, needs_second_look=True, held_candidates=new.candidates), ()
-    ended = ended_revocations(before, after)
-    new = remembering(prune(new, in_force(after, new)), ended.get(new.key, ()))
-    others = {key: revocations for key, revocations in ended.items() if key != new.key}
-    return new, (*removal_rows(runtime, snapshot, waits), *revocation_rows(runtime, others))
-
-
-def with_entry(snapshot: Snapshot, key: SecretKey, entry: Entry | None) -> Snapshot:
-    """The snapshot as it would be with this entry; None: without any for the key."""
-    entries = {k: e for k, e in snapshot.entries.items() if k != key}
-    if entry is not None:
-        entries[key] = entry
-    return replace(snapshot, entries=entries)
-
-
-def in_force(desired_state: DesiredState, entry: Entry) -> frozenset[str]:
-    """The versions of the secret that are in force on any list of any cluster."""
-    return frozenset(
-        version for _, _, desired in desired_state.every() if (version := desired.in_force.get(entry.key)) is not None
-    )
-
-
-def _cause(old: Entry | None, new: Entry) -> str:
-    if new.deleted:
-        return "the secret was deleted"
-    if not new.assignment.lists:
-        return "it was unassigned"
-    if old is not None and old.assignment != new.assignment:
-        return "it is assigned elsewhere"
-    if any(not c.enabled for c in new.candidates):
-        return "its version in force was disabled"
-    return "a newer version takes the place of the one in force"
 
 
 def _log_change(old: Entry | None, new: Entry) -> None:
@@ -280,6 +232,6 @@ def _log_change(old: Entry | None, new: Entry) -> None:
         return
     tampered = any(note.code is Code.CATALOGUE_TAMPERED for note in new.secret_findings)
     level = logging.WARNING if tampered else logging.INFO
-    state = "held" if new.held else "deleted" if new.deleted else "assigned" if new.assigned else "unassigned"
+    state = "deleted" if new.deleted else "assigned" if new.assigned else "unassigned"
     codes = sorted({finding.code.value for rejected in new.rejected[:1] for finding in rejected.findings})
     log.log(level, "catalogued %s: %s%s %s", new.key, state, "" if old else " (new)", " ".join(codes))

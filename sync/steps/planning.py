@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from sync.desired.reasons import KeptReason, Leaves, Stays
 from sync.errors import TrustcastError
 from sync.fleet.clusters import Mode
 from sync.ports.stored import ANYTHING
 from sync.ports.work import PlanMark
+from sync.reconcile.context import ListContext
+from sync.reconcile.outcome import fact_of
 from sync.reconcile.status import State
 from sync.steps.enqueue import request_push
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sync.desired.state import DesiredList, DesiredState
+    from sync.desired.state import DesiredState
     from sync.fleet.clusters import Registration
-    from sync.reconcile.status import ListSummary
+    from sync.fleet.lists import ListDefinition
+    from sync.reconcile.status import KeptFact, ListSummary
     from sync.steps.runtime import Runtime
 
 log = logging.getLogger("trustcast.plan")
+
+CONTESTED = frozenset({KeptReason.OLDER.value, KeptReason.NOT_WHOLE.value})
+"""Why a file stays that only the list itself tells; it is looked at again with whatever its digest covers."""
 
 
 def plan_fleet(runtime: Runtime, *, redelivered: bool = False) -> None:
@@ -41,9 +49,13 @@ def plan_fleet(runtime: Runtime, *, redelivered: bool = False) -> None:
         return
     snapshot = runtime.decisions.snapshot()
     desired_state = runtime.desired_state(snapshot)
-    summaries = runtime.statuses.summaries()
+    by_server: dict[str, dict[str, ListSummary]] = defaultdict(dict)
+    for place, summary in runtime.statuses.summaries().items():
+        by_server[place.rsplit("/", 2)[0]][place] = summary
     fleet = snapshot.clusters.values()
-    differing = [each.name for each in fleet if not planned or needs_push(runtime, each, desired_state, summaries)]
+    differing = [
+        each.name for each in fleet if not planned or needs_push(runtime, each, desired_state, by_server[each.server])
+    ]
     request_pushes(runtime, differing, "plan", force=redelivered)
     runtime.work.set_planned(head.token)
 
@@ -74,44 +86,54 @@ def _clear_mark(runtime: Runtime) -> None:
 
 
 def needs_push(
-    runtime: Runtime,
-    registration: Registration,
-    desired_state: DesiredState,
-    summaries: Mapping[tuple[str, str], ListSummary],
+    runtime: Runtime, registration: Registration, state: DesiredState, summaries: Mapping[str, ListSummary]
 ) -> bool:
-    """Whether any list of the cluster is not as its status last knew it; offline ones wait for their due time."""
-    now = runtime.clock()
-    for definition in registration.definitions(desired_state.configuration):
-        list_key = (registration.name, definition.name)
-        summary = summaries.get(list_key)
-        if summary is None or summary.place != registration.place(definition):
-            return True
-        if registration.paused:
-            if summary.state is not State.PAUSED:
-                return True
-            continue
-        waits = summary.state is State.OFFLINE and summary.due is not None and summary.due > now
-        desired = desired_state.of(registration, definition)
-        if not waits and (
-            differs(summary, desired, held=list_key in desired_state.held)
-            or (summary.state is State.DRIFTED and registration.mode is Mode.REPAIR)
-            or (summary.applied != desired.digest and _remembers_leaving(runtime, list_key, desired))
-        ):
-            return True
-    return False
+    """Whether any list of the cluster is not as its status last knew it; offline ones wait for their due time.
 
-
-def differs(summary: ListSummary, desired: DesiredList, *, held: bool) -> bool:
-    """Whether the list stood otherwise than desired when it was last looked at."""
-    return (
-        summary.digest != desired.digest
-        or summary.state is State.PAUSED
-        or held != (summary.state is State.REMOVAL_HELD)
+    Args:
+        runtime: ports and settings.
+        registration: the cluster.
+        state: what its lists should hold.
+        summaries: of the places of its API server.
+    """
+    named = {registration.place(each): each for each in registration.definitions(state.configuration)}
+    left = (place for place, summary in summaries.items() if place not in named and summary.kept)
+    return any(
+        _differs(runtime, registration, state, place, named.get(place), summaries.get(place))
+        for place in (*named, *left)
     )
 
 
-def _remembers_leaving(runtime: Runtime, list_key: tuple[str, str], desired: DesiredList) -> bool:
-    """Whether a file that must leave is ours there; asked of the few lists that hold something else than desired."""
-    stored = runtime.statuses.get(*list_key) if desired.to_remove else None
-    applied = stored.value.applied if stored else {}
-    return any(name in desired.to_remove for name in applied if name not in desired.files)
+def _differs(
+    runtime: Runtime,
+    registration: Registration,
+    state: DesiredState,
+    place: str,
+    definition: ListDefinition | None,
+    summary: ListSummary | None,
+) -> bool:
+    """Whether the list stood otherwise than desired when it was last looked at."""
+    if summary is None or summary.cluster != registration.name:
+        return True
+    if registration.paused or summary.state is State.PAUSED:
+        return registration.paused != (summary.state is State.PAUSED)
+    now = runtime.clock()
+    if summary.state is State.OFFLINE and summary.due is not None and summary.due > now:
+        return False
+    context = ListContext(state, registration, definition, place, now, runtime.limits)
+    return (
+        summary.digest != context.desired.digest
+        or (summary.state is State.DRIFTED and registration.mode is Mode.REPAIR)
+        or summary.many
+        or any(_is_otherwise(context, kept) for kept in summary.kept)
+    )
+
+
+def _is_otherwise(context: ListContext, kept: KeptFact) -> bool:
+    """Whether a file that was kept stands otherwise now: another reason, or a person's consent."""
+    said = context.reason_of(kept.owner, kept.version, kept.file)
+    match said:
+        case Leaves():
+            return kept.fact != fact_of(said, "") or context.approved(kept.owner, said)
+        case Stays(why):
+            return kept.fact not in {why.value, *CONTESTED}

@@ -25,16 +25,16 @@ from sync.errors import Changed, Invalid, TokenRejected, TrustcastError
 from sync.ports.stored import ABSENT, Expect, as_read
 from sync.ports.work import ClusterWork
 from sync.reconcile.outcome import PushResult, contended, failed, paused, status_after
-from sync.reconcile.plan import Plan, make_plan, writable
-from sync.reconcile.status import ListStatus, State
+from sync.reconcile.context import ListContext
+from sync.reconcile.plan import Plan, after, make_plan, writable
+from sync.reconcile.sharing import refuse_shared
+from sync.reconcile.status import ListStatus, State, unknown_status
 from sync.steps.enqueue import request_push
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from sync.catalogue.snapshot import Snapshot
-    from sync.desired.state import DesiredList, DesiredState
     from sync.fleet.clusters import Registration
     from sync.fleet.lists import ListDefinition
     from sync.ports.clusters import Target
@@ -66,14 +66,22 @@ def push_cluster(runtime: Runtime, name: str, *, redelivered: bool = False) -> t
     registration = snapshot.clusters.get(name)
     if registration is None:
         runtime.work.forget_cluster(name)
-        runtime.statuses.forget_cluster(name)
         return ()
     deadline = Deadline.after(runtime.push_timeout)
-    lists = [definition.name for definition in registration.definitions(runtime.in_force(snapshot))]
-    outcomes = [_push_one(runtime, PushTask(name, list_name, deadline), snapshot, redelivered) for list_name in lists]
+    outcomes = [
+        _push_one(runtime, PushTask(name, place, deadline), snapshot, redelivered)
+        for place in places_of(runtime, snapshot, registration)
+    ]
     due = min((s.due for s in outcomes if s.due is not None), default=None)
     _set_due(runtime, name, due, cleared)
     return tuple(outcomes)
+
+
+def places_of(runtime: Runtime, snapshot: Snapshot, registration: Registration) -> tuple[str, ...]:
+    """The places of a cluster: of its lists, then those that no definition names any more and that hold ours yet."""
+    named = [registration.place(each) for each in registration.definitions(runtime.in_force(snapshot))]
+    known = runtime.statuses.of_server(registration.server)
+    return tuple(dict.fromkeys((*named, *(status.place for status in known if status.files))))
 
 
 def _clear_mark(runtime: Runtime, name: str) -> Expect | None:
@@ -130,10 +138,10 @@ def _earlier(runtime: Runtime, name: str, due: datetime | None) -> _DueTime | No
 
 @dataclass(frozen=True, slots=True)
 class PushTask:
-    """One list of one cluster to push, by names, within the time of the cluster's push."""
+    """One place of one cluster to push, within the time of the cluster's push."""
 
     cluster: str
-    list: str
+    place: str
     deadline: Deadline
 
 
@@ -152,8 +160,8 @@ def push_list(runtime: Runtime, task: PushTask, known: Snapshot) -> tuple[ListSt
     cluster is; what decides is read after the list was observed.
     """
     for _ in range(TRIES):
-        stored = runtime.statuses.get(task.cluster, task.list)  # 1
-        status = stored.value if stored else ListStatus(task.cluster, task.list)
+        stored = runtime.statuses.get(task.place)  # 1
+        status = stored.value if stored else unknown_status(task.place, task.cluster)
         try:
             new = _attempt(runtime, task, status, known)  # 2 to 5
             if new != status:
@@ -171,7 +179,7 @@ def _recorded(runtime: Runtime, before: ListStatus, status: ListStatus, expect: 
     try:
         runtime.statuses.put(status, expect)
     except Invalid as error:
-        known = replace(before.at(status.place), changed=status.changed)
+        known = replace(before, changed=status.changed)
         reason = Invalid(f"{error}: what the object holds cannot be remembered; remove keys from it on the cluster")
         status = failed(known, reason, runtime.clock(), runtime.intervals, status.head)
         runtime.statuses.put(status, expect)
@@ -180,13 +188,13 @@ def _recorded(runtime: Runtime, before: ListStatus, status: ListStatus, expect: 
 
 def _given_up(runtime: Runtime, task: PushTask) -> ListStatus:
     """The list changed under every try: it is pending, and due now."""
-    stored = runtime.statuses.get(task.cluster, task.list)
-    before = stored.value if stored else ListStatus(task.cluster, task.list)
+    stored = runtime.statuses.get(task.place)
+    before = stored.value if stored else unknown_status(task.place, task.cluster)
     status = contended(before, runtime.clock())
     try:
         runtime.statuses.put(status, as_read(stored))
     except Changed:
-        log.debug("%s/%s: somebody else recorded it meanwhile", task.cluster, task.list)
+        log.debug("%s: somebody else recorded it meanwhile", task.place)
     return status
 
 
@@ -197,31 +205,55 @@ def _attempt(runtime: Runtime, task: PushTask, previous: ListStatus, before: Sna
         Changed: the object, the registration or the list's definition changed under way.
     """
     now = runtime.clock()
-    registration, definition = _task_of(runtime, before, task)
-    previous = previous.at(registration.place(definition))
-    if registration.paused:
+    place = _place_of(runtime, before, task)
+    previous = replace(previous, cluster=task.cluster, list=place.list)
+    if place.registration.paused:
         latest = runtime.decisions.snapshot()
-        if _task_of(runtime, latest, task)[0].paused:
+        if _place_of(runtime, latest, task).registration.paused:
             return paused(previous, latest.head.token)
         raise Changed(f"{task.cluster} was resumed")
     try:
-        open_list = _observe(runtime, registration, definition, task.deadline)  # 2
+        open_list = _observe(runtime, place, task.deadline)  # 2
         desired_state = runtime.desired_state(runtime.decisions.snapshot())  # 3
-        if _task_of(runtime, desired_state.snapshot, task) != (registration, definition):
+        if _place_of(runtime, desired_state.snapshot, task) != place:
             raise Changed(f"{task.cluster} was registered again")  # noqa: TRY301  translated like the adapters' own
-        return _execute(runtime, ListContext(open_list, registration, definition, desired_state), previous, now)
+        refuse_shared(desired_state, place.registration, task.place, open_list.observed)
+        context = ListContext(
+            desired_state, place.registration, place.definition, task.place, now, runtime.limits
+        )
+        return _execute(runtime, open_list, context, previous)
     except Changed:
         raise
     except TrustcastError as error:
         return failed(previous, error, now, runtime.intervals, runtime.decisions.head().value.token)
 
 
-def _task_of(runtime: Runtime, snapshot: Snapshot, task: PushTask) -> tuple[Registration, ListDefinition]:
+@dataclass(frozen=True, slots=True)
+class OpenPlace:
+    """A place with its cluster, and its list; None where no definition names it any more."""
+
+    registration: Registration
+    definition: ListDefinition | None
+    id: str
+
+    @property
+    def object(self) -> tuple[str, str]:
+        """Namespace and name."""
+        _, namespace, name = self.id.rsplit("/", 2)
+        return namespace, name
+
+    @property
+    def list(self) -> str:
+        """The list's name; that of the object where no definition names it."""
+        return self.definition.name if self.definition else self.object[1]
+
+
+def _place_of(runtime: Runtime, snapshot: Snapshot, task: PushTask) -> OpenPlace:
     registration = snapshot.clusters.get(task.cluster)
-    definition = registration.definition(task.list, runtime.in_force(snapshot)) if registration else None
-    if registration and definition:
-        return registration, definition
-    raise Changed(f"{task.list} is no longer a list of {task.cluster}")
+    if registration is None or not task.place.startswith(f"{registration.server}/"):
+        raise Changed(f"{task.place} is no longer a place of {task.cluster}")
+    named = {registration.place(each): each for each in registration.definitions(runtime.in_force(snapshot))}
+    return OpenPlace(registration, named.get(task.place), task.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,58 +264,38 @@ class OpenList:
     observed: Observed
 
 
-@dataclass(frozen=True, slots=True)
-class ListContext:
-    """One list as observed, and what decides what it should hold."""
-
-    open_list: OpenList
-    registration: Registration
-    definition: ListDefinition
-    desired_state: DesiredState
-
-    @property
-    def want(self) -> DesiredList:
-        """What the list should hold."""
-        return self.desired_state.of(self.registration, self.definition)
-
-    def plan(self, observed: Observed, ours: Mapping[str, str]) -> Plan:
-        """What must change on the list as observed."""
-        return make_plan(observed, ours, self.want, self.desired_state.accounted)
-
-
-def _execute(runtime: Runtime, context: ListContext, previous: ListStatus, now: datetime) -> ListStatus:
+def _execute(runtime: Runtime, open_list: OpenList, context: ListContext, previous: ListStatus) -> ListStatus:
     """Carry the plan out and say what came of it."""
-    plan = context.plan(context.open_list.observed, previous.applied)  # 4
-    observed, wrote = context.open_list.observed, False
+    observed, wrote, memory = open_list.observed, False, previous.memory
+    plan = make_plan(observed, memory, context)  # 4
     if writable(observed, context.registration, plan):
-        observed, wrote = _carry_out(context.open_list, context.definition, plan), True  # 5
-        plan = context.plan(observed, plan.owned_after)
-    held = (context.registration.name, context.definition.name) in context.desired_state.held
-    facts = PushResult(observed, plan, wrote, context.want.digest, context.desired_state.snapshot.head.token, held, now)
+        observed, wrote = _carry_out(open_list, context.place, plan), True  # 5
+        plan = make_plan(observed, after(plan, memory), context)
+    facts = PushResult(observed, plan, wrote, context.desired.digest, context.state.snapshot.head.token, context.now)
     return status_after(previous, facts, runtime.intervals)
 
 
-def _observe(runtime: Runtime, registration: Registration, definition: ListDefinition, deadline: Deadline) -> OpenList:
+def _observe(runtime: Runtime, place: OpenPlace, deadline: Deadline) -> OpenList:
     """Read the object; on a 401 the credential is read again, once."""
-    target = runtime.clusters.connect(registration, deadline)
+    target = runtime.clusters.connect(place.registration, deadline)
     try:
-        return OpenList(target, target.observe(definition.namespace, definition.object))
+        return OpenList(target, target.observe(*place.object))
     except TokenRejected:
         pass
-    target = runtime.clusters.connect(registration, deadline, renew=True)
-    return OpenList(target, target.observe(definition.namespace, definition.object))
+    target = runtime.clusters.connect(place.registration, deadline, renew=True)
+    return OpenList(target, target.observe(*place.object))
 
 
-def _carry_out(open_list: OpenList, definition: ListDefinition, plan: Plan) -> Observed:
+def _carry_out(open_list: OpenList, place: str, plan: Plan) -> Observed:
     """Send the plan's writes, the merge patch first (law 6); the object as it is afterwards."""
     seen, target = open_list.observed, open_list.target
-    where = (definition.namespace, definition.object)
+    _, namespace, name = place.rsplit("/", 2)
     if plan.create:
-        seen = target.create_empty(*where)
+        seen = target.create_empty(namespace, name)
     if plan.remove_first:
-        seen = target.remove_keys(*where, plan.remove_first, **_version(seen))
+        seen = target.remove_keys(namespace, name, plan.remove_first, **_version(seen))
     if plan.files is not None:
-        seen = target.apply(*where, plan.files, **_version(seen))
+        seen = target.apply(namespace, name, plan.files, owners=plan.annotation, **_version(seen))
     return seen
 
 

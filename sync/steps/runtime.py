@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from sync.catalogue.snapshot import Head
-from sync.desired.removals import Limits
+from sync.catalogue.snapshot import Head, Stamp
 from sync.desired.state import DesiredState
+from sync.reconcile.holds import Limits
 from sync.reconcile.intervals import Intervals
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Runtime:
 
     Attributes:
         configured: VAULTS and LISTS as the environment has them now; those in force are in the decisions.
+        stamp: which of two processes' settings are later.
         vaults: the watched vaults by host.
         push_timeout: seconds that the push of one cluster may take as a whole.
         expiry_warning: how long before its end a certificate is called expiring.
@@ -65,6 +66,7 @@ class Runtime:
     vaults: Mapping[str, Vault]
     clusters: Clusters
     configured: Configuration
+    stamp: Stamp = Stamp()
     limits: Limits = field(default_factory=Limits)
     intervals: Intervals = field(default_factory=Intervals)
     push_timeout: float = 30.0

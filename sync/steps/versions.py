@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sync.ports.vault import Vault
 
 
-def newest_first(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[VersionProperties, ...]:
-    """The secret's versions, newest first; empty where there is no such secret.
+def newest_first(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[tuple[VersionProperties, ...], bool]:
+    """The secret's versions, newest first, none where there is no such secret; and whether these are all.
 
     Args:
         vault: its vault.
@@ -29,19 +29,19 @@ def newest_first(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[Versi
     Raises:
         TrustcastError: the vault failed, or its answer decides nothing.
     """
-    return _in_known_order(_newest_known(vault, key, old), old)
+    found = vault.versions(key.name)
+    versions = _current_first(vault, key, found.items) if found.complete else _known_by_name(vault, key, old)
+    return _in_known_order(versions, old), found.complete
 
 
-def _newest_known(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[VersionProperties, ...]:
+def _current_first(
+    vault: Vault, key: SecretKey, versions: tuple[VersionProperties, ...]
+) -> tuple[VersionProperties, ...]:
     """The versions by `created`, the current one first.
 
     `created` has whole seconds: where the newest tie, a read by name gives the current one; if that fails, one that
     is disabled is.
     """
-    found = vault.versions(key.name)
-    if not found.complete:
-        return _known_by_name(vault, key, old)
-    versions = found.items
     tied = [v for v in versions if v.created == versions[0].created]
     tagged = any(LISTS_TAG in v.tags for v in versions)
     if len(tied) <= 1 or not tagged or not any(v.enabled for v in tied) or versions[0].managed:
@@ -86,6 +86,6 @@ def _properties(name: str, known: Candidate) -> VersionProperties:
 
 def _in_known_order(versions: tuple[VersionProperties, ...], old: Entry | None) -> tuple[VersionProperties, ...]:
     """Behind the newest, versions of one second in the order that was found while one of them was the newest."""
-    known = {version: at for at, version in enumerate(old.known)} if old else {}
+    known = {each.version: at for at, each in enumerate(old.versions)} if old else {}
     older = sorted(versions[1:], key=lambda v: (-v.created.timestamp(), known.get(v.version, -1)))
     return (*versions[:1], *older)

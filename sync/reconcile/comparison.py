@@ -1,0 +1,192 @@
+"""What becomes of each file: what is wanted and what is there, compared by bytes and by owner."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sync.certificates.contents import items_in
+from sync.certificates.items import RevocationList
+from sync.desired.reasons import KeptReason, Leaves, RemovalReason, Stays
+from sync.reconcile.ownership import OwnedFile
+
+if TYPE_CHECKING:
+    from sync.catalogue.secret import SecretKey
+    from sync.desired.claims import WantedFile
+    from sync.reconcile.context import ListContext
+    from sync.reconcile.memory import ListMemory
+    from sync.reconcile.observed import Observed
+    from sync.reconcile.owners import Ours
+
+
+class Action(StrEnum):
+    """What happens to one file, or why nothing does."""
+
+    ADD = "add"
+    REPLACE = "replace"
+    RESTORE = "restore"
+    ADOPT = "adopt"
+    REMOVE = "remove"
+    HOLD = "hold"
+    WAIT = "wait"
+    CONFLICT = "conflict"
+    UNMANAGED = "unmanaged"
+    UNACCOUNTED = "unaccounted"
+    KEEP = "keep"
+
+
+PUTS = frozenset({Action.ADD, Action.REPLACE, Action.RESTORE, Action.ADOPT})
+"""What writes a wanted file."""
+
+WRITES = PUTS | {Action.REMOVE}
+"""What closes a difference: a file with one of these is drift until it is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file's line of a plan.
+
+    Attributes:
+        action, file: what happens to which file.
+        before, after: SHA-256 of the bytes, empty where there are none.
+        reason: why; empty where the action says it.
+        owner, version: whose the file is, or will be; None where it is nobody's that is known.
+    """
+
+    action: Action
+    file: str
+    before: str = ""
+    after: str = ""
+    reason: str = ""
+    owner: SecretKey | None = None
+    version: str = ""
+
+
+def sha256(data: bytes) -> str:
+    """Hexadecimal SHA-256."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A list as observed and remembered, with whose its files are, beside what decides."""
+
+    observed: Observed
+    memory: ListMemory
+    ours: Ours
+    context: ListContext
+
+    def wanted(self, wanted: WantedFile) -> Change | None:
+        """What becomes of a wanted file; None where it may only stay where it is, and is not there (law 3)."""
+        present = self.observed.data.get(wanted.name)
+        if present is None:
+            return self._absent(wanted)
+        file = self.ours.files.get(wanted.name)
+        if file is not None:
+            return self._ours(wanted, file, present)
+        same = sha256(present) == wanted.sha256
+        edited = self.ours.edited.get(wanted.name)
+        if edited is not None and not edited.shared and not same:
+            return _change(Action.RESTORE, wanted, present)
+        if same:
+            return self._gained(Action.ADOPT, wanted, present)
+        managers = ", ".join(self.observed.others.get(wanted.name, ())) or "another writer"
+        return _change(Action.CONFLICT, wanted, present, f"owned by {managers}")
+
+    def present(self, name: str, data: bytes) -> tuple[Change, Leaves | None]:
+        """What becomes of a file that is there and not wanted, and the reason for which it may leave."""
+        sha = sha256(data)
+        file = self.ours.files.get(name)
+        if file is None:
+            return Change(Action.UNMANAGED, name, sha, sha), None
+        said = self._said(name, file, data)
+        match said:
+            case Leaves():
+                return Change(Action.REMOVE, name, sha, "", said.reason.value, file.owner, file.version), said
+            case Stays(KeptReason.NO_OWNER):
+                return Change(Action.UNACCOUNTED, name, sha, sha, said.why.value), None
+            case Stays(why):
+                return Change(Action.KEEP, name, sha, sha, why.value, file.owner, file.version), None
+
+    def _said(self, name: str, file: OwnedFile, data: bytes) -> Leaves | Stays:
+        """What a proven CRL says of the file, then what the catalogue says of its owner."""
+        if (date := self.context.revoked(data)) is not None:
+            return Leaves(RemovalReason.REVOKED, f"{date:%Y-%m-%dT%H:%M:%SZ}")
+        if self.context.removed_by_hand(file):
+            return Leaves(RemovalReason.ORPHANED, file.sha256)
+        return self.context.reason_of(file.owner, file.version, name)
+
+    def _absent(self, wanted: WantedFile) -> Change | None:
+        remembered = self.memory.files.get(wanted.name)
+        was_there = remembered is not None and remembered.owner == wanted.key
+        if not wanted.anew and not was_there:
+            return None
+        if self._is_newer_crl_there(wanted):
+            return _change(Action.WAIT, wanted, None, "the list holds a newer CRL of the same CA")
+        return self._gained(Action.ADD, wanted, None)
+
+    def _ours(self, wanted: WantedFile, file: OwnedFile, present: bytes) -> Change:
+        if sha256(present) == wanted.sha256:
+            passes = file.owner is not None
+            return Change(
+                Action.KEEP,
+                wanted.name,
+                wanted.sha256,
+                wanted.sha256,
+                owner=wanted.key if passes else None,
+                version=wanted.version if passes else "",
+            )
+        if file.owner is None:
+            return Change(Action.UNACCOUNTED, wanted.name, file.sha256, file.sha256, KeptReason.NO_OWNER.value)
+        if file.owner == wanted.key:
+            return self._newer_of_owner(wanted, file, present)
+        if isinstance(said := self._said(wanted.name, file, present), Stays):
+            return Change(
+                Action.KEEP, wanted.name, file.sha256, file.sha256, said.why.value, file.owner, file.version
+            )
+        return _change(Action.REPLACE, wanted, present)
+
+    def is_out(self, change: Change, present: bytes) -> bool:
+        """Whether a file of ours is revoked and what is wanted under its name does not replace it."""
+        return change.action not in PUTS and change.file in self.ours.files and self.context.revoked(
+            present
+        ) is not None
+
+    def is_taken(self, change: Change) -> bool:
+        """Whether another secret's file takes the place of the one that is there."""
+        file = self.ours.files.get(change.file)
+        return change.action is Action.REPLACE and file is not None and file.owner != change.owner
+
+    def _newer_of_owner(self, wanted: WantedFile, file: OwnedFile, present: bytes) -> Change:
+        """Of an owner no older version is written than the one that the list holds, of a CA no older CRL (law 3)."""
+        entry = self.context.state.snapshot.entries[wanted.key]
+        older = entry.age(wanted.version) > entry.age(file.version) and entry.listed(file.version) is not None
+        if older or not wanted.anew or self._is_newer_crl_there(wanted):
+            return Change(
+                Action.KEEP, wanted.name, file.sha256, file.sha256, KeptReason.OLDER.value, file.owner, file.version
+            )
+        return _change(Action.REPLACE, wanted, present)
+
+    def _is_newer_crl_there(self, wanted: WantedFile) -> bool:
+        """Whether one of our files there is a newer CRL of the same CA and scope, and not forgotten."""
+        crl = wanted.item
+        if not isinstance(crl, RevocationList):
+            return False
+        revocations = self.context.state.snapshot.revocations
+        there = (item for name in self.ours.files for item in items_in(self.observed.data[name]))
+        return any(isinstance(other, RevocationList) and revocations.is_newer(other, crl) for other in there)
+
+    def _gained(self, action: Action, wanted: WantedFile, present: bytes | None) -> Change:
+        """A file more; a list found with our annotation and without a status gains none at first (law 1)."""
+        marked = bool(self.observed.owners.place or self.observed.owners.files)
+        if marked and not self.memory.known and self.context.awaited:
+            awaited = ", ".join(self.context.awaited)
+            return _change(Action.WAIT, wanted, present, f"waits until {awaited} was gone through once")
+        return _change(action, wanted, present)
+
+
+def _change(action: Action, wanted: WantedFile, present: bytes | None, reason: str = "") -> Change:
+    before = sha256(present) if present is not None else ""
+    return Change(action, wanted.name, before, wanted.sha256, reason, wanted.key, wanted.version)

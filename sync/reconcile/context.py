@@ -1,0 +1,102 @@
+"""One list of one cluster, and all that decides what it should hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sync.certificates.contents import items_in
+from sync.certificates.items import Certificate
+from sync.desired.reasons import KeptReason, Leaves, RemovalReason, Stays, reason_of
+from sync.desired.state import NOTHING, DesiredList, DesiredState
+from sync.fleet.selectors import Selector
+from sync.reconcile.holds import Limits
+
+if TYPE_CHECKING:
+    from sync.catalogue.secret import SecretKey
+    from sync.fleet.clusters import Registration
+    from sync.fleet.lists import ListDefinition
+    from sync.reconcile.ownership import OwnedFile
+
+PASSES_AFTER = timedelta(hours=24)
+"""How long a vault must be configured no more before its names pass on equal bytes."""
+
+
+@dataclass(frozen=True)
+class ListContext:
+    """One list of one cluster, and all that decides what it should hold.
+
+    Attributes:
+        state: the desired lists of the snapshot that decides.
+        registration: the cluster.
+        definition: the list; None where no definition names the place any more, which then wants nothing new.
+        place: id of the place.
+        now: UTC.
+        limits: how much may leave.
+    """
+
+    state: DesiredState
+    registration: Registration
+    definition: ListDefinition | None
+    place: str
+    now: datetime
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def list_name(self) -> str:
+        """The list's name; that of the object where no definition names it."""
+        return self.definition.name if self.definition else self.place.rpartition("/")[2]
+
+    @cached_property
+    def desired(self) -> DesiredList:
+        """What the list should hold."""
+        return self.state.of(self.registration, self.definition) if self.definition else NOTHING
+
+    def reason_of(self, owner: SecretKey | None, version: str, name: str) -> Leaves | Stays:
+        """Why a file of this owner may leave, or stays."""
+        if owner is None or self._without_owner(owner):
+            return Stays(KeptReason.NO_OWNER)
+        return reason_of(self.state, self.registration, self.definition, owner, version, name)
+
+    def approved(self, owner: SecretKey | None, leaves: Leaves) -> bool:
+        """Whether a person consented to just this removal."""
+        return self.state.snapshot.approves(owner, leaves.reason.name, leaves.since, self.list_name)
+
+    def removed_by_hand(self, file: OwnedFile) -> bool:
+        """Whether the file has no owner that counts, and a person had it removed."""
+        removal = Leaves(RemovalReason.ORPHANED, file.sha256)
+        return self._without_owner(file.owner) and self.approved(None, removal)
+
+    def _without_owner(self, owner: SecretKey | None) -> bool:
+        facts = self.state.snapshot.vaults.get(owner.vault) if owner else None
+        return owner is None or (facts is not None and facts.forgotten is not None)
+
+    def revoked(self, data: bytes) -> datetime | None:
+        """The date on which a proven CRL revokes a certificate in this file; None where none does."""
+        revocations = self.state.snapshot.revocations
+        certificates = (item for item in items_in(data) if isinstance(item, Certificate))
+        found = (revocations.revoked(each) for each in certificates)
+        return next((by.date for by in found if by is not None), None)
+
+    @cached_property
+    def vaults_known(self) -> bool:
+        """Whether every configured vault was gone through once since the tables began (law 1)."""
+        return not self.state.unswept(None)
+
+    @cached_property
+    def awaited(self) -> tuple[str, ...]:
+        """The vaults that reach this list and were not gone through once since the tables began, sorted."""
+        return tuple(
+            vault.host
+            for vault in self.state.unswept(self.definition)
+            if Selector.parse(vault.clusters).matches(self.registration.labels)
+        )
+
+    def vault_left_for_good(self, host: str) -> bool:
+        """Whether the vault is configured no more since a day."""
+        facts = self.state.snapshot.vaults.get(host)
+        if self.state.configuration.vault(host) is not None or facts is None or facts.left is None:
+            return False
+        return self.now - facts.left >= PASSES_AFTER

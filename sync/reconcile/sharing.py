@@ -1,0 +1,46 @@
+"""Two lists must not share one object: what is wanted of it would change with every push."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from sync.errors import Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sync.desired.state import DesiredState
+    from sync.fleet.clusters import Registration
+    from sync.reconcile.observed import Observed
+
+
+def refuse_shared(state: DesiredState, registration: Registration, place: str, observed: Observed) -> None:
+    """Make sure that the place is this list's alone.
+
+    Raises:
+        Invalid: two lists name it, or the object says that it is another registered place.
+    """
+    names = Counter(f"{cluster}: {list_name}" for cluster, list_name in _named(state, registration.server, place))
+    if names.total() > 1:
+        raise Invalid(f"several lists name this object ({', '.join(sorted(names))}): give each list one of its own")
+    other = observed.owners.place
+    if other in {"", place} or registration.separate or not _is_registered(state, other):
+        return
+    raise Invalid(
+        f"the object says that it is the registered place {other}: this is the same API server under another address; "
+        f"remove one registration, or declare it another object (a restored backup, an image) with "
+        f"`trustcast clusters add {registration.name} --confirm`"
+    )
+
+
+def _named(state: DesiredState, server: str, place: str) -> Iterator[tuple[str, str]]:
+    """Cluster and list of every definition that names the place."""
+    for registration in state.on_server(server):
+        for definition in registration.definitions(state.configuration):
+            if registration.place(definition) == place:
+                yield registration.name, definition.name
+
+
+def _is_registered(state: DesiredState, place: str) -> bool:
+    return bool(state.on_server(place.rsplit("/", 2)[0]))

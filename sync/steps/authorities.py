@@ -1,0 +1,130 @@
+"""What the CAs and CRLs of a secret prove: the memory of what CAs revoked, kept by the CA's name and key.
+
+A CA and a CRL may be admitted in the same instant: each replaces the row of their common name on the ETag that it read
+before it looked for the other, so that one of them begins again and finds it (tests/interleavings).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sync.catalogue.revocation import Authority, Issuer, authority_after, may_prove, provers
+from sync.catalogue.rows import AuthorityRow, IssuerRow
+from sync.certificates.items import Certificate, RevocationList
+from sync.ports.decisions import Write
+from sync.ports.stored import as_read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sync.catalogue.entry import Candidate, Entry
+    from sync.catalogue.secret import SecretKey
+    from sync.catalogue.snapshot import Snapshot
+    from sync.certificates.items import Item
+    from sync.steps.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """What a secret's CAs and CRLs prove.
+
+    Attributes:
+        writes: rows of names and keys that change with the secret's row.
+        proven: SHA-256 of the secret's CRLs that some CA of the catalogue proves.
+    """
+
+    writes: tuple[Write, ...] = ()
+    proven: frozenset[str] = frozenset()
+
+    def holds(self, candidate: Candidate) -> bool:
+        """Whether every CRL of the version is proven."""
+        crls = [stored.item for stored in candidate.items if isinstance(stored.item, RevocationList)]
+        return bool(crls) and all(crl.sha256 in self.proven for crl in crls)
+
+
+def proofs(runtime: Runtime, old: Entry | None, new: Entry) -> Proofs:
+    """What changes where a secret holds CAs or CRLs that it did not hold before."""
+    names = _names(new)
+    if not names:
+        return Proofs()
+    fresh = _names(new, _fresh(old, new))
+    tokens = [(name, runtime.decisions.row(IssuerRow(_sha256(name)))) for name in sorted(fresh)]
+    snapshot = runtime.decisions.snapshot()
+    writes: list[Write] = []
+    for name, stored in tokens:
+        rows = tuple(_rows(runtime, snapshot, new, name))
+        writes += [Write(IssuerRow(_sha256(name)), Issuer(runtime.token()), as_read(stored)), *rows]
+    return Proofs(tuple(writes), _proven(snapshot, new, names))
+
+
+def _names(entry: Entry, versions: Iterable[Candidate] | None = None) -> set[bytes]:
+    """The names of CAs that the versions' items concern: subjects of CAs, issuers of CRLs."""
+    items = _items(entry.candidates if versions is None else versions)
+    return {
+        item.issuer_name if isinstance(item, RevocationList) else item.subject_name
+        for item in items
+        if isinstance(item, RevocationList) or _is_authority(item)
+    }
+
+
+def _fresh(old: Entry | None, new: Entry) -> tuple[Candidate, ...]:
+    """The versions whose items were not in the catalogue before."""
+    known = {candidate.items for candidate in old.candidates} if old else set()
+    return tuple(candidate for candidate in new.candidates if candidate.items not in known)
+
+
+def _is_authority(item: Item) -> bool:
+    return isinstance(item, Certificate) and item.is_ca
+
+
+def _items(candidates: Iterable[Candidate]) -> Iterator[Item]:
+    return (stored.item for candidate in candidates for stored in candidate.items)
+
+
+def _rows(runtime: Runtime, snapshot: Snapshot, new: Entry, name: bytes) -> Iterator[Write]:
+    """The rows of the name's keys as all CRLs of that name in the catalogue make them."""
+    entries = {**snapshot.entries, new.key: new}
+    cas, crls = _of_name(entries, name)
+    able = provers(cas, snapshot.revocations)
+    known = [item for entry in entries.values() for item in _items(entry.candidates) if isinstance(item, Certificate)]
+    by_key: dict[str, Certificate] = {ca.key_sha256: ca for ca in able}
+    for key, ca in sorted(by_key.items()):
+        row = AuthorityRow(_sha256(name), key)
+        stored = runtime.decisions.row(row)
+        before = stored.value if stored and isinstance(stored.value, Authority) else None
+        issued = [certificate for certificate in known if certificate.issuer_name == name]
+        after = authority_after(before, ca, crls, issued, runtime.clock())
+        if after.crls and after != before:
+            yield Write(row, after, as_read(stored))
+
+
+def _of_name(
+    entries: Mapping[SecretKey, Entry], name: bytes
+) -> tuple[list[Certificate], list[tuple[RevocationList, str]]]:
+    """The CAs and the CRLs of that name in the catalogue; of a CRL also the secret."""
+    cas: dict[str, Certificate] = {}
+    crls: dict[str, tuple[RevocationList, str]] = {}
+    for entry in entries.values():
+        for item in _items(entry.candidates):
+            if isinstance(item, RevocationList) and item.issuer_name == name:
+                crls.setdefault(item.sha256, (item, str(entry.key)))
+            elif isinstance(item, Certificate) and item.is_ca and item.subject_name == name:
+                cas.setdefault(item.sha256, item)
+    return list(cas.values()), list(crls.values())
+
+
+def _proven(snapshot: Snapshot, new: Entry, names: set[bytes]) -> frozenset[str]:
+    cas: dict[bytes, list[Certificate]] = defaultdict(list)
+    for entry in {**snapshot.entries, new.key: new}.values():
+        for item in _items(entry.candidates):
+            if isinstance(item, Certificate) and item.is_ca and item.subject_name in names:
+                cas[item.subject_name].append(item)
+    crls = (item for item in _items(new.candidates) if isinstance(item, RevocationList))
+    return frozenset(crl.sha256 for crl in crls if any(may_prove(ca, crl) for ca in cas[crl.issuer_name]))
+
+
+def _sha256(name: bytes) -> str:
+    return hashlib.sha256(name).hexdigest()

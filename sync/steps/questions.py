@@ -1,0 +1,96 @@
+"""One question, not five thousand: what would take too much at once waits as a whole for a person (law 4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sync.catalogue.entry import WaitingAssignment
+from sync.catalogue.questions import assignment_digest
+from sync.catalogue.rows import DeletionsRow
+from sync.catalogue.snapshot import Deletions
+from sync.desired.reach import losing
+from sync.ports.decisions import Write
+from sync.ports.stored import as_read
+from sync.reconcile.holds import WINDOW
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from sync.catalogue.entry import Entry
+    from sync.catalogue.secret import SecretKey
+    from sync.catalogue.snapshot import Snapshot
+    from sync.fleet.configuration import Configuration
+    from sync.steps.runtime import Runtime
+
+
+def may_count_as_deleted(runtime: Runtime, key: SecretKey) -> datetime | None:
+    """Since when the secret, which its vault no longer has, counts as deleted; None while that waits for a person."""
+    snapshot = runtime.decisions.snapshot()
+    waiting = snapshot.deletions.get(key.vault)
+    if waiting is None or key.name not in waiting.secrets:
+        return runtime.clock()
+    return waiting.since if _approved(snapshot, key) else None
+
+
+def _approved(snapshot: Snapshot, key: SecretKey) -> bool:
+    return any(a.vault == key.vault and key.name in a.deletions for a in snapshot.approvals.values())
+
+
+def ask_about_deletions(runtime: Runtime, host: str, missing: Collection[str], now: datetime) -> None:
+    """Let deletions that a vault's listing misses wait as a whole, if they are too many within 24 hours.
+
+    Args:
+        runtime: ports and settings.
+        host: the vault's.
+        missing: names of assigned secrets that a complete listing lacks.
+        now: when it was listed (UTC).
+
+    Raises:
+        Changed: another worker changed the question meanwhile.
+    """
+    snapshot = runtime.decisions.snapshot()
+    stored = runtime.decisions.row(DeletionsRow(host))
+    before = stored.value if stored and isinstance(stored.value, Deletions) else None
+    wanted = _question(runtime, snapshot, host, missing, before, now)
+    if wanted != before:
+        head = runtime.next_head(runtime.decisions.head().value)
+        runtime.decisions.commit([Write(DeletionsRow(host), wanted, as_read(stored))], head=head)
+
+
+def _question(
+    runtime: Runtime, snapshot: Snapshot, host: str, missing: Collection[str], before: Deletions | None, now: datetime
+) -> Deletions | None:
+    """The question as it stands now; None where there is none."""
+    entries = [e for e in snapshot.entries.values() if e.key.vault == host]
+    approved = {name for a in snapshot.approvals.values() if a.vault == host for name in a.deletions}
+    recent = [e for e in entries if e.deleted_at and now - e.deleted_at <= WINDOW and e.key.name not in approved]
+    assigned = [e for e in entries if e.assigned]
+    open_ones = {*missing} - approved
+    if before is not None and {*before.secrets} & {*missing}:
+        names = tuple(sorted({*missing}))
+        return before if names == before.secrets else Deletions(before.since, names)
+    if runtime.limits.too_many(len(open_ones) + len(recent), len(assigned) + len(recent)):
+        return Deletions(now, tuple(sorted(missing)))
+    return None
+
+
+def with_wide_change_waiting(runtime: Runtime, configuration: Configuration, old: Entry, new: Entry) -> Entry:
+    """The entry with its old assignment, where the new one would take it from too many clusters at once.
+
+    `none` waits no more than a deletion does; the secret's new version goes on under the old assignment.
+    """
+    if not new.assignment.lists or not old.assignment.lists or old.deleted:
+        return replace(new, waiting=None)
+    snapshot = runtime.decisions.snapshot()
+    lost = losing(snapshot, new.key, old.assignment, new.assignment, configuration)
+    if not runtime.limits.too_wide(len(lost), len(snapshot.clusters)):
+        return replace(new, waiting=None)
+    before = old.waiting if old.waiting and old.waiting.assignment == new.assignment else None
+    waiting = before or WaitingAssignment(new.assignment, new.looked, lost)
+    if waiting.clusters != lost:
+        waiting = WaitingAssignment(new.assignment, waiting.since, lost)
+    if assignment_digest(new.key, waiting) in snapshot.approvals:
+        return replace(new, waiting=None, assigned_at=waiting.since)
+    return replace(new, assignment=old.assignment, assigned_at=old.assigned_at, waiting=waiting)
