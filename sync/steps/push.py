@@ -25,6 +25,7 @@ from sync.errors import Changed, Invalid, TokenRejected, TrustcastError
 from sync.ports.stored import ABSENT, Expect, as_read
 from sync.ports.work import ClusterWork
 from sync.reconcile.outcome import PushResult, contended, failed, paused, status_after
+from sync.reconcile.ownership import encode_owners
 from sync.reconcile.plan import Plan, make_plan, writable
 from sync.reconcile.status import ListStatus, State
 from sync.steps.enqueue import request_push
@@ -283,7 +284,8 @@ def _carry_out(open_list: OpenList, definition: ListDefinition, plan: Plan) -> O
     if plan.remove_first:
         seen = target.remove_keys(*where, plan.remove_first, **_version(seen))
     if plan.files is not None:
-        seen = target.apply(*where, plan.files, **_version(seen))
+        owners = encode_owners(seen.owners, seen.annotation_room)
+        seen = target.apply(*where, plan.files, owners=owners, **_version(seen))
     return seen
 
 
