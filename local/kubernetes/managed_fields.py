@@ -21,6 +21,7 @@ _MAPS: dict[str, Path] = {
 _OWNERS: Path = ("f:metadata", "f:ownerReferences")
 _SCALARS: dict[str, Path] = {"type": ("f:type",), "immutable": ("f:immutable",)}
 DATA = _MAPS["data"]
+ANNOTATIONS = _MAPS["annotations"]
 TYPE = _SCALARS["type"]
 IMMUTABLE = _SCALARS["immutable"]
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from local.kubernetes.managed_fields import (
+    ANNOTATIONS,
     DATA,
     IMMUTABLE,
     TYPE,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 Cause = tuple[str, str, str]  # reason, message, field
 _LONGEST_NAME = 253  # characters: a DNS subdomain (RFC 1123), for names and for keys
 MAX_DATA = 1048576  # bytes, decoded, of all keys together
+MAX_ANNOTATIONS = 262144  # bytes of all keys and values together
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
@@ -225,12 +227,24 @@ def _checked(secret: Secret, causes: Iterable[Cause] = ()) -> Secret:
         files = secret.files()
     except binascii.Error as error:
         raise Refused(500, "", f"error decoding from json: illegal base64 data: {error}") from error
-    causes = [*causes, *(cause for key in sorted(files) for cause in _key_causes(key))]
+    causes = [
+        *_annotation_causes(secret.fields),
+        *causes,
+        *(cause for key in sorted(files) for cause in _key_causes(key)),
+    ]
     if sum(len(content) for content in files.values()) > MAX_DATA:
         causes.append(("FieldValueTooLong", f"Too long: may not be more than {MAX_DATA} bytes", "data"))
     if causes:
         raise invalid(secret.name, causes)
     return secret
+
+
+def _annotation_causes(fields: Fields) -> list[Cause]:
+    annotations = {p[-1].removeprefix("f:"): value for p, value in fields.items() if p[:-1] == ANNOTATIONS}
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) <= MAX_ANNOTATIONS:
+        return []
+    said = f"Too long: may not be more than {MAX_ANNOTATIONS} bytes"
+    return [("FieldValueTooLong", said, "metadata.annotations")]
 
 
 def _key_causes(key: str) -> list[Cause]:

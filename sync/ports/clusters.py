@@ -32,9 +32,18 @@ class Target(Protocol):
         ...
 
     def apply(
-        self, namespace: str, name: str, files: Mapping[str, bytes], *, uid: str, resource_version: str
+        self, namespace: str, name: str, files: Mapping[str, bytes], *, owners: str, uid: str, resource_version: str
     ) -> Observed:
-        """Apply our files in full, by server-side apply."""
+        """Apply our files in full, by server-side apply, with whose they are.
+
+        Args:
+            namespace: of the object.
+            name: of the object.
+            files: name to bytes.
+            owners: text of our annotation; empty removes it.
+            uid: of the object as read.
+            resource_version: of the object as read.
+        """
         ...
 
 

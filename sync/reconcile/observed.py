@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from sync.reconcile.ownership import NO_OWNERS, Owners, room_beside
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,6 +27,9 @@ class Observed:
             an apply cannot remove what an Update entry owns).
         sse_managed: the object has the Secret Store extension's label or an ownerReference to a SecretSync.
         immutable: the API server rejects every change of its data.
+        annotation: text of the annotation `trustcast.io/owners`; empty if there is none.
+        owners: what that text says, whoever wrote it.
+        annotation_room: the bytes that the text may have beside the object's other annotations.
     """
 
     uid: str | None = None
@@ -34,6 +39,9 @@ class Observed:
     others: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     sse_managed: bool = False
     immutable: bool = False
+    annotation: str = ""
+    owners: Owners = NO_OWNERS
+    annotation_room: int = room_beside({})
 
     @property
     def exists(self) -> bool:

@@ -75,7 +75,7 @@ VERBS: dict[str, Verb] = {
     "observe": lambda t: t.observe(NAMESPACE, NAME),
     "create_empty": lambda t: t.create_empty(NAMESPACE, NAME),
     "remove_keys": lambda t: t.remove_keys(NAMESPACE, NAME, ["a"], uid="u", resource_version="1"),
-    "apply": lambda t: t.apply(NAMESPACE, NAME, {"a": b"1"}, uid="u", resource_version="1"),
+    "apply": lambda t: t.apply(NAMESPACE, NAME, {"a": b"1"}, owners="{}", uid="u", resource_version="1"),
 }
 
 

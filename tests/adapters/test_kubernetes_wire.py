@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from sync.adapters.kubernetes.wire import Call, observed, proves_absence, refusal
 from sync.errors import Changed, Invalid, NotFound, Temporary, TokenRejected, TrustcastError, Unauthorized
+from sync.reconcile.observed import MISSING
+from sync.reconcile.ownership import NO_OWNERS, OWNERS_ANNOTATION, Owners
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,6 +71,28 @@ def test_managed_fields_without_data_own_nothing(odd: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "owners"),
+    [
+        ('{"schema":1,"place":"p","vaults":{}}', Owners("p")),
+        ("hostile", NO_OWNERS),
+        ('{"schema":' * 1000, NO_OWNERS),
+        ("", NO_OWNERS),
+    ],
+)
+def test_the_owners_are_what_the_annotation_says(text: str, owners: Owners) -> None:
+    seen = observed(secret(metadata={"annotations": {OWNERS_ANNOTATION: text, "other": "é"}}))
+    assert (seen.annotation, seen.owners) == (text, owners)
+    assert seen.annotation_room == MISSING.annotation_room - len("other") - 2
+
+
+@pytest.mark.parametrize("metadata", [{}, {"annotations": None}, {"annotations": {}}])
+def test_an_object_without_annotations_has_all_the_room(metadata: dict[str, Any]) -> None:
+    seen = observed(secret(metadata=metadata))
+    assert (seen.annotation, seen.owners) == ("", NO_OWNERS)
+    assert seen.annotation_room == MISSING.annotation_room == 256 * 1024 - len("trustcast.io/owners")
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",
@@ -83,6 +107,8 @@ def test_managed_fields_without_data_own_nothing(odd: dict[str, Any]) -> None:
         secret(data={"a": "not base64!"}),
         secret(data={"a": 1}),
         secret(data=[]),
+        secret(metadata={"annotations": {"a": 1}}),
+        secret(metadata={"annotations": []}),
         secret(managed=["x"]),
         pytest.param(b'{"metadata":' + b"[" * 100_000, id="deep list"),
         pytest.param(b'{"metadata":{"uid":"u","resourceVersion":"1"},"x":' + b'{"a":' * 100_000, id="deep map"),
@@ -101,7 +127,10 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(
-    metadata=st.dictionaries(st.sampled_from(["uid", "resourceVersion", "labels", "managedFields"]), JSON), data=JSON
+    metadata=st.dictionaries(
+        st.sampled_from(["uid", "resourceVersion", "labels", "annotations", "managedFields"]), JSON
+    ),
+    data=JSON,
 )
 def test_law13_no_answer_raises_anything_else(metadata: dict[str, Any], data: Any) -> None:
     body = json.dumps({"metadata": metadata, "data": data}).encode()

@@ -11,8 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local.support.tls import Authority
+from sync.catalogue.secret import SecretKey
 from sync.errors import Changed, Invalid, NotFound
 from sync.reconcile.observed import MISSING
+from sync.reconcile.ownership import (
+    ANNOTATIONS_LIMIT,
+    NO_OWNERS,
+    OWNERS_ANNOTATION,
+    OwnedFile,
+    Owners,
+    encode_owners,
+)
 from tests.support.clusters import NAMESPACE, OPENERS, encoded
 
 if TYPE_CHECKING:
@@ -26,6 +35,8 @@ WriteAsSeen = Callable[["Target", str, "Observed"], "Observed"]
 Step = tuple[str, Any]
 """What is done, and with which files or keys."""
 
+OWNERS = Owners("plant:6443 trust", {"a.der": OwnedFile("0" * 64, SecretKey("kv.vault.azure.net", "a"), "1" * 32)})
+OWNERS_TEXT = encode_owners(OWNERS, ANNOTATIONS_LIMIT)
 GONE = {"uid": str(uuid.uuid4()), "resource_version": "1"}
 
 
@@ -66,8 +77,8 @@ def filled(target: Target, name: str, **files: bytes) -> Observed:
     return apply(target, name, empty, {key.replace("__", "."): value for key, value in files.items()})
 
 
-def apply(target: Target, name: str, seen: Observed, files: Mapping[str, bytes]) -> Observed:
-    return target.apply(NAMESPACE, name, files, **as_read(seen))
+def apply(target: Target, name: str, seen: Observed, files: Mapping[str, bytes], owners: str = "") -> Observed:
+    return target.apply(NAMESPACE, name, files, owners=owners, **as_read(seen))
 
 
 def remove(target: Target, name: str, seen: Observed, *keys: str) -> Observed:
@@ -90,6 +101,7 @@ def test_a_secret_cannot_be_created_in_a_namespace_that_never_was(target: Target
 def test_a_new_secret_is_empty_and_nobody_owns_anything(target: Target, name: str) -> None:
     made = target.create_empty(NAMESPACE, name)
     assert made.exists
+    assert (made.annotation, made.owners, made.annotation_room) == ("", NO_OWNERS, MISSING.annotation_room)
     assert (made.data, made.owned, made.others) == ({}, frozenset(), {})
     assert (made.sse_managed, made.immutable) == (False, False)
     assert observe(target, name) == made
@@ -246,7 +258,7 @@ def test_another_uid_is_refused_even_with_the_right_resource_version(target: Tar
     """A cluster restored from a backup counts its versions anew."""
     version = as_read(filled(target, name, a__der=b"1"))["resource_version"]
     with pytest.raises(Changed):
-        target.apply(NAMESPACE, name, {}, uid=GONE["uid"], resource_version=version)
+        target.apply(NAMESPACE, name, {}, owners="", uid=GONE["uid"], resource_version=version)
     with pytest.raises(Changed):
         target.remove_keys(NAMESPACE, name, ["a.der"], uid=GONE["uid"], resource_version=version)
 
@@ -310,14 +322,117 @@ def test_a_label_of_another_survives_our_writes(cluster: ClusterUnderTest, targe
     assert remove(target, name, observe(target, name), "b.der").sse_managed
 
 
+def test_what_is_applied_remembers_whose_it_is(target: Target, name: str) -> None:
+    seen = apply(target, name, target.create_empty(NAMESPACE, name), {"a.der": b"1"}, OWNERS_TEXT)
+    assert (seen.annotation, seen.owners) == (OWNERS_TEXT, OWNERS)
+    assert (seen.data, seen.owned, seen.others) == ({"a.der": b"1"}, frozenset({"a.der"}), {})
+    assert observe(target, name) == seen
+
+
+def test_law5_an_apply_of_the_same_owners_changes_nothing(target: Target, name: str) -> None:
+    seen = apply(target, name, filled(target, name, a__der=b"1"), {"a.der": b"1"}, OWNERS_TEXT)
+    assert apply(target, name, seen, {"a.der": b"1"}, OWNERS_TEXT) == seen
+
+
+def test_owners_change_where_the_files_stay(target: Target, name: str) -> None:
+    before = apply(target, name, filled(target, name, a__der=b"1"), {"a.der": b"1"}, OWNERS_TEXT)
+    seen = apply(target, name, before, {"a.der": b"1"}, "{}")
+    assert (seen.annotation, seen.owners, seen.data) == ("{}", NO_OWNERS, {"a.der": b"1"})
+    assert seen.resource_version != before.resource_version
+
+
+def test_an_apply_without_owners_removes_them(target: Target, name: str) -> None:
+    seen = apply(target, name, filled(target, name, a__der=b"1"), {"a.der": b"1"}, OWNERS_TEXT)
+    seen = apply(target, name, seen, {"a.der": b"1"})
+    assert (seen.annotation, seen.owners, seen.data) == ("", NO_OWNERS, {"a.der": b"1"})
+    assert observe(target, name) == seen
+
+
+def test_law6_an_annotation_of_another_stays_beside_ours(cluster: ClusterUnderTest, target: Target, name: str) -> None:
+    filled(target, name, a__der=b"1")
+    cluster.annotate(name, {"example.com/note": "vermerkt: größer"})
+    room = observe(target, name).annotation_room
+    assert room == MISSING.annotation_room - len("example.com/note") - len("vermerkt: größer".encode())
+    for owners in (OWNERS_TEXT, "{}", ""):
+        seen = apply(target, name, observe(target, name), {"a.der": b"1"}, owners)
+        assert (seen.annotation, seen.annotation_room) == (owners, room)
+
+
+def test_a_removal_of_keys_leaves_the_owners(target: Target, name: str) -> None:
+    seen = apply(target, name, filled(target, name, a__der=b"1"), {"a.der": b"1", "b.der": b"2"}, OWNERS_TEXT)
+    seen = remove(target, name, seen, "b.der")
+    assert (seen.annotation, seen.owners, seen.data) == (OWNERS_TEXT, OWNERS, {"a.der": b"1"})
+    assert apply(target, name, seen, {"a.der": b"1"}).annotation == ""
+
+
+@pytest.mark.parametrize("edited", ["{}", None])
+def test_owners_that_a_hand_edited_are_taken_back_by_an_apply(
+    cluster: ClusterUnderTest, target: Target, name: str, edited: str | None
+) -> None:
+    apply(target, name, filled(target, name, a__der=b"1"), {"a.der": b"1"}, OWNERS_TEXT)
+    cluster.annotate(name, {OWNERS_ANNOTATION: edited})
+    seen = observe(target, name)
+    assert (seen.annotation, seen.owners) == (edited or "", NO_OWNERS)
+    seen = apply(target, name, seen, {"a.der": b"1"}, OWNERS_TEXT)
+    assert (seen.annotation, seen.owners) == (OWNERS_TEXT, OWNERS)
+    assert apply(target, name, seen, {"a.der": b"1"}).annotation == ""
+
+
+def test_owners_that_a_hand_wrote_stay_where_an_apply_names_none(
+    cluster: ClusterUnderTest, target: Target, name: str
+) -> None:
+    filled(target, name, a__der=b"1")
+    cluster.annotate(name, {OWNERS_ANNOTATION: OWNERS_TEXT})
+    assert apply(target, name, observe(target, name), {"a.der": b"1"}).annotation == OWNERS_TEXT
+
+
+@pytest.mark.parametrize("others", [{}, {"example.com/note": "größer"}, {"a": "b" * 262000}])
+@pytest.mark.parametrize("letter", ["x", "é", '"'])
+def test_annotations_hold_their_limit_and_no_byte_more(
+    cluster: ClusterUnderTest, target: Target, name: str, others: dict[str, str], letter: str
+) -> None:
+    filled(target, name, a__der=b"1")
+    cluster.annotate(name, others)
+    seen = observe(target, name)
+    room, size = seen.annotation_room, len(letter.encode())
+    longest = letter * (room // size) + "x" * (room % size)
+    full = apply(target, name, seen, {"a.der": b"2"}, longest)
+    assert (full.annotation, full.annotation_room, full.data) == (longest, room, {"a.der": b"2"})
+    with pytest.raises(Invalid, match=r"annotations: Too long: may not be more than 262144 bytes"):
+        apply(target, name, full, {"a.der": b"3"}, longest + "x")
+    assert observe(target, name) == full
+
+
+def test_there_is_no_room_beside_annotations_that_are_full(
+    cluster: ClusterUnderTest, target: Target, name: str
+) -> None:
+    filled(target, name, a__der=b"1")
+    cluster.annotate(name, {"a": "b" * (ANNOTATIONS_LIMIT - 1)})
+    seen = observe(target, name)
+    assert (seen.annotation_room, encode_owners(OWNERS, seen.annotation_room)) == (0, "")
+    assert apply(target, name, seen, {"a.der": b"2"}).data == {"a.der": b"2"}
+    with pytest.raises(Invalid, match="annotations: Too long"):
+        apply(target, name, observe(target, name), {"a.der": b"3"}, "x")
+
+
+def test_a_full_secret_takes_full_annotations(target: Target, name: str) -> None:
+    files = {f"{number:04}-{'a' * 40}.der": bytes(1024) for number in range(1024)}
+    empty = target.create_empty(NAMESPACE, name)
+    seen = apply(target, name, empty, files, "x" * empty.annotation_room)
+    assert (len(seen.data), len(seen.annotation)) == (1024, empty.annotation_room)
+
+
 KEYS = st.sampled_from(["a.der", "b.der", "c.crl"])
 BYTES = st.sampled_from([b"1", b"2"])
 FILES = st.dictionaries(KEYS, BYTES, max_size=3)
+TEXTS = st.sampled_from(["", OWNERS_TEXT, "{}"])
+ANNOTATIONS = st.sampled_from([OWNERS_ANNOTATION, "example.com/note"])
 STEPS = st.one_of(
-    st.tuples(st.just("apply"), FILES),
+    st.tuples(st.just("apply"), st.tuples(FILES, TEXTS)),
     st.tuples(st.just("remove"), st.sets(KEYS, min_size=1)),
     st.tuples(st.just("edit"), st.dictionaries(KEYS, st.one_of(st.none(), BYTES), min_size=1)),
     st.tuples(st.just("gitops"), FILES),
+    st.tuples(st.just("annotate"), st.dictionaries(ANNOTATIONS, st.one_of(st.none(), TEXTS), min_size=1)),
     st.tuples(st.just("edit as us"), st.dictionaries(KEYS, BYTES, min_size=1)),
 )
 
@@ -329,9 +444,11 @@ def play(cluster: ClusterUnderTest, name: str, steps: list[Step]) -> Iterator[tu
         seen = observe(cluster.target, name)
         match action:
             case "apply":
-                apply(cluster.target, name, seen, what)
+                apply(cluster.target, name, seen, *what)
             case "remove":
                 remove(cluster.target, name, seen, *what)
+            case "annotate":
+                cluster.annotate(name, what)
             case "gitops":
                 cluster.writer.apply(name, what, "gitops")
             case _:
@@ -339,6 +456,7 @@ def play(cluster: ClusterUnderTest, name: str, steps: list[Step]) -> Iterator[tu
                 cluster.writer.merge(name, patch, "trustcast" if action == "edit as us" else "kubectl-edit")
         after = observe(cluster.target, name)
         yield after.data, after.owned, after.others, after.resource_version == seen.resource_version
+        yield after.annotation, after.annotation_room
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ class List:
 
     def apply(self, files: Mapping[str, bytes], seen: Observed) -> Observed:
         uid, version = _identity(seen)
-        return self._secrets.apply(NAMESPACE, self.name, files, uid=uid, resource_version=version)
+        return self._secrets.apply(NAMESPACE, self.name, files, owners="{}", uid=uid, resource_version=version)
 
     def remove(self, key: str, seen: Observed) -> Observed:
         uid, version = _identity(seen)

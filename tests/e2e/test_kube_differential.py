@@ -37,16 +37,22 @@ _names = (f"list-{number}" for number in itertools.count())
 contents = st.sampled_from([b"1", b"2"])
 keys = st.sampled_from(["a.der", "b.der", "c.der"])
 labels = st.sampled_from([{}, {}, {"colour": "red"}, {"colour": "blue"}])
+lengths = st.dictionaries(st.sampled_from(["owners", "note"]), st.sampled_from([1, 2, 140000]))
+lengths_or_none = st.dictionaries(st.sampled_from(["owners", "note"]), st.sampled_from([1, 2, 140000, None]))
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request on one Secret; `uid` and `version` say which precondition it carries."""
+    """One request on one Secret.
+
+    `uid` and `version` say which precondition it carries, `annotations` how long each is (two long ones are too much).
+    """
 
     verb: str
     manager: str = "trustcast"
     files: Mapping[str, bytes | None] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, int | None] = field(default_factory=dict)
     immutable: bool | None = None
     uid: str = "none"
     version: str = "none"
@@ -87,7 +93,7 @@ class Server:
             for entry in metadata.get("managedFields", ())
         )
         known = {key: body.get(key) for key in ("data", "type", "immutable")}
-        return known, metadata.get("labels"), owners, changed, len(self.uids)
+        return known, metadata.get("labels"), metadata.get("annotations"), owners, changed, len(self.uids)
 
     def _send(self, step: Step) -> httpx.Response:
         folder = f"/api/v1/namespaces/{NAMESPACE}/secrets"
@@ -114,6 +120,7 @@ class Server:
             "uid": "".join(uid),
             "resourceVersion": "".join(version),
             "labels": dict(step.labels),
+            "annotations": {key: size and "x" * size for key, size in step.annotations.items()},
         }
         body: dict[str, Any] = {"metadata": {key: value for key, value in metadata.items() if value}}
         if step.files is not None:
@@ -145,6 +152,7 @@ def steps(draw: st.DrawFn) -> Step:
         manager=draw(st.sampled_from(["trustcast", "kubectl"])),
         files=draw(st.one_of(st.none(), st.dictionaries(keys, values, max_size=3))),
         labels=draw(labels),
+        annotations=draw(st.one_of(st.just({}), lengths_or_none if verb == "merge" else lengths)),
         immutable=draw(st.sampled_from([None] * 12 + [True, False])),
         uid=draw(st.sampled_from(["none", "none", "current", "current", "other"])) if verb != "create" else "none",
         version=draw(st.sampled_from(["none", "current", "current", "stale"])) if verb != "create" else "none",
@@ -182,6 +190,7 @@ def _secret(**fields: Any) -> dict[str, Any]:
 HERE, NOWHERE = f"/api/v1/namespaces/{NAMESPACE}/secrets", "/api/v1/namespaces/nowhere/secrets"
 AS_US = "fieldManager=trustcast"
 TOO_MUCH = {"data": {"a.der": _base64(bytes(1048577))}}
+TOO_LONG = {"annotations": {"a": "x" * 262144}}
 NAMED_ANEW = {"metadata": {"name": "anew"}}
 
 
@@ -208,6 +217,9 @@ NAMED_ANEW = {"metadata": {"name": "anew"}}
         ("PATCH", f"{HERE}/refusals?{AS_US}", _secret(data={"k" * 254: ""}), "apply"),
         ("PATCH", f"{HERE}/refusals?{AS_US}", _secret(data={"a.der": "no base64!"}), "apply"),
         ("PATCH", f"{HERE}/refusals?{AS_US}", _secret(**TOO_MUCH), "apply"),
+        ("POST", HERE, _secret(metadata={"name": "anew", **TOO_LONG}), None),
+        ("PATCH", f"{HERE}/refusals?{AS_US}", _secret(metadata=TOO_LONG), "apply"),
+        ("PATCH", f"{HERE}/refusals?{AS_US}", {"metadata": TOO_LONG}, "merge"),
         ("PATCH", f"{HERE}/refusals?{AS_US}&force=true", _secret(type="example.com/other"), "apply"),
         ("PATCH", f"{HERE}/refusals?{AS_US}", NAMED_ANEW, "merge"),
         ("PATCH", f"{HERE}/refusals?{AS_US}", TOO_MUCH, "merge"),

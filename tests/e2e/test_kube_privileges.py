@@ -85,7 +85,8 @@ def test_the_role_allows_the_whole_job(real_cluster: RealCluster, lists: Secrets
     for files in ({"a.der": b"a", "b.der": b"b"}, {"b.der": b"b"}):
         assert seen.uid is not None
         assert seen.resource_version is not None
-        seen = lists.apply(NAMESPACE, name, files, uid=seen.uid, resource_version=seen.resource_version)
+        version = {"uid": seen.uid, "resource_version": seen.resource_version}
+        seen = lists.apply(NAMESPACE, name, files, owners="{}", **version)
         assert dict(seen.data) == files
     assert seen.uid is not None
     assert seen.resource_version is not None

@@ -187,7 +187,7 @@ def _adapters(stack: HostileStack, runtime: Runtime) -> dict[str, bytes]:
         calls |= {
             f"observe {name}": partial(opened.observe, NAMESPACE, TRUST),
             f"create {name}": partial(opened.create_empty, NAMESPACE, TRUST),
-            f"apply {name}": partial(opened.apply, NAMESPACE, TRUST, {"a.der": b"a"}, **version),
+            f"apply {name}": partial(opened.apply, NAMESPACE, TRUST, {"a.der": b"a"}, owners="{}", **version),
             f"remove {name}": partial(opened.remove_keys, NAMESPACE, TRUST, ["a.der"], **version),
         }
     return {f"error of {name}": _told(call) for name, call in calls.items()}

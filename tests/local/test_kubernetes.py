@@ -95,7 +95,8 @@ def test_the_services_own_role_is_enough_for_every_verb(kubernetes: Fleet) -> No
         seen = target.create_empty(AIO_NAMESPACE, TRUST)
         assert seen.uid
         assert seen.resource_version
-        seen = target.apply(AIO_NAMESPACE, TRUST, {"a": b"1"}, uid=seen.uid, resource_version=seen.resource_version)
+        version = {"uid": seen.uid, "resource_version": seen.resource_version}
+        seen = target.apply(AIO_NAMESPACE, TRUST, {"a": b"1"}, owners="{}", **version)
         assert seen.uid
         assert seen.resource_version
         target.remove_keys(AIO_NAMESPACE, TRUST, ["a"], uid=seen.uid, resource_version=seen.resource_version)

@@ -256,7 +256,7 @@ def carry_out(target: MemoryCluster, observed: Observed, plan: Plan, *, steps: i
             case 1:
                 observed = target.remove_keys(*WHERE, plan.remove_first, **version)
             case _:
-                observed = target.apply(*WHERE, plan.files or {}, **version)
+                observed = target.apply(*WHERE, plan.files or {}, owners="", **version)
     return observed
 
 

@@ -60,6 +60,10 @@ class ClusterUnderTest:
         data = {key.replace("__", "."): content and encoded(content) for key, content in files.items()}
         self.writer.merge(name, {"data": data}, "kubectl-edit")
 
+    def annotate(self, name: str, annotations: Mapping[str, str | None]) -> None:
+        """A hand edit of annotations; None removes."""
+        self.writer.merge(name, {"metadata": {"annotations": annotations}}, "kubectl-edit")
+
     def make_sse_owned(self, name: str, *, label: bool, owner: bool) -> None:
         metadata: dict[str, Any] = {"labels": {"secrets-store.sync.x-k8s.io": ""}} if label else {}
         if owner:

@@ -31,6 +31,7 @@ from sync.errors import Changed, Invalid, NotFound, Unauthorized
 from sync.ports.messages import PlanFleet, PushCluster, encode
 from sync.ports.stored import ANYTHING, Absent, Anything, Stored, Unchanged
 from sync.reconcile.observed import FIELD_MANAGER, MISSING
+from sync.reconcile.ownership import OWNERS_ANNOTATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -389,9 +390,10 @@ class MemoryCluster:
         return self._ask(call, "merge", lambda: self.state.merge(namespace, name, patch, FIELD_MANAGER))
 
     def apply(
-        self, namespace: str, name: str, files: Mapping[str, bytes], *, uid: str, resource_version: str
+        self, namespace: str, name: str, files: Mapping[str, bytes], *, owners: str, uid: str, resource_version: str
     ) -> Observed:
-        metadata = {"name": name, "uid": uid, "resourceVersion": resource_version}
+        annotations = {"annotations": {OWNERS_ANNOTATION: owners}} if owners else {}
+        metadata = {"name": name, "uid": uid, "resourceVersion": resource_version, **annotations}
         config = {"metadata": metadata, "data": {key: _base64(content) for key, content in files.items()}}
         return self._ask(
             Call("patch", namespace, name),

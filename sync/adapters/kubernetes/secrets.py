@@ -21,6 +21,7 @@ from sync.adapters.kubernetes.http import connections, read_body, time_limit
 from sync.adapters.kubernetes.wire import Call, observed, proves_absence, refusal
 from sync.errors import Invalid, Unreachable
 from sync.reconcile.observed import FIELD_MANAGER, MISSING, Observed
+from sync.reconcile.ownership import OWNERS_ANNOTATION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -166,10 +167,15 @@ class SecretsWithin:
         return self._write(Request(Call("patch", namespace, name), "PATCH", _SECRET, _AS_US, body, _MERGE_PATCH))
 
     def apply(
-        self, namespace: str, name: str, files: Mapping[str, bytes], *, uid: str, resource_version: str
+        self, namespace: str, name: str, files: Mapping[str, bytes], *, owners: str, uid: str, resource_version: str
     ) -> Observed:
-        """Make these files ours, with these bytes; keys owned only by us that are not among them are removed."""
-        metadata = {"name": name, "uid": uid, "resourceVersion": resource_version}
+        """Make these files ours, with these bytes; keys owned only by us that are not among them are removed.
+
+        So is the annotation of owners where its text is empty.
+        """
+        metadata: dict[str, Any] = {"name": name, "uid": uid, "resourceVersion": resource_version}
+        if owners:
+            metadata["annotations"] = {OWNERS_ANNOTATION: owners}
         data = {key: base64.b64encode(content).decode() for key, content in files.items()}
         query = {**_AS_US, "force": "true"}
         body = _secret(metadata, data=data)
@@ -192,7 +198,7 @@ def _client(endpoint: Endpoint) -> ApiClient:
     return client
 
 
-def _secret(metadata: Mapping[str, str], **fields: Any) -> dict[str, Any]:
+def _secret(metadata: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, **fields}
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from sync.errors import LONGEST_WAIT, Changed, Invalid, NotFound, Temporary, TokenRejected, TrustcastError, Unauthorized
 from sync.reconcile.observed import FIELD_MANAGER, Observed
+from sync.reconcile.ownership import OWNERS_ANNOTATION, parse_owners, room_beside
 from sync.text import printable
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class _Metadata(msgspec.Struct, rename="camel"):
     uid: str
     resource_version: str
     labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
     owner_references: list[_Owner] | None = None
     managed_fields: list[_ManagedFields] | None = None
 
@@ -94,6 +96,8 @@ def observed(body: bytes) -> Observed:
             "the cluster answered with something other than a Secret: is its address that of an API server?"
         ) from error
     metadata = secret.metadata
+    annotations = metadata.annotations or {}
+    annotation = annotations.get(OWNERS_ANNOTATION, "")
     ownership = tuple(_ownership(metadata.managed_fields or ()))
     return Observed(
         uid=metadata.uid,
@@ -103,6 +107,9 @@ def observed(body: bytes) -> Observed:
         others=_others(ownership),
         sse_managed=_is_sse_managed(metadata),
         immutable=bool(secret.immutable),
+        annotation=annotation,
+        owners=parse_owners(annotation),
+        annotation_room=room_beside(annotations),
     )
 
 
