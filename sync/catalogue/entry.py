@@ -101,13 +101,11 @@ class WaitingAssignment(msgspec.Struct, frozen=True):
         assignment: where the tags say that the secret goes.
         since: when it was first found (UTC).
         clusters: the clusters that would lose it, sorted.
-        rejected: a person refused it: it waits without asking again.
     """
 
     assignment: Assignment
     since: datetime
     clusters: tuple[str, ...]
-    rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,8 @@ class DeletionsRow(msgspec.Struct, frozen=True):
     vault: str
 
 
-class ApprovalRow(msgspec.Struct, frozen=True):
-    """A person's approval of the question with this digest."""
+class AnswerRow(msgspec.Struct, frozen=True):
+    """A person's answer to the question with this digest."""
 
     digest: str
 
@@ -85,7 +85,7 @@ RowKey = (
     | ConfigurationRow
     | SettingsProposalRow
     | DeletionsRow
-    | ApprovalRow
+    | AnswerRow
     | IssuerRow
     | AuthorityRow
     | ClearanceRow

@@ -72,13 +72,11 @@ class SettingsProposal(msgspec.Struct, frozen=True):
         settings: what an approval puts into force.
         since: when they were first found (UTC).
         lost: by cluster, the secrets that some list of it would lose.
-        rejected: a person refused them.
     """
 
     settings: Settings
     since: datetime
     lost: dict[str, tuple[SecretKey, ...]]
-    rejected: bool = False
 
 
 class Deletions(msgspec.Struct, frozen=True):
@@ -87,12 +85,10 @@ class Deletions(msgspec.Struct, frozen=True):
     Attributes:
         since: when they were first missed (UTC).
         secrets: their names, sorted.
-        rejected: a person refused it: they wait without asking again.
     """
 
     since: datetime
     secrets: tuple[str, ...]
-    rejected: bool = False
 
 
 class Removal(msgspec.Struct, frozen=True):
@@ -111,12 +107,13 @@ class Removal(msgspec.Struct, frozen=True):
     list: str
 
 
-class Approval(msgspec.Struct, frozen=True):
-    """A person's consent to removals, on every cluster, heard of or not, as long as they stay as named.
+class Answer(msgspec.Struct, frozen=True):
+    """A person's answer to a question: consent, on every cluster, heard of or not, as long as all stays as named.
 
     Attributes:
-        digest: of the question that was answered.
+        digest: of the question.
         at: when (UTC).
+        approved: consent; otherwise it goes on waiting, and is asked no more.
         removals: what may leave.
         deletions: names of secrets of `vault` that may count as deleted.
         vault: see `deletions`; empty where there are none.
@@ -124,6 +121,7 @@ class Approval(msgspec.Struct, frozen=True):
 
     digest: str
     at: datetime
+    approved: bool
     removals: tuple[Removal, ...] = ()
     deletions: tuple[str, ...] = ()
     vault: str = ""
@@ -169,7 +167,7 @@ class Snapshot:
     vaults: Mapping[str, VaultFacts] = field(default_factory=dict)
     proposal: SettingsProposal | None = None
     deletions: Mapping[str, Deletions] = field(default_factory=dict)
-    approvals: Mapping[str, Approval] = field(default_factory=dict)
+    answers: Mapping[str, Answer] = field(default_factory=dict)
     authorities: Mapping[AuthorityRow, Authority] = field(default_factory=dict)
     clearances: Mapping[str, Clearance] = field(default_factory=dict)
 
@@ -185,7 +183,17 @@ class Snapshot:
 
     @cached_property
     def _approved(self) -> frozenset[Removal]:
-        return frozenset(removal for approval in self.approvals.values() for removal in approval.removals)
+        return frozenset(removal for answer in self.answers.values() if answer.approved for removal in answer.removals)
+
+    def approved(self, digest: str) -> bool:
+        """Whether a person consented to what this question asks."""
+        answer = self.answers.get(digest)
+        return answer is not None and answer.approved
+
+    def approved_deletions(self, host: str) -> frozenset[str]:
+        """Names of the vault's secrets that may count as deleted."""
+        given = (a for a in self.answers.values() if a.approved and a.vault == host)
+        return frozenset(name for answer in given for name in answer.deletions)
 
     def approves(self, key: SecretKey | None, reason: str, since: str, list_name: str) -> bool:
         """Whether a person consented to just this removal."""

@@ -5,22 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sync.catalogue.rows import ClusterProposal, ClusterRow
-from sync.catalogue.snapshot import Proposal
-from sync.desired.removals import hold, losses
-from sync.desired.state import DesiredState
+from sync.catalogue.rows import ClusterRow, ServerRow
+from sync.catalogue.snapshot import ApiServer
 from sync.errors import Changed, Invalid, NotFound
 from sync.fleet.clusters import Registration, parse_labels, parse_list, parse_registration, pinned
 from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING
-from sync.steps.holding import needs_approval, removal_rows
 from sync.steps.transaction import Writes, transact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sync.catalogue.entry import Held
     from sync.catalogue.snapshot import Snapshot
+    from sync.fleet.configuration import Configuration
+    from sync.fleet.kubeconfig import Endpoint
     from sync.steps.runtime import Runtime
 
 
@@ -34,7 +30,8 @@ class RegistrationRequest:
         labels: `key=value` each; all that it will have.
         lists: `NAME` or `NAME,field=value,…` each; all that it will have, each in full.
         mode: `repair` or `report`; by default `repair`.
-        confirm: another host or CA than was pinned before is accepted.
+        confirm: another host or CA than was pinned before is accepted, and objects that say they are another
+            registered place are copies (a restored backup, an image).
     """
 
     name: str
@@ -45,15 +42,12 @@ class RegistrationRequest:
     confirm: bool = False
 
 
-def register(runtime: Runtime, request: RegistrationRequest) -> tuple[Registration, Held | None]:
+def register(runtime: Runtime, request: RegistrationRequest) -> Registration:
     """Register a cluster or change its registration.
-
-    Returns:
-        The registration, and the removal that it would cause and that waits for approval, if it is too large.
 
     Raises:
         Permanent: the credential is not acceptable, or points elsewhere than pinned and `confirm` is not set.
-        Invalid: the registration is not acceptable; the message names every problem.
+        Invalid: the registration is not acceptable, or its places are another's; the message names every problem.
     """
     before = runtime.decisions.snapshot(fresh=True).clusters.get(request.name)
     credential = before.access.secret if request.credential is None and before else request.credential
@@ -61,7 +55,7 @@ def register(runtime: Runtime, request: RegistrationRequest) -> tuple[Registrati
         raise Invalid(f"say which secret holds the kubeconfig of {request.name}: --credential SECRET")
     endpoint = runtime.clusters.endpoint(request.name, credential)
 
-    def asked(snapshot: Snapshot) -> Registration:
+    def step(snapshot: Snapshot) -> tuple[Writes, Registration]:
         before = snapshot.clusters.get(request.name)
         if request.credential is None and (before is None or before.access.secret != credential):
             raise Changed(f"{request.name} got another credential while this one was read")
@@ -69,9 +63,48 @@ def register(runtime: Runtime, request: RegistrationRequest) -> tuple[Registrati
             pinned(endpoint, before)
         given = {"name": request.name, **_kept(before), **_asked(request), "access": {"secret": credential}}
         configuration = runtime.in_force(snapshot)
-        return parse_registration(given, configuration, host=endpoint.host, ca_sha256=endpoint.ca_sha256)
+        parsed = parse_registration(given, configuration, host=endpoint.host, ca_sha256=endpoint.ca_sha256)
+        server = _server(runtime, snapshot, before, request.name, endpoint)
+        separate = request.confirm or (before is not None and before.separate)
+        registration = replace(parsed, server_id=server.id, separate=separate)
+        _refuse_registered_places(snapshot, registration, configuration)
+        if before == registration and snapshot.servers.get(server.id) == server:
+            return (), registration
+        row = Write(ClusterRow(request.name), registration, ANYTHING)
+        return (row, Write(ServerRow(server.id), server, ANYTHING)), registration
 
-    return submit(runtime, asked)
+    return transact(runtime, step)
+
+
+def _server(
+    runtime: Runtime, snapshot: Snapshot, before: Registration | None, name: str, endpoint: Endpoint
+) -> ApiServer:
+    """The API server with its id: that of the registration, of the same host and CA registered before, or a new one."""
+    if before is not None:
+        return ApiServer(before.server, endpoint.host, endpoint.ca_sha256)
+    pins = (endpoint.host, endpoint.ca_sha256)
+    known = next((s for s in snapshot.servers.values() if (s.host, s.ca_sha256) == pins), None)
+    if known is not None:
+        return known
+    taken = snapshot.servers.keys() | {registration.server for registration in snapshot.clusters.values()}
+    return ApiServer(f"{name}-{runtime.token()[:8]}" if name in taken else name, *pins)
+
+
+def _refuse_registered_places(snapshot: Snapshot, registration: Registration, configuration: Configuration) -> None:
+    """Two registrations of one place would undo each other's work.
+
+    Raises:
+        Invalid: another cluster has one of the places.
+    """
+    places = {registration.place(definition) for definition in registration.definitions(configuration)}
+    for other in snapshot.clusters.values():
+        if other.server == registration.server and other.name != registration.name:
+            theirs = {other.place(definition) for definition in other.definitions(configuration)}
+            if shared := sorted(places & theirs):
+                raise Invalid(
+                    f"{', '.join(shared)} is registered already, as cluster {other.name}: give this registration "
+                    f"other lists, or rename that one with `trustcast clusters rename {other.name} {registration.name}`"
+                )
 
 
 def _kept(before: Registration | None) -> dict[str, object]:
@@ -89,65 +122,47 @@ def _asked(request: RegistrationRequest) -> dict[str, object]:
     return asked
 
 
-def submit(runtime: Runtime, asked: Callable[[Snapshot], Registration]) -> tuple[Registration, Held | None]:
-    """Add a cluster or change its registration.
+def rename(runtime: Runtime, old: str, new: str) -> Registration:
+    """Give a cluster another name; what is known of its places stays.
 
-    Args:
-        runtime: ports and settings.
-        asked: the registration as it is to be, from all that decides; asked again where that changed meanwhile.
+    Its credential must name the new cluster in its tag `trustcast-credential`.
 
-    Returns:
-        The registration. With None it is in force; otherwise with the removal that it would cause, which waits for
-        approval: until then the registration stays as it was.
+    Raises:
+        NotFound: no such cluster is registered.
+        Invalid: the name is taken, or no cluster's name.
+        Permanent: the credential is not for the new name, or points elsewhere than pinned.
     """
+    before = registered(runtime.decisions.snapshot(fresh=True), old)
+    endpoint = runtime.clusters.endpoint(new, before.access.secret)
 
-    def step(snapshot: Snapshot) -> tuple[Writes, tuple[Registration, Held | None]]:
-        registration = asked(snapshot)
-        writes, held = _registration_writes(runtime, snapshot, registration)
-        return writes, (registration, held)
+    def step(snapshot: Snapshot) -> tuple[Writes, Registration]:
+        registration = replace(registered(snapshot, old), name=new, server_id=registered(snapshot, old).server)
+        if new in snapshot.clusters:
+            raise Invalid(f"there is a cluster {new} already: remove it first, or choose another name")
+        pinned(endpoint, registration)
+        given = {"name": new, **_kept(registration), "access": {"secret": registration.access.secret}}
+        parse_registration(given, runtime.in_force(snapshot), host=endpoint.host, ca_sha256=endpoint.ca_sha256)
+        return (Write(ClusterRow(old), None, ANYTHING), Write(ClusterRow(new), registration, ANYTHING)), registration
 
-    return transact(runtime, step)
-
-
-def _registration_writes(
-    runtime: Runtime, snapshot: Snapshot, registration: Registration
-) -> tuple[Writes, Held | None]:
-    row = ClusterRow(registration.name)
-    proposed = ClusterProposal(registration.name)
-    waiting = snapshot.proposals.get(proposed)
-    if snapshot.clusters.get(registration.name) == registration:
-        return (), None
-    configuration = runtime.in_force(snapshot)
-    clusters = {**snapshot.clusters, registration.name: registration}
-    after = DesiredState(replace(snapshot, clusters=clusters), configuration)
-    lost = losses(DesiredState(snapshot, configuration), after)
-    now = runtime.clock()
-    before = waiting.held if waiting else None
-    waits = hold(str(proposed), f"cluster {registration.name} registered again", lost, now=now, before=before)
-    again = waiting is not None and waiting.registration == registration
-    if needs_approval(runtime, after, waits, now=now, scope_change=True, held=again):
-        return (Write(proposed, Proposal(waits, registration=registration), ANYTHING),), waits
-    along = removal_rows(runtime, snapshot, waits)
-    used = (Write(proposed, None, ANYTHING),) if waiting else ()
-    return (Write(row, registration, ANYTHING), *along, *used), None
+    renamed = transact(runtime, step)
+    runtime.work.forget_cluster(old)
+    return renamed
 
 
 def unregister(runtime: Runtime, name: str) -> None:
-    """Forget a cluster, and a change of it that waits; its lists stay as they are.
+    """Forget a cluster; its lists stay as they are, and what is known of its places is kept for a day.
 
     Raises:
         NotFound: no such cluster is registered.
     """
 
     def step(snapshot: Snapshot) -> tuple[Writes, None]:
-        registered(snapshot, name)
-        waiting = ClusterProposal(name)
-        dropped = (Write(waiting, None, ANYTHING),) if waiting in snapshot.proposals else ()
-        return (Write(ClusterRow(name), None, ANYTHING), *dropped), None
+        server = registered(snapshot, name)
+        known = ApiServer(server.server, server.host, server.ca_sha256)
+        return (Write(ClusterRow(name), None, ANYTHING), Write(ServerRow(known.id), known, ANYTHING)), None
 
     transact(runtime, step)
     runtime.work.forget_cluster(name)
-    runtime.statuses.forget_cluster(name)
 
 
 def set_paused(runtime: Runtime, name: str, paused: bool) -> None:

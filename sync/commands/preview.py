@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from sync.deadline import Deadline
 from sync.errors import NotFound, TrustcastError
+from sync.reconcile.context import ListContext
+from sync.reconcile.memory import NO_MEMORY
 from sync.reconcile.plan import Plan, make_plan, writable
+from sync.reconcile.sharing import refuse_shared
 from sync.reconcile.status import State
+from sync.steps.push import places_of
 
 if TYPE_CHECKING:
-    from sync.desired.state import DesiredState
     from sync.fleet.clusters import Registration
-    from sync.fleet.lists import ListDefinition
     from sync.reconcile.observed import Observed
     from sync.steps.runtime import Runtime
 
@@ -46,23 +48,26 @@ def preview_cluster(runtime: Runtime, name: str) -> tuple[Preview, ...]:
     registration = snapshot.clusters.get(name)
     if registration is None:
         raise NotFound(f"no cluster {name} is registered; see `trustcast clusters list`")
-    desired_state = runtime.desired_state(snapshot)
-    definitions = registration.definitions(desired_state.configuration)
-    return tuple(_preview(runtime, desired_state, registration, definition) for definition in definitions)
+    state = runtime.desired_state(snapshot)
+    named = {registration.place(each): each for each in registration.definitions(state.configuration)}
+    contexts = (
+        ListContext(state, registration, named.get(place), place, runtime.clock(), runtime.limits)
+        for place in places_of(runtime, snapshot, registration)
+    )
+    return tuple(_preview(runtime, context) for context in contexts)
 
 
-def _preview(
-    runtime: Runtime, desired_state: DesiredState, registration: Registration, definition: ListDefinition
-) -> Preview:
-    stored = runtime.statuses.get(registration.name, definition.name)
-    remembered = stored.value.at(registration.place(definition)).applied if stored else {}
+def _preview(runtime: Runtime, context: ListContext) -> Preview:
+    stored = runtime.statuses.get(context.place)
+    cluster = context.registration
     try:
-        target = runtime.clusters.connect(registration, Deadline.after(runtime.push_timeout))
-        observed = target.observe(definition.namespace, definition.object)
+        target = runtime.clusters.connect(cluster, Deadline.after(runtime.push_timeout))
+        observed = target.observe(*context.place.rsplit("/", 2)[1:])
+        refuse_shared(context.state, cluster, context.place, observed)
     except TrustcastError as error:
-        return Preview(registration.name, definition.name, None, error)
-    plan = make_plan(observed, remembered, desired_state.of(registration, definition), desired_state.accounted)
-    return Preview(registration.name, definition.name, plan, withheld=_withheld(registration, observed, plan))
+        return Preview(cluster.name, context.list_name, None, error)
+    plan = make_plan(observed, stored.value.memory if stored else NO_MEMORY, context)
+    return Preview(cluster.name, context.list_name, plan, withheld=_withheld(cluster, observed, plan))
 
 
 def _withheld(registration: Registration, observed: Observed, plan: Plan) -> str:

@@ -1,92 +1,89 @@
-"""Approving and rejecting removals that wait."""
+"""Answering what waits for a person."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
-from sync.catalogue.entry import Entry
-from sync.catalogue.rows import ApprovalRow, ClusterProposal, ConfigurationProposal, SecretRow
-from sync.catalogue.snapshot import Approval
-from sync.commands.clusters import registered, submit
-from sync.errors import Changed, NotFound
+from sync.catalogue.rows import AnswerRow, ConfigurationRow
+from sync.catalogue.snapshot import Answer
+from sync.errors import Changed
 from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING
-from sync.reports.removals import HeldRemoval, find_held
+from sync.reports.removals import Asked, Question, find_question, questions
 from sync.steps.admission import admit
-from sync.steps.configuration import adopt_configuration
+from sync.steps.configuration import put_into_force
+from sync.steps.planning import request_pushes
 from sync.steps.transaction import Writes, transact
 
 if TYPE_CHECKING:
     from sync.catalogue.snapshot import Snapshot
-    from sync.fleet.clusters import Registration
     from sync.steps.runtime import Runtime
 
+MOST_AT_ONCE = 20
+"""Deletions that an approval looks at itself; the vault's next sweeps look at the others."""
 
-def approve(runtime: Runtime, digest: str) -> HeldRemoval:
-    """Consent to a held removal exactly as shown; it is carried out at once, from a fresh look.
+
+def waiting(runtime: Runtime) -> tuple[Question, ...]:
+    """All that waits for a person."""
+    return questions(runtime.decisions.snapshot(fresh=True), runtime.statuses.all())
+
+
+def approve(runtime: Runtime, digest: str) -> Question:
+    """Consent to exactly what a question asks; it is carried out at once, where it is as it was shown.
 
     Raises:
         Invalid: nothing waits under this digest (it may have changed since it was shown).
     """
-    removal = find_held(runtime.decisions.snapshot(fresh=True), digest)
-    approval = Approval(removal.held.digest, runtime.clock())
+    question = find_question(waiting(runtime), digest)
 
-    def step(_snapshot: Snapshot) -> tuple[Writes, None]:
-        return (Write(ApprovalRow(approval.digest), approval, ANYTHING),), None
+    def step(snapshot: Snapshot) -> tuple[Writes, None]:
+        names, vault = _deletions(question)
+        answer = Answer(question.digest, runtime.clock(), True, question.removals, names, vault)
+        return (Write(AnswerRow(question.digest), answer, ANYTHING), *_along(runtime, snapshot, question)), None
 
-    transact(runtime, step, on_head=False)
-    _carry_out(runtime, removal)
-    return removal
-
-
-def _carry_out(runtime: Runtime, removal: HeldRemoval) -> None:
-    match removal.row:
-        case SecretRow(key):
-            admit(runtime, key)
-        case ConfigurationProposal():
-            adopt_configuration(runtime)
-        case ClusterProposal():
-            proposal = runtime.decisions.snapshot().proposals.get(removal.row)
-            if proposal is None or proposal.registration is None:
-                raise NotFound("what waited is gone since; see `trustcast removals list`")
-            submit(runtime, partial(_as_proposed, proposed=proposal.registration))
+    transact(runtime, step)
+    _carry_out(runtime, question)
+    return question
 
 
-def _as_proposed(snapshot: Snapshot, proposed: Registration) -> Registration:
-    """The registration that waited; whether the cluster is paused is as it is now.
-
-    Raises:
-        NotFound: the cluster was removed meanwhile.
-    """
-    return replace(proposed, paused=registered(snapshot, proposed.name).paused)
+def _deletions(question: Question) -> tuple[tuple[str, ...], str]:
+    keys = [r.key for r in question.removals if r.key] if question.asked is Asked.DELETIONS else []
+    return tuple(key.name for key in keys), keys[0].vault if keys else ""
 
 
-def reject(runtime: Runtime, digest: str) -> HeldRemoval:
-    """Refuse a held removal: the files stay; a registration as it was proposed is dropped.
+def _along(runtime: Runtime, snapshot: Snapshot, question: Question) -> Writes:
+    """What an approval of settings puts into force: what was proposed, whoever approves it."""
+    if question.asked is not Asked.SETTINGS:
+        return ()
+    if snapshot.proposal is None:
+        raise Changed("the settings that waited are gone")
+    stored = runtime.decisions.row(ConfigurationRow())
+    return put_into_force(runtime, snapshot, stored, snapshot.proposal.settings)
+
+
+def _carry_out(runtime: Runtime, question: Question) -> None:
+    match question.asked:
+        case Asked.FILES:
+            request_pushes(runtime, question.clusters, "approved")
+        case Asked.ASSIGNMENT | Asked.DELETIONS:
+            keys = [removal.key for removal in question.removals if removal.key is not None]
+            for key in keys[:MOST_AT_ONCE]:
+                admit(runtime, key, on_a_list=True)
+        case Asked.SETTINGS:
+            pass
+
+
+def reject(runtime: Runtime, digest: str) -> Question:
+    """Refuse what a question asks: it goes on waiting, and is asked no more.
 
     Raises:
         Invalid: nothing waits under this digest.
     """
-    removal = find_held(runtime.decisions.snapshot(fresh=True), digest)
+    question = find_question(waiting(runtime), digest)
 
-    def step(snapshot: Snapshot) -> tuple[Writes, None]:
-        return (_rejection(runtime, snapshot, find_held(snapshot, removal.held.digest)),), None
+    def step(_: Snapshot) -> tuple[Writes, None]:
+        answer = Answer(question.digest, runtime.clock(), approved=False)
+        return (Write(AnswerRow(question.digest), answer, ANYTHING),), None
 
-    transact(runtime, step)
-    return removal
-
-
-def _rejection(runtime: Runtime, snapshot: Snapshot, removal: HeldRemoval) -> Write:
-    rejected = replace(removal.held, rejected=True)
-    match removal.row:
-        case SecretRow():
-            stored = runtime.decisions.row(removal.row)
-            if stored is None or not isinstance(stored.value, Entry) or stored.value.held != removal.held:
-                raise Changed("the removal changed while it was rejected")
-            return Write(removal.row, replace(stored.value, held=rejected), stored.unchanged)
-        case ConfigurationProposal():
-            return Write(removal.row, replace(snapshot.proposals[removal.row], held=rejected), ANYTHING)
-        case ClusterProposal():
-            return Write(removal.row, None, ANYTHING)
+    transact(runtime, step, on_head=False)
+    return question

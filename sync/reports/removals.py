@@ -1,40 +1,161 @@
-"""The removals that wait for a person."""
+"""What waits for a person: removals held on clusters, and changes that would take too much at once."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sync.catalogue.rows import HeldRow, SecretRow
+from sync.catalogue.questions import assignment_digest, deletions_digest, removals_digest, settings_digest
+from sync.catalogue.secret import SecretKey
+from sync.catalogue.snapshot import Removal
+from sync.desired.reasons import RemovalReason
 from sync.errors import Invalid
 
 if TYPE_CHECKING:
-    from sync.catalogue.entry import Held
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
     from sync.catalogue.snapshot import Snapshot
+    from sync.reconcile.holds import Leaving
+    from sync.reconcile.status import ListStatus
+
+
+class Asked(StrEnum):
+    """What a question is about."""
+
+    FILES = "files held on clusters"
+    ASSIGNMENT = "an assignment"
+    DELETIONS = "deletions"
+    SETTINGS = "settings"
 
 
 @dataclass(frozen=True, slots=True)
-class HeldRemoval:
-    """A removal that waits: what is shown, and where it was found."""
+class Question:
+    """What waits for a person.
 
-    held: Held
-    row: HeldRow
+    Attributes:
+        digest: what the answer names.
+        asked: what it is about.
+        cause: what would take the files, as a sentence.
+        since: when it was first found; None where clusters hold it, each since its own push.
+        removals: what an approval lets go.
+        clusters: those concerned that are known, sorted.
+        files: of files held: what each cluster's list would lose.
+        list: the list's name, of files held; `*` otherwise.
+        rejected: a person refused it; it is asked no more.
+    """
+
+    digest: str
+    asked: Asked
+    cause: str
+    since: datetime | None
+    removals: tuple[Removal, ...]
+    clusters: tuple[str, ...]
+    files: tuple[Leaving, ...] = ()
+    list: str = "*"
+    rejected: bool = False
 
 
-def held_removals(snapshot: Snapshot) -> tuple[HeldRemoval, ...]:
-    """Every removal that waits for a person or was rejected, oldest first."""
-    secrets = [HeldRemoval(e.held, SecretRow(e.key)) for e in snapshot.entries.values() if e.held]
-    proposals = [HeldRemoval(p.held, row) for row, p in snapshot.proposals.items()]
-    return tuple(sorted((*secrets, *proposals), key=lambda removal: removal.held.since))
+def questions(snapshot: Snapshot, statuses: Iterable[ListStatus]) -> tuple[Question, ...]:
+    """All that waits for a person or was refused: settings, deletions, assignments, then files by their digests."""
+    found = (*_settings(snapshot), *_deletions(snapshot), *_assignments(snapshot), *_files(snapshot, statuses))
+    return tuple(question for question in found if not snapshot.approved(question.digest))
 
 
-def find_held(snapshot: Snapshot, digest: str) -> HeldRemoval:
-    """The held removal whose digest begins so (at least 8 characters).
+def find_question(found: Iterable[Question], digest: str) -> Question:
+    """The question whose digest begins so (at least 8 characters).
 
     Raises:
         Invalid: none or several do.
     """
-    found = [r for r in held_removals(snapshot) if r.held.digest.startswith(digest)]
-    if len(digest) < 8 or len(found) != 1:  # noqa: PLR2004  shorter is too easily mistaken
-        raise Invalid("no single removal waits under this digest; copy it anew from `trustcast removals list`")
-    return found[0]
+    fitting = [question for question in found if question.digest.startswith(digest)]
+    if len(digest) < 8 or len(fitting) != 1:  # noqa: PLR2004  shorter is too easily mistaken
+        raise Invalid("no single removal waits under this digest; copy it again from `trustcast removals list`")
+    return fitting[0]
+
+
+def _settings(snapshot: Snapshot) -> Iterator[Question]:
+    proposal = snapshot.proposal
+    if proposal is None:
+        return
+    keys = sorted({key for lost in proposal.lost.values() for key in lost})
+    removals = tuple(
+        Removal(key, reason.name, f"{snapshot.entries[key].assigned_at:%Y-%m-%dT%H:%M:%SZ}", "*")
+        for key in keys
+        if key in snapshot.entries and snapshot.entries[key].assigned_at
+        for reason in (RemovalReason.ELSEWHERE, RemovalReason.UNASSIGNED)
+    )
+    digest = settings_digest(proposal)
+    clusters = tuple(sorted(proposal.lost))
+    cause = f"VAULTS or LISTS changed: {len(keys)} secrets would leave lists of {len(clusters)} clusters"
+    yield Question(
+        digest, Asked.SETTINGS, cause, proposal.since, removals, clusters, rejected=_refused(snapshot, digest)
+    )
+
+
+def _deletions(snapshot: Snapshot) -> Iterator[Question]:
+    for host, deletions in sorted(snapshot.deletions.items()):
+        digest = deletions_digest(host, deletions)
+        since = f"{deletions.since:%Y-%m-%dT%H:%M:%SZ}"
+        removals = tuple(
+            Removal(SecretKey(host, name), RemovalReason.DELETED.name, since, "*") for name in deletions.secrets
+        )
+        cause = f"{len(removals)} assigned secrets are missing from {host}: {', '.join(deletions.secrets)}"
+        yield Question(
+            digest, Asked.DELETIONS, cause, deletions.since, removals, (), rejected=_refused(snapshot, digest)
+        )
+
+
+def _assignments(snapshot: Snapshot) -> Iterator[Question]:
+    for key, entry in sorted(snapshot.entries.items()):
+        if entry.waiting is None:
+            continue
+        digest = assignment_digest(key, entry.waiting)
+        since = f"{entry.waiting.since:%Y-%m-%dT%H:%M:%SZ}"
+        removals = (Removal(key, RemovalReason.ELSEWHERE.name, since, "*"),)
+        cause = f"the tags of {key} would take it from {len(entry.waiting.clusters)} clusters"
+        yield Question(
+            digest,
+            Asked.ASSIGNMENT,
+            cause,
+            entry.waiting.since,
+            removals,
+            entry.waiting.clusters,
+            rejected=_refused(snapshot, digest),
+        )
+
+
+def _files(snapshot: Snapshot, statuses: Iterable[ListStatus]) -> Iterator[Question]:
+    """Removals held on clusters; equal ones are one question."""
+    alike: dict[tuple[Removal, ...], list[ListStatus]] = defaultdict(list)
+    for status in statuses:
+        if status.held:
+            alike[_removals(status)].append(status)
+    for removals, held in alike.items():
+        digest = removals_digest(removals)
+        first = held[0]
+        cause = f"{len(first.held)} files would leave the list '{first.list}' at once"
+        clusters = tuple(sorted({status.cluster for status in held}))
+        yield Question(
+            digest,
+            Asked.FILES,
+            cause,
+            None,
+            removals,
+            clusters,
+            first.held,
+            first.list,
+            rejected=_refused(snapshot, digest),
+        )
+
+
+def _removals(status: ListStatus) -> tuple[Removal, ...]:
+    found = {Removal(each.owner, each.reason.name, each.since, status.list) for each in status.held}
+    return tuple(sorted(found, key=lambda r: (str(r.key), r.reason, r.since)))
+
+
+def _refused(snapshot: Snapshot, digest: str) -> bool:
+    answer = snapshot.answers.get(digest)
+    return answer is not None and not answer.approved

@@ -12,22 +12,23 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sync.catalogue.rows import ApprovalRow, RowKey
+from sync.catalogue.rows import VaultRow
 from sync.catalogue.secret import SecretKey
-from sync.desired.removals import WINDOW
+from sync.catalogue.snapshot import VaultFacts
+from sync.desired.reasons import KeptReason
 from sync.errors import Changed, TrustcastError
 from sync.ports.decisions import Write
-from sync.ports.stored import ANYTHING, Expect, Stored, as_read
+from sync.ports.stored import Expect, Stored, as_read
 from sync.ports.work import VaultWork
 from sync.steps.admission import admit
 from sync.steps.configuration import adopt_configuration
 from sync.steps.enqueue import request_plan
-from sync.steps.holding import is_past
+from sync.steps.forgetting import forget_what_is_past
 from sync.steps.planning import request_pushes
+from sync.steps.questions import ask_about_deletions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from sync.catalogue.entry import Entry
     from sync.catalogue.secret import ListedSecret
@@ -48,11 +49,17 @@ def check_drift(runtime: Runtime) -> None:
     """
     adopt_configuration(runtime)
     _ask_for_what_is_due(runtime)
-    for host in runtime.vaults:
+    for host in watched_vaults(runtime):
         lease = _lease(runtime, host)
         if lease is not None:
             _sweep(runtime, host, lease)
-    _forget_what_is_past(runtime)
+    forget_what_is_past(runtime)
+
+
+def watched_vaults(runtime: Runtime) -> tuple[str, ...]:
+    """The vaults that the settings in force name, and that this process can reach."""
+    configuration = runtime.in_force(runtime.decisions.snapshot())
+    return tuple(vault.host for vault in configuration.vaults if vault.host in runtime.vaults)
 
 
 def _ask_for_what_is_due(runtime: Runtime) -> None:
@@ -100,32 +107,68 @@ def _sweep(runtime: Runtime, host: str, lease: Stored[VaultWork]) -> None:
     with _quietly(f"the listing of {host} failed and proves nothing"):
         listing = runtime.vaults[host].listing()
     try:
-        for key in due_for_admission(snapshot, host, listing, now) if listing is not None else ():
-            _admit_quietly(runtime, key)
-            if runtime.clock() - (lease.value.leased_until or now) > -LEASE / 2:
-                lease = _renewed(
-                    runtime, host, replace(lease.value, leased_until=runtime.clock() + LEASE), lease.unchanged
-                )
+        if listing is not None:
+            _look_through(runtime, host, listing, snapshot, lease)
         runtime.work.set_vault(host, VaultWork(now + runtime.intervals.vault_interval, None), lease.unchanged)
     except Changed:
         log.warning("another worker took over the listing of %s", host)
 
 
+def _look_through(
+    runtime: Runtime, host: str, listing: tuple[ListedSecret, ...], snapshot: Snapshot, lease: Stored[VaultWork]
+) -> None:
+    """Admit what is due of a complete listing; too many deletions at once are one question first (law 4)."""
+    listed = {SecretKey.of(host, item.name) for item in listing}
+    on_lists = _owners_on_lists(runtime, host) - snapshot.entries.keys()
+    assigned = {key for key, entry in snapshot.entries.items() if key.vault == host and entry.assigned}
+    ask_about_deletions(runtime, host, {key.name for key in (assigned | on_lists) - listed}, runtime.clock())
+    failed = False
+    for key in (*due_for_admission(runtime, snapshot, host, listing), *sorted(on_lists - listed)):
+        failed |= not _admit_quietly(runtime, key, on_a_list=key in on_lists)
+        if runtime.clock() - (lease.value.leased_until or runtime.clock()) > -LEASE / 2:
+            work = replace(lease.value, leased_until=runtime.clock() + LEASE)
+            lease = _renewed(runtime, host, work, lease.unchanged)
+    if not failed:
+        _note_swept(runtime, host)
+
+
+def _owners_on_lists(runtime: Runtime, host: str) -> set[SecretKey]:
+    """The secrets of the vault that files on lists came from and that the catalogue did not know."""
+    unknown = KeptReason.NOT_CATALOGUED.value
+    kept = (fact for summary in runtime.statuses.summaries().values() for fact in summary.kept)
+    return {fact.owner for fact in kept if fact.owner and fact.owner.vault == host and fact.fact == unknown}
+
+
+def _note_swept(runtime: Runtime, host: str) -> None:
+    """Note that the vault was gone through as a whole since the tables began (law 1)."""
+    known = runtime.decisions.snapshot().vaults.get(host)
+    if known is not None and known.swept is not None:
+        return
+    stored = runtime.decisions.row(VaultRow(host))
+    facts = stored.value if stored and isinstance(stored.value, VaultFacts) else VaultFacts()
+    after = VaultFacts(runtime.clock(), facts.left, facts.forgotten)
+    head = runtime.next_head(runtime.decisions.head().value)
+    runtime.decisions.commit([Write(VaultRow(host), after, as_read(stored))], head=head)
+
+
 def due_for_admission(
-    snapshot: Snapshot, host: str, listing: tuple[ListedSecret, ...], now: datetime
+    runtime: Runtime, snapshot: Snapshot, host: str, listing: tuple[ListedSecret, ...]
 ) -> Iterator[SecretKey]:
     """The secrets to look at: changed, missing on either side, in need of a second look, or due to be read again.
 
     Args:
+        runtime: ports and settings.
         snapshot: read before the listing.
         host: the vault's.
         listing: all of it; part of a listing proves nothing.
-        now: UTC.
     """
+    now, judged = runtime.clock(), runtime.in_force(snapshot).digest
     listed = {SecretKey.of(host, item.name): item for item in listing}
     for key, item in listed.items():
         entry = snapshot.entries.get(key)
-        if entry is None or _differs(entry, item) or entry.needs_second_look or entry.reread_due(now):
+        if entry is None or _differs(entry, item) or entry.judged != judged:
+            yield key
+        elif entry.needs_second_look or entry.waiting or entry.reread_due(now):
             yield key
     for key, entry in snapshot.entries.items():
         if key.vault == host and key not in listed and not entry.deleted:
@@ -140,9 +183,13 @@ def _differs(entry: Entry, item: ListedSecret) -> bool:
     )
 
 
-def _admit_quietly(runtime: Runtime, key: SecretKey) -> None:
+def _admit_quietly(runtime: Runtime, key: SecretKey, *, on_a_list: bool) -> bool:
+    """Admit the secret; False where that failed."""
+    done = False
     with _quietly(f"{key} could not be looked at; it is tried again"):
-        admit(runtime, key)
+        admit(runtime, key, on_a_list=on_a_list)
+        done = True
+    return done
 
 
 @contextmanager
@@ -154,22 +201,3 @@ def _quietly(failed: str) -> Iterator[None]:
         log.warning("%s: %s", failed, error)
     except Exception as error:  # noqa: BLE001  one secret or vault ends the check of no other (law 8)
         log.error("%s: %s", failed, type(error).__name__)  # noqa: TRY400
-
-
-def _forget_what_is_past(runtime: Runtime) -> None:
-    """Losses count for 24 hours, approvals for one; dropping their rows decides nothing, so the head stays."""
-    now = runtime.clock()
-    if not _past(runtime.decisions.snapshot(), now):
-        return
-    writes = [Write(name, None, ANYTHING) for name in _past(runtime.decisions.snapshot(fresh=True), now)[:90]]
-    try:
-        if writes:
-            runtime.decisions.commit(writes, head=None)
-    except Changed:
-        log.debug("another worker forgets the same rows")
-
-
-def _past(snapshot: Snapshot, now: datetime) -> list[RowKey]:
-    losses: list[RowKey] = [name for name, row in snapshot.losses.items() if now - row.at > WINDOW]
-    approvals: list[RowKey] = [ApprovalRow(digest) for digest, row in snapshot.approvals.items() if is_past(row, now)]
-    return losses + approvals

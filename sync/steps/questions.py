@@ -31,11 +31,7 @@ def may_count_as_deleted(runtime: Runtime, key: SecretKey) -> datetime | None:
     waiting = snapshot.deletions.get(key.vault)
     if waiting is None or key.name not in waiting.secrets:
         return runtime.clock()
-    return waiting.since if _approved(snapshot, key) else None
-
-
-def _approved(snapshot: Snapshot, key: SecretKey) -> bool:
-    return any(a.vault == key.vault and key.name in a.deletions for a in snapshot.approvals.values())
+    return waiting.since if key.name in snapshot.approved_deletions(key.vault) else None
 
 
 def ask_about_deletions(runtime: Runtime, host: str, missing: Collection[str], now: datetime) -> None:
@@ -64,7 +60,7 @@ def _question(
 ) -> Deletions | None:
     """The question as it stands now; None where there is none."""
     entries = [e for e in snapshot.entries.values() if e.key.vault == host]
-    approved = {name for a in snapshot.approvals.values() if a.vault == host for name in a.deletions}
+    approved = snapshot.approved_deletions(host)
     recent = [e for e in entries if e.deleted_at and now - e.deleted_at <= WINDOW and e.key.name not in approved]
     assigned = [e for e in entries if e.assigned]
     open_ones = {*missing} - approved
@@ -91,6 +87,6 @@ def with_wide_change_waiting(runtime: Runtime, configuration: Configuration, old
     waiting = before or WaitingAssignment(new.assignment, new.looked, lost)
     if waiting.clusters != lost:
         waiting = WaitingAssignment(new.assignment, waiting.since, lost)
-    if assignment_digest(new.key, waiting) in snapshot.approvals:
+    if snapshot.approved(assignment_digest(new.key, waiting)):
         return replace(new, waiting=None, assigned_at=waiting.since)
     return replace(new, assignment=old.assignment, assigned_at=old.assigned_at, waiting=waiting)

@@ -1,0 +1,114 @@
+"""What people never see again is let go: used and lapsed approvals, old deletions, places and servers that are gone.
+
+Nothing that is dropped here decides anything any more, so the head stays; that a CA revoked is kept for long.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sync.catalogue.authorities import of_authority
+from sync.catalogue.rows import AnswerRow, SecretRow, ServerRow
+from sync.errors import Changed
+from sync.ports.decisions import Write
+from sync.ports.stored import ANYTHING
+from sync.reconcile.holds import WINDOW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from sync.catalogue.entry import Entry
+    from sync.catalogue.secret import SecretKey
+    from sync.catalogue.snapshot import Answer, Removal, Snapshot
+    from sync.reconcile.status import ListStatus
+    from sync.steps.runtime import Runtime
+
+log = logging.getLogger("trustcast.drift")
+
+DELETED_FOR = timedelta(days=30)
+"""How long the row of a deleted secret stays at least; longer while a file on any list came from it."""
+
+MOST_WRITES = 90
+"""In one transaction."""
+
+
+def forget_what_is_past(runtime: Runtime) -> None:
+    """Let go, once an hour, of what decides nothing any more."""
+    now = runtime.clock()
+    if now.minute:
+        return
+    snapshot = runtime.decisions.snapshot(fresh=True)
+    statuses = runtime.statuses.all()
+    for status in _abandoned(snapshot, statuses, now):
+        runtime.statuses.forget(status.place)
+    writes = [*_answers(snapshot, now), *_deleted(snapshot, statuses, now), *_servers(snapshot, statuses, now)]
+    writes += _authorities(runtime, snapshot, now)
+    try:
+        if writes:
+            runtime.decisions.commit(writes[:MOST_WRITES], head=None)
+    except Changed:
+        log.debug("another worker forgets the same rows")
+
+
+def _abandoned(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[ListStatus]:
+    """Statuses of clusters that were removed more than a day ago."""
+    servers = {registration.server for registration in snapshot.clusters.values()}
+    for status in statuses:
+        old = status.attempted is None or now - status.attempted > WINDOW
+        if status.place.rsplit("/", 2)[0] not in servers and old:
+            yield status
+
+
+def _servers(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[Write]:
+    known = {registration.server for registration in snapshot.clusters.values()}
+    known |= {s.place.rsplit("/", 2)[0] for s in statuses if s not in set(_abandoned(snapshot, (s,), now))}
+    return (Write(ServerRow(name), None, ANYTHING) for name in snapshot.servers if name not in known)
+
+
+def _deleted(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[Write]:
+    owners = {file.owner for status in statuses for file in status.files.values()}
+    for key, entry in snapshot.entries.items():
+        if entry.deleted_at is not None and now - entry.deleted_at > DELETED_FOR and key not in owners:
+            yield Write(SecretRow(key), None, ANYTHING)
+
+
+def _answers(snapshot: Snapshot, now: datetime) -> Iterator[Write]:
+    return (Write(AnswerRow(d), None, ANYTHING) for d, a in snapshot.answers.items() if is_past(snapshot, a, now))
+
+
+def is_past(snapshot: Snapshot, answer: Answer, now: datetime) -> bool:
+    """Whether nothing that was approved is as it was named any more."""
+    if now - answer.at <= (WINDOW if answer.approved else DELETED_FOR):
+        return False
+    removals = any(_stands(snapshot, removal, now, answer.at) for removal in answer.removals)
+    deletions = snapshot.deletions.get(answer.vault)
+    return not removals and not (deletions and {*deletions.secrets} & {*answer.deletions})
+
+
+def _stands(snapshot: Snapshot, removal: Removal, now: datetime, approved: datetime) -> bool:
+    if removal.key is None:
+        return now - approved <= DELETED_FOR
+    entry = snapshot.entries.get(removal.key)
+    return entry is not None and removal.since in _facts(entry)
+
+
+def _facts(entry: Entry) -> set[str]:
+    """What an approval of the secret's removal may name as the time or version since when it is so."""
+    times = [entry.deleted_at, entry.assigned_at, *(each.updated for each in entry.versions)]
+    texts = {f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in times if at is not None}
+    return texts | {f"none {text}" for text in texts} | {each.version for each in entry.versions} | {""}
+
+
+def _authorities(runtime: Runtime, snapshot: Snapshot, now: datetime) -> Iterator[Write]:
+    """What CAs revoked is kept until nothing of theirs was in the catalogue for long."""
+    for row, authority in snapshot.authorities.items():
+        if now - authority.needed <= timedelta(days=1):
+            continue
+        if of_authority(authority, snapshot.entries.values()):
+            yield Write(row, replace(authority, needed=now), ANYTHING)
+        elif now - authority.needed > runtime.history:
+            yield Write(row, None, ANYTHING)
