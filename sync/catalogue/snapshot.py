@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from sync.catalogue.authorities import Authority
 from sync.catalogue.entry import Entry, Held, Loss
-from sync.catalogue.rows import LossesRow, ProposalRow
+from sync.catalogue.revocation import Clearance
+from sync.catalogue.rows import AuthorityRow, LossesRow, ProposalRow
 from sync.catalogue.secret import SecretKey
 from sync.fleet.clusters import Registration
 from sync.fleet.configuration import Configuration
@@ -67,6 +71,12 @@ class Losses:
     losses: tuple[Loss, ...]
 
 
+class Issuer(msgspec.Struct, frozen=True):
+    """The random token of a CA name, compared through its row's ETag only; no snapshot has it (see `IssuerRow`)."""
+
+    token: str
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that decides, as read under `head`. Rows may be newer than the head: then the head has moved, too.
@@ -75,6 +85,8 @@ class Snapshot:
 
     Attributes:
         head: as read first.
+        authorities: what CAs revoked.
+        clearances: what operators accept of it, by the certificate's SHA-256.
     """
 
     head: Head = field(default_factory=Head)
@@ -84,3 +96,5 @@ class Snapshot:
     proposals: Mapping[ProposalRow, Proposal] = field(default_factory=dict)
     approvals: Mapping[str, Approval] = field(default_factory=dict)
     losses: Mapping[LossesRow, Losses] = field(default_factory=dict)
+    authorities: Mapping[AuthorityRow, Authority] = field(default_factory=dict)
+    clearances: Mapping[str, Clearance] = field(default_factory=dict)

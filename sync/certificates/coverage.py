@@ -24,6 +24,9 @@ _KNOWN = frozenset({_NUMBER, _DELTA, _POINT, "2.5.29.18", "2.5.29.35", "2.5.29.4
 _KNOWN_OF_ENTRIES = frozenset({_REASON, _CERTIFICATE_ISSUER, "2.5.29.24"})
 """Extensions of RFC 5280 §5.3."""
 
+_NUMBER_OCTETS = 21
+"""RFC 5280 §5.2.3: a CRL number has at most 20 octets; one more for the sign."""
+
 _REMOVE_FROM_CRL = b"\x0a\x01\x08"
 _POINT_NAME, _INDIRECT = 0xA0, 0x84
 _PARTS = {
@@ -127,6 +130,6 @@ def _fields(point: bytes) -> frozenset[int]:
 
 def _integer(value: bytes) -> int:
     ((tag, content),) = elements(value)
-    if tag != INTEGER or not content:
+    if tag != INTEGER or not 0 < len(content) <= _NUMBER_OCTETS:
         raise ValueError("no number")
     return int.from_bytes(content, signed=True)

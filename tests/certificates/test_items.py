@@ -268,6 +268,7 @@ def test_the_scope_of_a_crl_is_its_distribution_point() -> None:
 BROKEN: dict[str, x509.ExtensionType] = {
     "a number that is none": odd_extension("2.5.29.20", b"\x04\x01\x01"),
     "a number without digits": odd_extension("2.5.29.20", b"\x02\x00"),
+    "a number of 22 octets": odd_extension("2.5.29.20", b"\x02\x16" + b"\x01" * 22),
     "a number with something after it": odd_extension("2.5.29.20", b"\x02\x01\x01\x00"),
     "a distribution point cut short": odd_extension("2.5.29.28", b"\x30\x03\x81\x01"),
     "a distribution point with another field": odd_extension("2.5.29.28", b"\x30\x03\x86\x01\xff"),

@@ -6,22 +6,29 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from sync.adapters.storage.rows import JsonRows, row_key, unescape
 from sync.adapters.storage.table import Operation, TypedRows
+from sync.catalogue.authorities import Authority
 from sync.catalogue.entry import Entry
+from sync.catalogue.revocation import Clearance
 from sync.catalogue.rows import (
     ApprovalRow,
+    AuthorityRow,
+    ClearanceRow,
     ClusterProposal,
     ClusterRow,
     ConfigurationProposal,
     ConfigurationRow,
+    IssuerRow,
     LossesRow,
     ProposalRow,
     RowKey,
     SecretRow,
 )
 from sync.catalogue.secret import SecretKey
-from sync.catalogue.snapshot import Approval, Head, Losses, Proposal, Snapshot
+from sync.catalogue.snapshot import Approval, Head, Issuer, Losses, Proposal, Snapshot
 from sync.errors import Invalid
 from sync.fleet.clusters import Registration
 from sync.fleet.configuration import Configuration
@@ -30,7 +37,7 @@ from sync.ports.stored import ANYTHING, Expect, Stored
 from sync.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sync.adapters.storage.table import Table
     from sync.ports.decisions import Row, Write
@@ -49,6 +56,9 @@ ROW_TYPES: dict[type[RowKey], type[Row]] = {
     ConfigurationProposal: Proposal,
     ApprovalRow: Approval,
     LossesRow: Losses,
+    AuthorityRow: Authority,
+    IssuerRow: Issuer,
+    ClearanceRow: Clearance,
 }
 
 
@@ -130,6 +140,8 @@ def snapshot_of(head: Stored[Head], rows: Iterable[tuple[str, Row]]) -> Snapshot
     proposals: dict[ProposalRow, Proposal] = {}
     approvals: dict[str, Approval] = {}
     losses: dict[LossesRow, Losses] = {}
+    authorities: dict[AuthorityRow, Authority] = {}
+    clearances: dict[str, Clearance] = {}
     configuration: Configuration | None = None
     for key, row in rows:
         match row:
@@ -145,26 +157,32 @@ def snapshot_of(head: Stored[Head], rows: Iterable[tuple[str, Row]]) -> Snapshot
                 approvals[row.digest] = row
             case Losses() if isinstance(name := parsed_key(key), LossesRow):
                 losses[name] = row
-    return Snapshot(head.value, configuration, entries, clusters, proposals, approvals, losses)
+            case Authority() if isinstance(name := parsed_key(key), AuthorityRow):
+                authorities[name] = row
+            case Clearance():
+                clearances[row.sha256] = row
+    return Snapshot(head.value, configuration, entries, clusters, proposals, approvals, losses, authorities, clearances)
+
+
+_WORDS: dict[type[RowKey], tuple[str, ...]] = {
+    ClusterRow: ("cluster",),
+    ConfigurationRow: ("configuration", ""),
+    ClusterProposal: ("proposal", "cluster"),
+    ConfigurationProposal: ("proposal", "configuration"),
+    ApprovalRow: ("approval",),
+    LossesRow: ("losses",),
+    AuthorityRow: ("authority",),
+    IssuerRow: ("issuer",),
+    ClearanceRow: ("clearance",),
+}
+"""What a key begins with, before the row's fields; a secret's is not among them, since its names are folded."""
 
 
 def storage_key(row: RowKey) -> str:
     """The key that the row has in the table."""
-    match row:
-        case SecretRow(key):
-            return row_key("secret", key.vault.casefold(), key.name.casefold())
-        case ClusterRow(name):
-            return row_key("cluster", name)
-        case ConfigurationRow():
-            return row_key("configuration", "")
-        case ClusterProposal(cluster):
-            return row_key("proposal", "cluster", cluster)
-        case ConfigurationProposal():
-            return row_key("proposal", "configuration")
-        case ApprovalRow(digest):
-            return row_key("approval", digest)
-        case LossesRow(moment, word):
-            return row_key("losses", moment, word)
+    if isinstance(row, SecretRow):
+        return row_key("secret", row.key.vault.casefold(), row.key.name.casefold())
+    return row_key(*_WORDS[type(row)], *msgspec.structs.astuple(row))
 
 
 def parsed_key(key: str) -> RowKey:
@@ -173,19 +191,13 @@ def parsed_key(key: str) -> RowKey:
     Raises:
         Invalid: there is no such kind of row.
     """
-    match [unescape(part) for part in key.split("|")]:
-        case ["secret", vault, name]:
+    parts = tuple(unescape(part) for part in key.split("|"))
+    match parts:
+        case ("secret", vault, name):
             return SecretRow(SecretKey(vault, name))
-        case ["cluster", name]:
-            return ClusterRow(name)
-        case ["configuration", ""]:
-            return ConfigurationRow()
-        case ["proposal", "cluster", cluster]:
-            return ClusterProposal(cluster)
-        case ["proposal", "configuration"]:
-            return ConfigurationProposal()
-        case ["approval", digest]:
-            return ApprovalRow(digest)
-        case ["losses", moment, word]:
-            return LossesRow(moment, word)
+    for kind, words in _WORDS.items():
+        fields = parts[len(words) :]
+        if parts[: len(words)] == words and len(fields) == len(kind.__struct_fields__):
+            row: Callable[..., RowKey] = kind
+            return row(*fields)
     raise Invalid(f"row {printable(key)} is of no kind that this version knows")
