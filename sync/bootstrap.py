@@ -14,6 +14,7 @@ from sync.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from sync.settings import Settings
     from sync.steps.runtime import Runtime
@@ -25,6 +26,9 @@ PUSH_WORKERS = 8
 that the storage SDKs keep open."""
 
 _lock = threading.Lock()
+
+_imported = utc_now()
+"""When this process imported `function_app`, or began a command."""
 
 
 def runtime() -> Runtime:
@@ -39,7 +43,7 @@ def runtime() -> Runtime:
 
 @cache
 def _runtime() -> Runtime:
-    return connect(settings())
+    return connect(settings(), _imported)
 
 
 def side_by_side(action: Callable[[str], T], names: Iterable[str]) -> Iterable[T]:
@@ -48,7 +52,7 @@ def side_by_side(action: Callable[[str], T], names: Iterable[str]) -> Iterable[T
         return list(pool.map(action, names))
 
 
-def connect(chosen: Settings) -> Runtime:
+def connect(chosen: Settings, started: datetime) -> Runtime:
     """A runtime with these settings; it makes no call before it is used."""
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415
 
@@ -57,7 +61,8 @@ def connect(chosen: Settings) -> Runtime:
     from sync.adapters.kubernetes.secrets import KubernetesSecrets  # noqa: PLC0415
     from sync.adapters.storage.azure_tables import connect_tables  # noqa: PLC0415
     from sync.adapters.storage.queues import StorageQueues  # noqa: PLC0415
-    from sync.desired.removals import Limits  # noqa: PLC0415
+    from sync.catalogue.snapshot import Stamp  # noqa: PLC0415
+    from sync.reconcile.holds import Limits  # noqa: PLC0415
     from sync.reconcile.intervals import Intervals  # noqa: PLC0415
     from sync.steps.runtime import Runtime  # noqa: PLC0415
 
@@ -83,6 +88,7 @@ def connect(chosen: Settings) -> Runtime:
             lambda endpoint: KubernetesSecrets(endpoint, call_timeout=seconds),
         ),
         configured=chosen.configuration,
+        stamp=Stamp(chosen.deployed, started.isoformat()),
         limits=Limits(chosen.hold_share, chosen.hold_files, chosen.hold_cluster_share, chosen.hold_clusters),
         intervals=Intervals(
             chosen.vault_interval,
@@ -93,5 +99,6 @@ def connect(chosen: Settings) -> Runtime:
         ),
         push_timeout=chosen.push_timeout.total_seconds(),
         expiry_warning=chosen.expiry_warning,
+        history=chosen.history,
         for_each=side_by_side,
     )

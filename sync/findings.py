@@ -107,8 +107,14 @@ class Code(StrEnum):
     CRL_UNSUPPORTED = (
         "crl-unsupported",
         _REJECT,
-        "The CRL is not its issuer's complete one (it is delta, indirect, partitioned or unknown).",
+        "The CRL proves nothing: it is delta or indirect, takes entries back or has an unknown critical extension.",
         "Upload the issuer's complete base CRL.",
+    )
+    CRL_PARTIAL = (
+        "crl-partial",
+        _REJECT,
+        "The CRL covers a part of the certificates only, so it revokes what it lists and is not delivered.",
+        "Upload the issuer's complete CRL for the lists.",
     )
     # The set of a list.
     CRL_WITHOUT_ISSUER = (
@@ -215,6 +221,24 @@ class Code(StrEnum):
         "The CRL's next update is overdue, so newer revocations may be missing.",
         "Upload the issuer's newest CRL.",
     )
+    CRL_DISTRIBUTION_POINT = (
+        "crl-distribution-point",
+        _WARN,
+        "The CRL names the distribution point that it is for, and is taken for complete.",
+        "If the CA splits its CRL by distribution points, upload the complete one.",
+    )
+    CRL_OF_ANOTHER_KEY = (
+        "crl-of-another-key",
+        _WARN,
+        "A CRL lists the serial number, but it is of another key of the CA's name, so it revokes nothing here.",
+        "Ask the CA whether it means this certificate, and replace it if so.",
+    )
+    ISSUER_REVOKED = (
+        "issuer-revoked",
+        _WARN,
+        "The CA that issued the certificate is revoked itself.",
+        "Have it issued again by a CA that is in force, or disable it.",
+    )
     CA_IN_TRUST_LIST = (
         "ca-in-trust-list",
         _WARN,
@@ -306,6 +330,7 @@ class Finding:
         roles: the lists' roles on which it counts; empty means every list.
         file: the file that it is about; empty if about the whole secret.
         insisted: the list's policy makes this warning reject.
+        tolerated: the code rejects, and here it only warns.
     """
 
     code: Code
@@ -313,10 +338,13 @@ class Finding:
     roles: tuple[Role, ...] = ()
     file: str = ""
     insisted: bool = False
+    tolerated: bool = False
 
     @property
     def severity(self) -> Severity:
-        """The code's severity, unless the list's policy insists."""
+        """The code's severity, unless the list's policy insists or the fault is tolerated here."""
+        if self.tolerated:
+            return Severity.WARN
         return Severity.REJECT if self.insisted else self.code.severity
 
     def counts_on(self, role: Role) -> bool:

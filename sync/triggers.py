@@ -12,7 +12,6 @@ from sync.ports.messages import PlanFleet, PushCluster, parse_message
 from sync.ports.stored import as_read
 from sync.ports.work import ClusterWork
 from sync.steps.admission import admit
-from sync.steps.configuration import adopt_configuration
 from sync.steps.planning import plan_fleet
 from sync.steps.push import push_cluster
 
@@ -48,7 +47,6 @@ def _admit(runtime: Runtime, event: SecretChanged) -> None:
         log.warning("event ignored: %s is not a watched vault", event.key.vault)
         return
     try:
-        adopt_configuration(runtime)
         admit(runtime, event.key, event_version=event.version)
     except Permanent as error:
         log.error("%s could not be looked at: %s", event.key, error)  # noqa: TRY400  the message is the safe part

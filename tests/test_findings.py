@@ -56,6 +56,11 @@ def test_a_warning_that_the_policy_insists_on_rejects() -> None:
     assert Finding(Code.CA_IN_TRUST_LIST, insisted=True).severity is Severity.REJECT
 
 
+def test_a_fault_that_is_tolerated_warns() -> None:
+    assert Finding(Code.WEAK_SIGNATURE).severity is Severity.REJECT
+    assert Finding(Code.WEAK_SIGNATURE, tolerated=True).severity is Severity.WARN
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -63,7 +63,7 @@ class Candidate:
     @property
     def kinds_of_fault(self) -> frozenset[tuple[str, ...]]:
         """Its rejecting faults; candidates with the same ones are treated alike on every list."""
-        return frozenset((f.code.value, *f.roles) for f in self.findings if f.code.severity is Severity.REJECT)
+        return frozenset((f.code.value, *f.roles) for f in self.findings if f.severity is Severity.REJECT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ Structs, since a dataclass with slots takes ten times as long to define at a col
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from sync.catalogue.secret import SecretKey
@@ -58,21 +60,35 @@ class AnswerRow(msgspec.Struct, frozen=True):
     digest: str
 
 
-class IssuerRow(msgspec.Struct, frozen=True):
-    """A CA's name, by its SHA-256: every admission of a CA or CRL of that name replaces it."""
-
-    name_sha256: str
-
-
 class AuthorityRow(msgspec.Struct, frozen=True):
-    """What a CA's key revokes: SHA-256 of its name and of its key."""
+    """What a CA key has revoked under one name: hex SHA-256 of the comparable name, and of the key."""
 
     name_sha256: str
     key_sha256: str
 
+    @classmethod
+    def of(cls, name: bytes, key_sha256: str) -> AuthorityRow:
+        """The row of a CA, by its `subject_name` and `key_sha256`."""
+        return cls(hashlib.sha256(name).hexdigest(), key_sha256)
+
+
+class IssuerRow(msgspec.Struct, frozen=True):
+    """The token of a CA name: hex SHA-256 of the comparable name.
+
+    Every admission of a CA or CRL of that name replaces it on the ETag read, so that a CA and its CRL that are admitted
+    in the same instant see each other, and secrets of other names do not.
+    """
+
+    name_sha256: str
+
+    @classmethod
+    def of(cls, name: bytes) -> IssuerRow:
+        """The row of a name: a CA's `subject_name`, a CRL's `issuer_name`."""
+        return cls(hashlib.sha256(name).hexdigest())
+
 
 class ClearanceRow(msgspec.Struct, frozen=True):
-    """A certificate that an operator lets back in, by its SHA-256."""
+    """An operator's acceptance that the certificate of this SHA-256 is revoked."""
 
     sha256: str
 

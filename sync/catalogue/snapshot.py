@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sync.catalogue.entry import Entry
-from sync.catalogue.revocation import Authority, Clearance, Revocations
+from sync.catalogue.authorities import Authority
+from sync.catalogue.revocation import Clearance, Revocations
 from sync.catalogue.rows import AuthorityRow
 from sync.catalogue.secret import SecretKey
 from sync.fleet.clusters import Registration
@@ -149,6 +150,12 @@ class ApiServer(msgspec.Struct, frozen=True):
     ca_sha256: str
 
 
+class Issuer(msgspec.Struct, frozen=True):
+    """The random token of a CA name, compared through its row's ETag only; no snapshot has it (see `IssuerRow`)."""
+
+    token: str
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """All that decides, as read under `head`. Rows may be newer than the head: then the head has moved, too.
@@ -157,6 +164,16 @@ class Snapshot:
 
     Attributes:
         head: as read first.
+        settings: VAULTS and LISTS in force.
+        entries: the secrets.
+        clusters: the registered ones, by name.
+        servers: API servers that are or were registered, by id.
+        vaults: what is known of vaults beside their secrets, by host.
+        proposal: settings that wait for approval.
+        deletions: those that wait for approval, by vault.
+        answers: what people said to questions, by digest.
+        authorities: what CAs revoked.
+        clearances: what operators accept of it, by the certificate's SHA-256.
     """
 
     head: Head = field(default_factory=Head)
@@ -179,7 +196,7 @@ class Snapshot:
     @cached_property
     def revocations(self) -> Revocations:
         """What proven CRLs revoke."""
-        return Revocations(self.authorities.values(), self.clearances.values())
+        return Revocations.of(self.authorities.values(), self.clearances.values())
 
     @cached_property
     def _approved(self) -> frozenset[Removal]:

@@ -93,17 +93,32 @@ def quickstart_ca(certificate: Certificate, _: datetime) -> Finding | None:
 
 
 def crl_unsupported(crl: RevocationList, _: datetime) -> Finding | None:
-    """RFC 5280 §5.2: delta, indirect, partitioned CRLs and unknown critical extensions are not complete."""
+    """RFC 5280 §5.2, §5.3: delta and indirect CRLs, removeFromCRL, unknown extensions that are critical."""
     if crl.unsupported is None:
         return None
     return Finding(Code.CRL_UNSUPPORTED, f"{crl.unsupported}, of {crl.issuer}")
 
 
+def crl_partial(crl: RevocationList, _: datetime) -> Finding | None:
+    """RFC 5280 §5.2.5: one for some kinds or reasons only, which connectors would take for the complete one."""
+    if crl.unsupported is not None or crl.partial is None:
+        return None
+    return Finding(Code.CRL_PARTIAL, f"{crl.partial}, of {crl.issuer}")
+
+
+def crl_distribution_point(crl: RevocationList, _: datetime) -> Finding | None:
+    """RFC 5280 §5.2.5: an issuing distribution point that leaves out no kind and no reason."""
+    if crl.unsupported is not None or crl.partial is not None or not crl.scope:
+        return None
+    return Finding(Code.CRL_DISTRIBUTION_POINT, f"the CRL of {crl.issuer}")
+
+
 def crl_weak_signature(crl: RevocationList, _: datetime) -> Finding | None:
-    """As for certificates; no CRL is exempt."""
+    """As for certificates, no CRL exempt; SHA-1 only warns: without its CRL, connectors accept what the CA revoked."""
     if crl.signature in _STRONG_HASHES:
         return None
-    return Finding(Code.WEAK_SIGNATURE, f"the CRL of {crl.issuer} is signed with {crl.signature}")
+    detail = f"the CRL of {crl.issuer} is signed with {crl.signature}"
+    return Finding(Code.WEAK_SIGNATURE, detail, tolerated=crl.signature == "sha1")
 
 
 CERTIFICATE_RULES: tuple[Callable[[Certificate, datetime], Finding | None], ...] = (
@@ -118,7 +133,9 @@ CERTIFICATE_RULES: tuple[Callable[[Certificate, datetime], Finding | None], ...]
 )
 CRL_RULES: tuple[Callable[[RevocationList, datetime], Finding | None], ...] = (
     crl_unsupported,  # 9
-    crl_weak_signature,  # 10
+    crl_partial,  # 10
+    crl_distribution_point,  # 11
+    crl_weak_signature,  # 12
 )
 
 

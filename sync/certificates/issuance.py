@@ -26,8 +26,8 @@ def named_issuer(ca: Certificate, item: Item) -> bool:
 
 
 def may_sign_crls(certificate: Certificate) -> bool:
-    """Whether it may sign CRLs: it is a CA, or its key usage, if it has one, includes cRLSign (RFC 5280 §6.3.3 (f))."""
-    return certificate.is_ca or certificate.key_usage is None or "crl_sign" in certificate.key_usage
+    """Whether it may sign CRLs: its key usage, if it has one, includes cRLSign (RFC 5280 §6.3.3 (f))."""
+    return certificate.key_usage is None or "crl_sign" in certificate.key_usage
 
 
 def issued(ca: Certificate, item: Item) -> bool:

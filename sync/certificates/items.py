@@ -10,17 +10,24 @@ import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from sync.certificates.coverage import coverage
 from sync.certificates.loading import NotParsable, Signed, guarded, verifies
+from sync.certificates.names import comparable
 from sync.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
+
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 __all__ = ["Certificate", "Item", "Kind", "NotParsable", "RevocationList", "parse", "pem"]
 
@@ -52,13 +59,13 @@ class Certificate:
         sha256: of the bytes, in lower-case hexadecimal.
         subject, issuer: RFC 4514 text, safe to show.
         common_name: the subject's (the last, where it has several); empty if it has none. Foreign text.
-        subject_name, issuer_name: for comparing names only (RFC 5280 §7.1: case and inner blanks do not
-            count).
+        subject_name, issuer_name: for comparing names only, see `names.comparable`.
         serial: zero or negative numbers occur in old roots.
         not_before, not_after: UTC; the certificate is valid at both ends (RFC 5280 §4.1.2.5).
         version: 1 or 3.
         key: kind of the public key: `RSA`, `DSA`, a curve's name, `Ed25519`, `Ed448`, or the OID of an unknown one.
         key_bits: its size; 0 where the kind fixes it (Ed25519, Ed448) or is unknown.
+        key_sha256: hex SHA-256 of its SubjectPublicKeyInfo, so of the key itself; empty where its kind is unknown.
         signature: hash of the issuer's signature (`sha256`); empty where the algorithm has no separate hash
             (Ed25519); an OID where the algorithm is unknown.
         key_usage: names of the bits that are set, as `cryptography` spells them; None without the extension.
@@ -80,6 +87,7 @@ class Certificate:
     version: int
     key: str
     key_bits: int
+    key_sha256: str
     signature: str
     key_usage: frozenset[str] | None
     has_basic_constraints: bool
@@ -105,8 +113,12 @@ class RevocationList:
         der, sha256, issuer, issuer_name, signature: as of a certificate.
         number: of the extension; None without it (version 1 CRLs have none).
         this_update, next_update: UTC; None if it announces no next one.
-        revoked: serial numbers.
-        unsupported: why it is not its issuer's complete CRL; None if it is.
+        revoked: revocation dates (UTC) by serial number; the latest where it lists one twice.
+        scope: which of its issuer's CRLs it continues: hex SHA-256 of its issuing distribution point's DER value, empty
+            without that extension (RFC 5280 §5.2.5).
+        unsupported: why its meaning is not certain (delta, indirect, an unknown critical extension of it or of an
+            entry, removeFromCRL), so that it proves nothing; None if it is.
+        partial: which part of its issuer's certificates it covers by kind or reason; None if all.
     """
 
     der: bytes = field(repr=False)
@@ -116,8 +128,10 @@ class RevocationList:
     number: int | None
     this_update: datetime
     next_update: datetime | None
-    revoked: frozenset[int] = field(repr=False)
+    revoked: Mapping[int, datetime] = field(repr=False, hash=False)
+    scope: str
     unsupported: str | None
+    partial: str | None
     signature: str
 
     @property
@@ -150,26 +164,27 @@ def pem(item: Item) -> bytes:
 
 
 def _certificate(loaded: x509.Certificate, der: bytes) -> Certificate:
-    subject = _rendered(loaded.subject)
-    issuer = subject if loaded.issuer == loaded.subject else _rendered(loaded.issuer)
-    key, key_bits = _key(loaded)
+    subject, subject_name = _shown(loaded.subject), comparable(loaded.subject)
+    same = loaded.issuer == loaded.subject
+    key, key_bits, key_sha256 = _key(loaded)
     extensions = _by_kind(loaded.extensions)
     usage = _extension(extensions, x509.KeyUsage)
     constraints = _extension(extensions, x509.BasicConstraints)
     return Certificate(
         der=der,
         sha256=hashlib.sha256(der).hexdigest(),
-        subject=subject.shown,
-        issuer=issuer.shown,
+        subject=subject,
+        issuer=subject if same else _shown(loaded.issuer),
         common_name=_common_name(loaded.subject),
-        subject_name=subject.comparable,
-        issuer_name=issuer.comparable,
+        subject_name=subject_name,
+        issuer_name=subject_name if same else comparable(loaded.issuer),
         serial=loaded.serial_number,
         not_before=loaded.not_valid_before_utc,
         not_after=loaded.not_valid_after_utc,
         version=1 if loaded.version is x509.Version.v1 else 3,
         key=key,
         key_bits=key_bits,
+        key_sha256=key_sha256,
         signature=_signature(loaded),
         key_usage=None if usage is None else _bits(usage),
         has_basic_constraints=constraints is not None,
@@ -179,20 +194,19 @@ def _certificate(loaded: x509.Certificate, der: bytes) -> Certificate:
 
 
 def _revocation_list(loaded: x509.CertificateRevocationList, der: bytes) -> RevocationList:
-    issuer = _rendered(loaded.issuer)
-    extensions = _by_kind(loaded.extensions)
-    number = _extension(extensions, x509.CRLNumber)
-    entries = list(loaded)
+    covered = coverage(loaded.tbs_certlist_bytes)
     return RevocationList(
         der=der,
         sha256=hashlib.sha256(der).hexdigest(),
-        issuer=issuer.shown,
-        issuer_name=issuer.comparable,
-        number=None if number is None else number.crl_number,
+        issuer=_shown(loaded.issuer),
+        issuer_name=comparable(loaded.issuer),
+        number=covered.number,
         this_update=loaded.last_update_utc,
         next_update=loaded.next_update_utc,
-        revoked=frozenset(entry.serial_number for entry in entries),
-        unsupported=_incomplete(extensions, loaded.extensions, entries),
+        revoked=MappingProxyType(dict(sorted((each.serial_number, each.revocation_date_utc) for each in loaded))),
+        scope=covered.scope,
+        unsupported=covered.unsupported,
+        partial=covered.partial,
         signature=_signature(loaded),
     )
 
@@ -205,16 +219,21 @@ def _extension(extensions: _Extensions, kind: type[_Extension]) -> _Extension | 
     return extensions.get(kind)
 
 
-def _key(loaded: x509.Certificate) -> tuple[str, int]:
-    """Kind and bits of the public key; an unknown kind is named by its OID."""
+def _key(loaded: x509.Certificate) -> tuple[str, int, str]:
+    """Kind, bits and SHA-256 of the public key; an unknown kind is named by its OID and has no SHA-256."""
     try:
         key = loaded.public_key()
     except (UnsupportedAlgorithm, ValueError):
-        key = None
+        return loaded.public_key_algorithm_oid.dotted_string, 0, ""
+    sha256 = hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    return _kind_of_key(loaded, key), getattr(key, "key_size", 0), sha256
+
+
+def _kind_of_key(loaded: x509.Certificate, key: CertificatePublicKeyTypes) -> str:
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return key.curve.name, key.curve.key_size
+        return key.curve.name
     name = next((name for kind, name in _KEYS.items() if isinstance(key, kind)), None)
-    return name or loaded.public_key_algorithm_oid.dotted_string, getattr(key, "key_size", 0)
+    return name or loaded.public_key_algorithm_oid.dotted_string
 
 
 _KEYS = {
@@ -242,21 +261,8 @@ def _common_name(name: x509.Name) -> str:
     return str(found[-1].value) if found else ""
 
 
-class _Rendered(NamedTuple):
-    """A name as text to show, and as bytes to compare."""
-
-    shown: str
-    comparable: bytes
-
-
-def _rendered(name: x509.Name) -> _Rendered:
-    text = name.rfc4514_string()
-    return _Rendered(printable(text), _comparable(text))
-
-
-def _comparable(name: str) -> bytes:
-    """Equal for names that RFC 5280 §7.1 calls equal: string type, case and runs of blanks do not count."""
-    return " ".join(name.split()).casefold().encode("utf-8", "surrogatepass")
+def _shown(name: x509.Name) -> str:
+    return printable(name.rfc4514_string())
 
 
 def _application_uri(extensions: _Extensions) -> str | None:
@@ -298,22 +304,3 @@ def _is_application(loaded: x509.Certificate, extensions: _Extensions, path_leng
 
 def _self_signed(loaded: x509.Certificate) -> bool:
     return loaded.issuer == loaded.subject and verifies(loaded, loaded)
-
-
-def _incomplete(
-    extensions: _Extensions, all_of_them: x509.Extensions, entries: list[x509.RevokedCertificate]
-) -> str | None:
-    """Why a CRL is not the complete one of its issuer (RFC 5280 §5.2.4, §5.2.5, §5.3.3)."""
-    if _extension(extensions, x509.DeltaCRLIndicator) is not None:
-        return "a delta CRL"
-    point = _extension(extensions, x509.IssuingDistributionPoint)
-    if (point is not None and point.indirect_crl) or any(_of_another_issuer(entry) for entry in entries):
-        return "an indirect CRL"
-    if point is not None:
-        return "a CRL for one distribution point, or for some certificates or reasons only"
-    unknown = [each for each in all_of_them if each.critical and isinstance(each.value, x509.UnrecognizedExtension)]
-    return f"a CRL with the critical extension {unknown[0].oid.dotted_string}" if unknown else None
-
-
-def _of_another_issuer(entry: x509.RevokedCertificate) -> bool:
-    return any(isinstance(each.value, x509.CertificateIssuer) for each in entry.extensions)

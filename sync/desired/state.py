@@ -21,6 +21,7 @@ import msgspec
 
 from sync.catalogue.assignment import base_names, bases_of, content
 from sync.catalogue.eligibility import eligible_versions, files_of
+from sync.certificates.items import Certificate
 from sync.desired.claims import Claim, WantedFile, rank, wanted_file
 from sync.desired.reach import Reach, assignment_in_force, matches
 from sync.desired.set_rules import choose
@@ -179,10 +180,10 @@ class DesiredState:
         for key, version in chosen.in_force.items():
             place = rank(version.entry.admitted, key)
             for name, item in version.files:
-                revoked = self.snapshot.revocations.revoked(item)
-                if revoked is not None:
+                revoked = isinstance(item, Certificate) and self.snapshot.revocations.revoked(item) is not None
+                if revoked:
                     findings[key].append(Finding(Code.REVOKED, f"{name}: {item.sha256[:16]}", file=name))
-                given = version.candidate.enabled and revoked is None
+                given = version.candidate.enabled and not revoked
                 file = wanted_file(name, item, version, anew=key not in chosen.not_anew) if given else None
                 claims[name].append(Claim(key, place, file))
         return claims, findings

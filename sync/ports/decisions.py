@@ -10,11 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from sync.catalogue.authorities import Authority
 from sync.catalogue.entry import Entry
+from sync.catalogue.revocation import Clearance
 from sync.catalogue.rows import RowKey
-from sync.catalogue.snapshot import Approval, Head, Losses, Proposal, Snapshot
+from sync.catalogue.snapshot import (
+    Answer,
+    ApiServer,
+    Deletions,
+    Head,
+    Issuer,
+    Settings,
+    SettingsProposal,
+    Snapshot,
+    VaultFacts,
+)
 from sync.fleet.clusters import Registration
-from sync.fleet.configuration import Configuration
 from sync.ports.stored import ANYTHING, Expect, Stored
 
 if TYPE_CHECKING:
@@ -28,7 +39,20 @@ class Damaged:
     reason: str
 
 
-Row = Entry | Registration | Configuration | Proposal | Approval | Losses | Damaged
+Row = (
+    Entry
+    | Registration
+    | ApiServer
+    | VaultFacts
+    | Settings
+    | SettingsProposal
+    | Deletions
+    | Answer
+    | Authority
+    | Issuer
+    | Clearance
+    | Damaged
+)
 """What a row of the decisions holds, by the class of its key: see `catalogue.rows`."""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from sync.catalogue.revocation import is_newer
 from sync.certificates.contents import items_in
 from sync.certificates.items import RevocationList
 from sync.desired.reasons import KeptReason, Leaves, RemovalReason, Stays
@@ -174,9 +175,9 @@ class Comparison:
         crl = wanted.item
         if not isinstance(crl, RevocationList):
             return False
-        revocations = self.context.state.snapshot.revocations
+        authorities = [a for a in self.context.state.snapshot.authorities.values() if a.name == crl.issuer_name]
         there = (item for name in self.ours.files for item in items_in(self.observed.data[name]))
-        return any(isinstance(other, RevocationList) and revocations.is_newer(other, crl) for other in there)
+        return any(isinstance(other, RevocationList) and is_newer(authorities, other, crl) for other in there)
 
     def _gained(self, action: Action, wanted: WantedFile, present: bytes | None) -> Change:
         """A file more; a list found with our annotation and without a status gains none at first (law 1)."""

@@ -6,13 +6,14 @@ before it looked for the other, so that one of them begins again and finds it (t
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sync.catalogue.revocation import Authority, Issuer, authority_after, may_prove, provers
+from sync.catalogue.authorities import Authority, authority_after, may_prove
+from sync.catalogue.revocation import provers
 from sync.catalogue.rows import AuthorityRow, IssuerRow
+from sync.catalogue.snapshot import Issuer
 from sync.certificates.items import Certificate, RevocationList
 from sync.ports.decisions import Write
 from sync.ports.stored import as_read
@@ -51,12 +52,12 @@ def proofs(runtime: Runtime, old: Entry | None, new: Entry) -> Proofs:
     if not names:
         return Proofs()
     fresh = _names(new, _fresh(old, new))
-    tokens = [(name, runtime.decisions.row(IssuerRow(_sha256(name)))) for name in sorted(fresh)]
+    tokens = [(name, runtime.decisions.row(IssuerRow.of(name))) for name in sorted(fresh)]
     snapshot = runtime.decisions.snapshot()
     writes: list[Write] = []
     for name, stored in tokens:
         rows = tuple(_rows(runtime, snapshot, new, name))
-        writes += [Write(IssuerRow(_sha256(name)), Issuer(runtime.token()), as_read(stored)), *rows]
+        writes += [Write(IssuerRow.of(name), Issuer(runtime.token()), as_read(stored)), *rows]
     return Proofs(tuple(writes), _proven(snapshot, new, names))
 
 
@@ -92,12 +93,12 @@ def _rows(runtime: Runtime, snapshot: Snapshot, new: Entry, name: bytes) -> Iter
     known = [item for entry in entries.values() for item in _items(entry.candidates) if isinstance(item, Certificate)]
     by_key: dict[str, Certificate] = {ca.key_sha256: ca for ca in able}
     for key, ca in sorted(by_key.items()):
-        row = AuthorityRow(_sha256(name), key)
+        row = AuthorityRow.of(name, key)
         stored = runtime.decisions.row(row)
         before = stored.value if stored and isinstance(stored.value, Authority) else None
         issued = [certificate for certificate in known if certificate.issuer_name == name]
         after = authority_after(before, ca, crls, issued, runtime.clock())
-        if after.crls and after != before:
+        if after.crls and (before is None or after.crls != before.crls):
             yield Write(row, after, as_read(stored))
 
 
@@ -124,7 +125,3 @@ def _proven(snapshot: Snapshot, new: Entry, names: set[bytes]) -> frozenset[str]
                 cas[item.subject_name].append(item)
     crls = (item for item in _items(new.candidates) if isinstance(item, RevocationList))
     return frozenset(crl.sha256 for crl in crls if any(may_prove(ca, crl) for ca in cas[crl.issuer_name]))
-
-
-def _sha256(name: bytes) -> str:
-    return hashlib.sha256(name).hexdigest()

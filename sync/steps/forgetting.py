@@ -6,12 +6,13 @@ Nothing that is dropped here decides anything any more, so the head stays; that 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sync.catalogue.authorities import of_authority
+import msgspec
+
 from sync.catalogue.rows import AnswerRow, SecretRow, ServerRow
+from sync.certificates.items import Certificate
 from sync.errors import Changed
 from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from sync.catalogue.authorities import Authority
     from sync.catalogue.entry import Entry
     from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Answer, Removal, Snapshot
@@ -108,7 +110,17 @@ def _authorities(runtime: Runtime, snapshot: Snapshot, now: datetime) -> Iterato
     for row, authority in snapshot.authorities.items():
         if now - authority.needed <= timedelta(days=1):
             continue
-        if of_authority(authority, snapshot.entries.values()):
-            yield Write(row, replace(authority, needed=now), ANYTHING)
+        if _is_needed(authority, snapshot):
+            yield Write(row, msgspec.structs.replace(authority, needed=now), ANYTHING)
         elif now - authority.needed > runtime.history:
             yield Write(row, None, ANYTHING)
+
+
+def _is_needed(authority: Authority, snapshot: Snapshot) -> bool:
+    """Whether a CA of that key, or anything of its name, is in the catalogue."""
+    items = (s.item for e in snapshot.entries.values() for c in e.candidates for s in c.items)
+    certificates = (item for item in items if isinstance(item, Certificate))
+    return any(
+        c.issuer_name == authority.name or (c.subject_name, c.key_sha256) == (authority.name, authority.key)
+        for c in certificates
+    )

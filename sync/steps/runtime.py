@@ -55,6 +55,7 @@ class Runtime:
         vaults: the watched vaults by host.
         push_timeout: seconds that the push of one cluster may take as a whole.
         expiry_warning: how long before its end a certificate is called expiring.
+        history: how long what a CA revoked is remembered once nothing of the CA is in the catalogue.
         for_each: one after the other by default; the running app does several at a time.
         clock, token: time and randomness, replaced in tests.
     """
@@ -71,6 +72,7 @@ class Runtime:
     intervals: Intervals = field(default_factory=Intervals)
     push_timeout: float = 30.0
     expiry_warning: timedelta = timedelta(days=30)
+    history: timedelta = timedelta(days=400)
     for_each: ForEach = map
     clock: Callable[[], datetime] = utc_now
     token: Callable[[], str] = random_token

@@ -18,8 +18,7 @@ from sync.certificates.decoding import decode_value
 from sync.certificates.items import Kind, parse
 from sync.findings import TIME_ALONE, WAIVABLE, Code, Finding, Role, Severity
 from sync.fleet.policy import verdict
-from tests.certificates.test_items import ODD_EXTENSION, point
-from tests.support.certs import DAY, NOW, build, ca, crl, server
+from tests.support.certs import DAY, NOW, build, ca, crl, named_point, odd_extension, point, server
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,7 +35,8 @@ EVERY: tuple[Role, ...] = ()
 ROOT = ca()
 OLD_ROOT = ca(name="Old Root", signature_hash="sha1")
 DELTA = (x509.DeltaCRLIndicator(1), True)
-PARTITIONED = "a CRL for one distribution point, or for some certificates or reasons only"
+ODD_EXTENSION = odd_extension()
+TAKEN_BACK = x509.CRLReason(x509.ReasonFlags.remove_from_crl)
 USAGE = ("digital_signature", "key_cert_sign")
 
 
@@ -156,15 +156,37 @@ CASES: dict[str, tuple[Built | BuiltCrl, list[Found]]] = {
         crl(ROOT, extensions=[point(indirect_crl=True)]),
         [(Code.CRL_UNSUPPORTED, EVERY, "an indirect CRL, of O=Example,CN=Plant Root CA")],
     ),
-    "a partitioned CRL": (
-        crl(ROOT, extensions=[point(only_contains_ca_certs=True)]),
+    "a CRL that takes an entry back": (
+        crl(ROOT, revoked=[5], entry_extensions=[(TAKEN_BACK, False)]),
         [
             (
                 Code.CRL_UNSUPPORTED,
                 EVERY,
-                f"{PARTITIONED}, of O=Example,CN=Plant Root CA",
+                "a CRL that takes an entry back (removeFromCRL), of O=Example,CN=Plant Root CA",
             )
         ],
+    ),
+    "a CRL with an unknown critical extension of an entry": (
+        crl(ROOT, revoked=[5], entry_extensions=[(ODD_EXTENSION, True)]),
+        [
+            (
+                Code.CRL_UNSUPPORTED,
+                EVERY,
+                "a CRL with the critical extension 1.2.3.4 of an entry, of O=Example,CN=Plant Root CA",
+            )
+        ],
+    ),
+    "a CRL for CA certificates only": (
+        crl(ROOT, extensions=[point(only_contains_ca_certs=True)]),
+        [(Code.CRL_PARTIAL, EVERY, "a CRL for CA certificates only, of O=Example,CN=Plant Root CA")],
+    ),
+    "a delta CRL for CA certificates only is named for the worse": (
+        crl(ROOT, extensions=[DELTA, point(only_contains_ca_certs=True)]),
+        [(Code.CRL_UNSUPPORTED, EVERY, "a delta CRL, of O=Example,CN=Plant Root CA")],
+    ),
+    "a CRL that names its distribution point": (
+        crl(ROOT, extensions=[named_point()]),
+        [(Code.CRL_DISTRIBUTION_POINT, EVERY, "the CRL of O=Example,CN=Plant Root CA")],
     ),
     "a CRL with an unknown critical extension": (
         crl(ROOT, extensions=[(ODD_EXTENSION, True)]),
@@ -179,6 +201,10 @@ CASES: dict[str, tuple[Built | BuiltCrl, list[Found]]] = {
     "a CRL signed with SHA-1, even by a root": (
         crl(OLD_ROOT, signature_hash="sha1"),
         [(Code.WEAK_SIGNATURE, EVERY, "the CRL of O=Example,CN=Old Root is signed with sha1")],
+    ),
+    "a CRL signed with MD5": (
+        crl(OLD_ROOT, signature_hash="md5"),
+        [(Code.WEAK_SIGNATURE, EVERY, "the CRL of O=Example,CN=Old Root is signed with md5")],
     ),
 }
 
@@ -288,7 +314,7 @@ NOTHING: frozenset[Code] = frozenset()
 
 
 def judged(
-    built: Built,
+    built: Built | BuiltCrl,
     role: Role,
     *,
     accept: Collection[Code] = NOTHING,
@@ -348,6 +374,14 @@ def test_a_policy_can_make_a_warning_reject() -> None:
     assert (finding.code, finding.severity, finding.insisted) == (Code.CA_IN_TRUST_LIST, Severity.REJECT, True)
     assert judged(ROOT, ISSUER, reject={Code.CA_IN_TRUST_LIST}).passes
     assert judged(server(), TRUST, reject={Code.CA_IN_TRUST_LIST}).passes
+
+
+@pytest.mark.parametrize(("signature_hash", "passes"), [("sha1", True), ("md5", False)])
+def test_a_crl_signed_with_sha1_is_only_warned_of(signature_hash: str, passes: bool) -> None:
+    """Connectors without the CRL would accept what it revokes."""
+    outcome = judged(crl(OLD_ROOT, signature_hash=signature_hash), ISSUER)
+    assert outcome.passes is passes
+    assert [each.code for each in outcome.findings] == [Code.WEAK_SIGNATURE]
 
 
 def test_nothing_found_passes() -> None:

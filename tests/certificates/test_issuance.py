@@ -7,10 +7,12 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
 
 from sync.certificates import issuance
-from sync.certificates.issuance import issued, named_issuer
+from sync.certificates.issuance import issued, may_sign_crls, named_issuer
 from sync.certificates.items import Certificate, Kind, RevocationList, parse
+from sync.certificates.names import comparable
 from tests.support.certs import ca, crl, server
 
 if TYPE_CHECKING:
@@ -79,6 +81,52 @@ def test_names_match_as_rfc_5280_7_1_says_whatever_case_and_blanks() -> None:
     other_order = certificate(server(issuer=root, issuer_name="O=Example,CN=Plant Root CA"))
     assert issued(certificate(root), respelt)
     assert not named_issuer(certificate(root), other_order)
+
+
+RESPELT = {
+    "a blank at the end": ("Plant Root CA ", True),
+    "blanks at the beginning": ("  Plant Root CA", True),
+    "more blanks within": ("Plant   Root CA", True),
+    "full-width letters": ("\uff30lant Root CA", True),
+    "no blank within": ("PlantRoot CA", False),
+    "another letter": ("Plant Root CB", False),
+}
+
+
+@pytest.mark.parametrize("case", RESPELT)
+def test_blanks_around_and_within_a_name_do_not_count(case: str) -> None:
+    """RFC 5280 §7.1, RFC 4518 §2.6.1; seen in CRLs (PKITS, Whitespace)."""
+    common_name, same = RESPELT[case]
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+    root = ca(subject="CN=Plant Root CA")
+    list_of_it = revocations(crl(root, issuer_name=name.rfc4514_string()))
+    assert list_of_it.issuer == name.rfc4514_string()
+    assert named_issuer(certificate(root), list_of_it) is same
+
+
+def test_the_order_within_one_relative_name_does_not_count() -> None:
+    """RFC 5280 §4.1.2.4: a relative name is a set."""
+    parts = [x509.NameAttribute(kind, "x") for kind in (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME)]
+    one, other = (x509.Name([x509.RelativeDistinguishedName(order)]) for order in (parts, parts[::-1]))
+    flat = x509.Name(parts)
+    assert comparable(one) == comparable(other) != comparable(flat)
+
+
+def test_no_value_passes_for_several_attributes() -> None:
+    names = [
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"a{between}2.5.4.10=b")])
+        for between in (",", "+", "\x1e", "\x1f", "\n")
+    ]
+    two = x509.Name.from_rfc4514_string("O=b,CN=a")
+    assert comparable(two) not in {comparable(name) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("key_usage", "may"), [(None, True), (("crl_sign",), True), (("key_cert_sign",), False), ((), False)]
+)
+def test_only_a_key_usage_without_crl_sign_forbids_crls(key_usage: tuple[str, ...] | None, may: bool) -> None:
+    """RFC 5280 §6.3.3 (f)."""
+    assert may_sign_crls(certificate(ca(key_usage=key_usage))) is may
 
 
 def test_what_cannot_be_verified_was_not_issued() -> None:

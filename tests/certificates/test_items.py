@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sync.certificates.issuance import issued
 from sync.certificates.items import Certificate, Kind, RevocationList, parse, pem
 from sync.certificates.loading import NotParsable, guarded
-from tests.support.certs import APPLICATION_URI, DAY, NOW, YEAR, build, ca, crl, server
+from tests.support.certs import (
+    APPLICATION_URI,
+    DAY,
+    NOW,
+    YEAR,
+    build,
+    ca,
+    crl,
+    named_point,
+    odd_extension,
+    point,
+    server,
+)
 
 if TYPE_CHECKING:
     from tests.support.certs import Built
@@ -52,11 +64,11 @@ def test_a_certificate_gives_its_facts() -> None:
 def test_a_crl_gives_its_facts() -> None:
     root = ca()
     fact = revocations(root, revoked=[5, 2**157, server(issuer=root, serial=9)], number=2**64)
-    assert fact.revoked == {5, 2**157, 9}
+    assert fact.revoked == dict.fromkeys((5, 2**157, 9), NOW - 2 * DAY)
     assert fact.number == 2**64
     assert (fact.this_update, fact.next_update) == (NOW - DAY, NOW + timedelta(days=30))
     assert fact.issuer == "O=Example,CN=Plant Root CA"
-    assert (fact.unsupported, fact.signature) == (None, "sha256")
+    assert (fact.unsupported, fact.partial, fact.scope, fact.signature) == (None, None, "", "sha256")
     assert fact.kind is Kind.CRL
 
 
@@ -169,43 +181,137 @@ def test_what_is_called_a_ca(case: str) -> None:
     assert fact.is_ca is is_ca
 
 
-def point(**parts: bool) -> tuple[x509.ExtensionType, bool]:
-    whole: dict[str, Any] = {
-        "full_name": None,
-        "relative_name": None,
-        "only_contains_user_certs": False,
-        "only_contains_ca_certs": False,
-        "only_some_reasons": None,
-        "indirect_crl": False,
-        "only_contains_attribute_certs": False,
-    }
-    return x509.IssuingDistributionPoint(**whole | parts), True
-
-
-ODD_EXTENSION = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
 OTHER_ISSUER = x509.CertificateIssuer([x509.DirectoryName(ca(name="Other CA").certificate.subject)])
-INCOMPLETE: dict[str, dict[str, Any]] = {
-    "a delta CRL": {"extensions": [(x509.DeltaCRLIndicator(1), True)]},
-    "an indirect CRL": {"extensions": [point(indirect_crl=True)]},
-    "a CRL for one distribution point, or for some certificates or reasons only": {
-        "extensions": [point(only_contains_user_certs=True)]
-    },
-    "a CRL with the critical extension 1.2.3.4": {"extensions": [(ODD_EXTENSION, True)]},
+ODD_EXTENSION = odd_extension()
+TAKEN_BACK = x509.CRLReason(x509.ReasonFlags.remove_from_crl)
+SOME_REASONS = frozenset({x509.ReasonFlags.key_compromise})
+DOUBTFUL: dict[str, tuple[str, dict[str, Any]]] = {
+    "delta": ("a delta CRL", {"extensions": [(x509.DeltaCRLIndicator(1), True)]}),
+    "indirect": ("an indirect CRL", {"extensions": [point(indirect_crl=True)]}),
+    "an entry of another issuer": ("an indirect CRL", {"revoked": [5], "entry_extensions": [(OTHER_ISSUER, True)]}),
+    "an entry taken back": (
+        "a CRL that takes an entry back (removeFromCRL)",
+        {"revoked": [5], "entry_extensions": [(TAKEN_BACK, False)]},
+    ),
+    "an unknown critical extension": (
+        "a CRL with the critical extension 1.2.3.4",
+        {"extensions": [(ODD_EXTENSION, True)]},
+    ),
+    "an unknown critical extension of an entry": (
+        "a CRL with the critical extension 2.999.300 of an entry",
+        {"revoked": [5], "entry_extensions": [(odd_extension("2.999.300"), True)]},
+    ),
 }
 
 
-@pytest.mark.parametrize("reason", INCOMPLETE)
-def test_a_crl_that_is_not_the_complete_one_of_its_issuer_says_why(reason: str) -> None:
-    assert revocations(ca(), **INCOMPLETE[reason]).unsupported == reason
+@pytest.mark.parametrize("case", DOUBTFUL)
+def test_a_crl_whose_meaning_is_doubtful_says_why(case: str) -> None:
+    reason, defect = DOUBTFUL[case]
+    assert revocations(ca(), **defect).unsupported == reason
 
 
-def test_an_entry_of_another_issuer_makes_a_crl_indirect() -> None:
-    fact = revocations(ca(), revoked=[5], entry_extensions=[(OTHER_ISSUER, True)])
-    assert fact.unsupported == "an indirect CRL"
+UNDERSTOOD: dict[str, dict[str, Any]] = {
+    "an unknown extension that is not critical": {"extensions": [(ODD_EXTENSION, False)]},
+    "an unknown extension of an entry that is not critical": {
+        "revoked": [5],
+        "entry_extensions": [(ODD_EXTENSION, False)],
+    },
+    "reason 7, which no one uses (RFC 5280 §5.3.1)": {
+        "revoked": [5],
+        "entry_extensions": [(odd_extension("2.5.29.21", b"\x0a\x01\x07"), False)],
+    },
+    "an authority key identifier without its serial number": {
+        "extensions": [(odd_extension("2.5.29.35", b"\x30\x06\x80\x01\x01\xa1\x01\x00"), False)]
+    },
+    "critical reason and invalidity date": {
+        "revoked": [5],
+        "entry_extensions": [
+            (x509.CRLReason(x509.ReasonFlags.key_compromise), True),
+            (x509.InvalidityDate(NOW.replace(tzinfo=None)), True),
+        ],
+    },
+}
 
 
-def test_an_unknown_extension_that_is_not_critical_is_no_matter() -> None:
-    assert revocations(ca(), extensions=[(ODD_EXTENSION, False)]).unsupported is None
+@pytest.mark.parametrize("case", UNDERSTOOD)
+def test_a_crl_with_parts_that_matter_to_no_rule_is_sound(case: str) -> None:
+    fact = revocations(ca(), **UNDERSTOOD[case])
+    assert (fact.unsupported, fact.partial, fact.scope, fact.number) == (None, None, "", 1)
+    assert set(fact.revoked) == set(UNDERSTOOD[case].get("revoked", ()))
+
+
+PARTS: dict[str, dict[str, Any]] = {
+    "a CRL for user certificates only": {"only_contains_user_certs": True},
+    "a CRL for CA certificates only": {"only_contains_ca_certs": True},
+    "a CRL for attribute certificates only": {"only_contains_attribute_certs": True},
+    "a CRL for some reasons only": {"only_some_reasons": SOME_REASONS},
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_crl_for_a_part_of_the_certificates_says_which(part: str) -> None:
+    fact = revocations(ca(), extensions=[point(**PARTS[part])])
+    assert (fact.unsupported, fact.partial) == (None, part)
+
+
+def test_the_scope_of_a_crl_is_its_distribution_point() -> None:
+    (named, _), (users, _) = named_point(), point(only_contains_user_certs=True)
+    scopes = {
+        revocations(ca(), extensions=[(extension, critical)]).scope
+        for extension in (named, users)
+        for critical in (True, False)
+    }
+    assert scopes == {hashlib.sha256(each.public_bytes()).hexdigest() for each in (named, users)}
+    assert revocations(ca(), extensions=[named_point()]).partial is None
+
+
+BROKEN: dict[str, x509.ExtensionType] = {
+    "a number that is none": odd_extension("2.5.29.20", b"\x04\x01\x01"),
+    "a number without digits": odd_extension("2.5.29.20", b"\x02\x00"),
+    "a number of 22 octets": odd_extension("2.5.29.20", b"\x02\x16" + b"\x01" * 22),
+    "a number with something after it": odd_extension("2.5.29.20", b"\x02\x01\x01\x00"),
+    "a distribution point cut short": odd_extension("2.5.29.28", b"\x30\x03\x81\x01"),
+    "a distribution point with another field": odd_extension("2.5.29.28", b"\x30\x03\x86\x01\xff"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_crl_with_a_broken_part_that_matters_is_not_parsable(case: str) -> None:
+    with pytest.raises(NotParsable):
+        revocations(ca(), number=None, extensions=[(BROKEN[case], False)])
+
+
+def test_a_crl_with_an_extension_that_comes_twice_is_not_parsable() -> None:
+    """RFC 5280 §4.2."""
+    once = crl(ca(), extensions=[(odd_extension("1.2.3.4"), False), (odd_extension("1.2.3.5"), False)])
+    with pytest.raises(NotParsable):
+        parse(Kind.CRL, once.der.replace(bytes.fromhex("06032a0305"), bytes.fromhex("06032a0304")))
+
+
+def test_false_written_out_in_a_distribution_point_is_false() -> None:
+    value = bytes.fromhex("3006 8101ff 820100")
+    assert revocations(ca(), extensions=[(odd_extension("2.5.29.28", value), True)]).partial == next(iter(PARTS))
+
+
+def test_the_later_of_two_dates_of_one_serial_number_counts() -> None:
+    first, second = (crl(ca(), revoked=[5, 6], revoked_at=NOW - days * DAY) for days in (9, 3))
+    moved = second.der.replace(b"\x02\x01\x06", b"\x02\x01\x05", 1)
+    fact = parse(Kind.CRL, moved)
+    assert isinstance(fact, RevocationList)
+    assert fact.revoked == {5: NOW - 3 * DAY}
+    assert revocations(ca(), revoked=[5, 6], revoked_at=NOW - 9 * DAY).sha256 == first.sha256
+
+
+def test_a_key_has_one_sha256_in_whichever_certificate_it_is() -> None:
+    root = ca()
+    again = ca(serial=3, not_after=NOW + 2 * YEAR)
+    one, same, other = (parse(Kind.CERTIFICATE, each.der) for each in (root, again, ca(key_name="renewed")))
+    assert isinstance(one, Certificate)
+    assert isinstance(same, Certificate)
+    assert isinstance(other, Certificate)
+    spki = root.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert one.key_sha256 == same.key_sha256 == hashlib.sha256(spki).hexdigest()
+    assert other.key_sha256 != one.key_sha256
 
 
 def test_law9_a_name_is_shown_escaped_and_cut() -> None:

@@ -11,26 +11,30 @@ import pytest
 from sync.adapters.storage.rows import SCHEMA
 from sync.adapters.storage.table import Operation
 from sync.catalogue.entry import Entry
-from sync.catalogue.rows import ApprovalRow, ClusterProposal, SecretRow
+from sync.catalogue.rows import ApprovalRow, ClusterProposal, IssuerRow, SecretRow
 from sync.catalogue.secret import SecretKey
-from sync.catalogue.snapshot import Approval, Head
+from sync.catalogue.snapshot import Approval, Head, Issuer
 from sync.errors import Changed, Invalid, Permanent
 from sync.ports.decisions import Damaged, Write
 from sync.ports.stored import ABSENT, ANYTHING
 from tests.support.memory import MemoryDecisions, MemoryTable
 from tests.support.stores import (
     APPROVAL,
+    AUTHORITY,
+    CLEARANCE,
     LOSSES,
     NOW,
     ODD_NAMES,
     ROWS,
     SECRET,
+    authority,
     configuration,
     damage,
     entry,
     full_entry,
     head,
     insert,
+    large_authority,
     large_entry,
     put,
     registration,
@@ -172,6 +176,24 @@ def test_an_entry_far_larger_than_one_property_is_read_as_it_was_written(decisio
     assert there(decisions.row(SECRET)).value == large_entry()
 
 
+def test_the_largest_authority_that_there_may_be_fits_into_its_row(decisions: Decisions) -> None:
+    decisions.commit([Write(AUTHORITY, large_authority(), ABSENT)], head=head())
+    assert there(decisions.row(AUTHORITY)).value == large_authority()
+
+
+def test_a_ca_and_its_crl_admitted_at_once_cannot_both_miss_the_other(stores: Stores) -> None:
+    """Both replace the token of their name on the ETag that they read."""
+    issuer = IssuerRow.of(b"2.5.4.3=root")
+    stores.decisions.commit([Write(issuer, Issuer("first"), ABSENT)], head=head("first"))
+    read = there(stores.elsewhere.row(issuer)).unchanged
+    stores.decisions.commit([Write(issuer, Issuer("of the CA"), read)], head=head("second"))
+    with pytest.raises(Changed):
+        stores.elsewhere.commit(
+            [Write(SECRET, entry(), ABSENT), Write(issuer, Issuer("of the CRL"), read)], head=head("third")
+        )
+    assert stores.elsewhere.row(SECRET) is None
+
+
 @pytest.mark.parametrize("star", [False, True])
 def test_a_row_that_shrinks_leaves_nothing_of_the_larger_behind(decisions: Decisions, star: bool) -> None:
     put(decisions, large_entry(), ABSENT)
@@ -287,6 +309,8 @@ def test_a_snapshot_has_every_row_by_its_kind(decisions: Decisions) -> None:
     assert found.proposals == {ClusterProposal("plant-1"): ROWS[ClusterProposal("plant-1")]}
     assert found.approvals == {"a" * 64: ROWS[APPROVAL]}
     assert found.losses == {LOSSES: ROWS[LOSSES]}
+    assert found.authorities == {AUTHORITY: authority()}
+    assert found.clearances == {CLEARANCE.sha256: ROWS[CLEARANCE]}
 
 
 def test_a_snapshot_has_all_pages(decisions: Decisions) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def crl(
     issuer: Built,
     *,
     revoked: Iterable[int | Built] = (),
+    revoked_at: datetime | None = None,
     number: int | None = 1,
     this_update: datetime = NOW - DAY,
     next_update: datetime | None = NOW + 30 * DAY,
@@ -169,13 +171,22 @@ def crl(
     extensions: Iterable[tuple[x509.ExtensionType, bool]] = (),
     entry_extensions: Iterable[tuple[x509.ExtensionType, bool]] = (),
 ) -> BuiltCrl:
-    """A complete CRL of `issuer`; `signer` signs it in the issuer's place (a forgery)."""
+    """A complete CRL of `issuer`.
+
+    Args:
+        issuer: the CA that it names, and that signs it.
+        revoked: serial numbers, or the certificates themselves.
+        revoked_at: date of every entry; a day before `this_update` if None.
+        number: None leaves the extension out.
+        signer: signs it in the issuer's place (a forgery).
+        entry_extensions: of every entry.
+    """
     name = x509.Name.from_rfc4514_string(issuer_name) if issuer_name else issuer.certificate.subject
     builder = x509.CertificateRevocationListBuilder().issuer_name(name).last_update(this_update)
     builder = builder.next_update(next_update or this_update + DAY)
     for entry in revoked:
         serial = entry if isinstance(entry, int) else entry.certificate.serial_number
-        row = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(this_update - DAY)
+        row = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(revoked_at or this_update - DAY)
         for extension, critical in entry_extensions:
             row = row.add_extension(extension, critical)
         builder = builder.add_revoked_certificate(row.build())
@@ -188,6 +199,42 @@ def crl(
     if next_update is None:
         der = _without_next_update(der, key)
     return BuiltCrl(x509.load_der_x509_crl(der), der)
+
+
+def point(**parts: Any) -> tuple[x509.ExtensionType, bool]:
+    """An issuing distribution point, critical as RFC 5280 §5.2.5 wants it."""
+    whole: dict[str, Any] = {
+        "full_name": None,
+        "relative_name": None,
+        "only_contains_user_certs": False,
+        "only_contains_ca_certs": False,
+        "only_some_reasons": None,
+        "indirect_crl": False,
+        "only_contains_attribute_certs": False,
+    }
+    return x509.IssuingDistributionPoint(**whole | parts), True
+
+
+def named_point(uri: str = "http://crl.example/root.crl") -> tuple[x509.ExtensionType, bool]:
+    """An issuing distribution point that only names itself."""
+    return point(full_name=[x509.UniformResourceIdentifier(uri)])
+
+
+def odd_extension(oid: str = "1.2.3.4", value: bytes = b"\x05\x00") -> x509.UnrecognizedExtension:
+    """An extension of any bytes, known to the library or not."""
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
+
+
+def twin(built: Built) -> Built:
+    """The certificate under the other signature, (r, n - s), that a P-256 key's ECDSA verifies just as well."""
+    r, s = decode_dss_signature(built.certificate.signature)
+    signature = encode_dss_signature(r, _P256_ORDER - s)
+    sealed = _tlv(0x30, _ECDSA_SHA256) + _tlv(0x03, b"\x00" + signature)
+    der = _tlv(0x30, built.certificate.tbs_certificate_bytes + sealed)
+    return Built(x509.load_der_x509_certificate(der), built.key, der)
+
+
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 @cache

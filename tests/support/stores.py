@@ -13,10 +13,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sync.adapters.storage.azure_tables import connect_tables
 from sync.adapters.storage.table import Operation
 from sync.catalogue.assignment import Assignment
+from sync.catalogue.authorities import MOST_CARRIED, MOST_CRLS, Authority, ProvenCrl
 from sync.catalogue.entry import Candidate, Claim, Entry, Held, Loss, Rejected, StoredItem
-from sync.catalogue.rows import ApprovalRow, ClusterProposal, ClusterRow, ConfigurationRow, LossesRow, SecretRow
+from sync.catalogue.revocation import Clearance
+from sync.catalogue.rows import (
+    ApprovalRow,
+    AuthorityRow,
+    ClearanceRow,
+    ClusterProposal,
+    ClusterRow,
+    ConfigurationRow,
+    IssuerRow,
+    LossesRow,
+    SecretRow,
+)
 from sync.catalogue.secret import SecretKey, VersionProperties
-from sync.catalogue.snapshot import Approval, Head, Losses, Proposal
+from sync.catalogue.snapshot import Approval, Head, Issuer, Losses, Proposal
 from sync.certificates.items import Kind
 from sync.findings import Code, Finding, Role
 from sync.fleet.clusters import Access, AccessKind, Registration
@@ -153,8 +165,30 @@ def configuration() -> Configuration:
     return Configuration((vault,), DEFAULT_LISTS)
 
 
+def authority(*crls: ProvenCrl) -> Authority:
+    found = crls or (ProvenCrl("", 2**159, NOW, {2**159 + 1: NOW, 0: NOW, -1: NOW}, (0,), "e" * 64, "kv1/crl"),)
+    return Authority(b"2.5.4.3=root\x1e2.5.4.10=\xc3\xbc", "f" * 64, bytes(range(256)), NOW, found, NOW - MICROSECOND)
+
+
+def large_authority() -> Authority:
+    """As many CRLs as are kept, each as large as a value can be, with serial numbers of 20 octets and any dates."""
+    noise = random.Random(1)
+    began = NOW.replace(microsecond=0)
+
+    def listed() -> dict[int, datetime]:
+        seconds = (timedelta(seconds=noise.randrange(10**9)) for _ in range(490 + MOST_CARRIED))
+        return {noise.getrandbits(159): began - before for before in seconds}
+
+    lists = [listed() for _ in range(MOST_CRLS)]
+    return authority(
+        *(ProvenCrl(f"{n:064}", n, NOW, e, tuple(e)[:MOST_CARRIED], "e" * 64, "kv1/crl") for n, e in enumerate(lists))
+    )
+
+
 SECRET = SecretRow(SecretKey("kv1.vault.azure.net", "corp-root"))
 APPROVAL = ApprovalRow("a" * 64)
+AUTHORITY = AuthorityRow("b" * 64, "f" * 64)
+CLEARANCE = ClearanceRow("a" * 64)
 LOSSES = LossesRow("2026-06-01T12:00:00.123456+00:00", "f00d")
 ROWS: dict[RowKey, Row] = {
     SECRET: full_entry(),
@@ -163,6 +197,9 @@ ROWS: dict[RowKey, Row] = {
     ClusterProposal("plant-1"): Proposal(held(), registration(), configuration()),
     APPROVAL: Approval("a" * 64, NOW),
     LOSSES: Losses(NOW, (Loss("trust", ("a.der", "b.der"), ("plant-1",), 9),)),
+    AUTHORITY: authority(),
+    IssuerRow("b" * 64): Issuer("random"),
+    CLEARANCE: Clearance("a" * 64, NOW),
 }
 
 

@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from sync.adapters.storage.rows import JsonRows, row_key, unescape
 from sync.adapters.storage.table import Operation, TypedRows
+from sync.catalogue.authorities import Authority
 from sync.catalogue.entry import Entry
+from sync.catalogue.revocation import Clearance
+from sync.catalogue.authorities import Authority
+from sync.catalogue.revocation import Clearance
 from sync.catalogue.rows import (
-    ApprovalRow,
-    ClusterProposal,
+    AnswerRow,
+    AuthorityRow,
+    ClearanceRow,
     ClusterRow,
-    ConfigurationProposal,
     ConfigurationRow,
-    LossesRow,
-    ProposalRow,
+    DeletionsRow,
+    IssuerRow,
     RowKey,
     SecretRow,
+    ServerRow,
+    SettingsProposalRow,
+    VaultRow,
 )
 from sync.catalogue.secret import SecretKey
-from sync.catalogue.snapshot import Approval, Head, Losses, Proposal, Snapshot
-from sync.errors import Invalid
+from sync.catalogue.snapshot import (
+    Answer,
+    ApiServer,
+    Deletions,
+    Head,
+    Issuer,
+    Settings,
+    SettingsProposal,
+    Snapshot,
+    VaultFacts,
+)
+from sync.errors import Invalid, Temporary
 from sync.fleet.clusters import Registration
 from sync.fleet.configuration import Configuration
 from sync.ports.decisions import Damaged
@@ -30,7 +50,7 @@ from sync.ports.stored import ANYTHING, Expect, Stored
 from sync.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sync.adapters.storage.table import Table
     from sync.ports.decisions import Row, Write
@@ -41,15 +61,26 @@ MOST_WRITES = 98
 """Table Storage takes 100 operations in one transaction; one is the head's."""
 
 HEAD = "head"
+
+WHOLE_TRIES = 6
+"""How often all rows are read until none changed meanwhile."""
+
 ROW_TYPES: dict[type[RowKey], type[Row]] = {
     SecretRow: Entry,
     ClusterRow: Registration,
-    ConfigurationRow: Configuration,
-    ClusterProposal: Proposal,
-    ConfigurationProposal: Proposal,
-    ApprovalRow: Approval,
-    LossesRow: Losses,
+    ServerRow: ApiServer,
+    VaultRow: VaultFacts,
+    ConfigurationRow: Settings,
+    SettingsProposalRow: SettingsProposal,
+    DeletionsRow: Deletions,
+    AnswerRow: Answer,
+    AuthorityRow: Authority,
+    IssuerRow: Issuer,
+    ClearanceRow: Clearance,
 }
+
+OF_SCHEMA_2 = ("losses|", "proposal|", "approval|", "configuration|")
+"""Kinds of rows that a version before wrote: what waited then is found again, and the timer adopts the settings."""
 
 
 class TableDecisions:
@@ -104,9 +135,15 @@ class TableDecisions:
         return cached if token and cached.head.token == token else None
 
     def _gathered(self, head: Stored[Head]) -> Snapshot:
-        read = {key: self._decoded(key, found) for key, found in self._table.scan("decisions") if key != HEAD}
-        self._read = read
-        return snapshot_of(head, ((key, stored.value) for key, stored in read.items()))
+        """Every row under one head: it is read again after the last row, and all of them where it has moved."""
+        for _ in range(WHOLE_TRIES):
+            read = {key: self._decoded(key, found) for key, found in self._table.scan("decisions") if _is_ours(key)}
+            self._read = read
+            again = self.head()
+            if again.value.token == head.value.token:
+                return snapshot_of(head, ((key, stored.value) for key, stored in read.items()))
+            head = again
+        raise Temporary("what decides changes faster than it can be read; it is read again")
 
     def _decoded(self, key: str, found: Stored[Mapping[str, Any]]) -> Stored[Row]:
         known = self._read.get(key)
@@ -123,29 +160,32 @@ class TableDecisions:
         return Operation(key, None if value is None else self._rows.encode(value), expect)
 
 
+def _is_ours(key: str) -> bool:
+    return key != HEAD and not key.startswith(OF_SCHEMA_2)
+
+
 def snapshot_of(head: Stored[Head], rows: Iterable[tuple[str, Row]]) -> Snapshot:
     """The snapshot that rows make, by their keys."""
-    entries: dict[SecretKey, Entry] = {}
-    clusters: dict[str, Registration] = {}
-    proposals: dict[ProposalRow, Proposal] = {}
-    approvals: dict[str, Approval] = {}
-    losses: dict[LossesRow, Losses] = {}
-    configuration: Configuration | None = None
+    kinds: dict[type[RowKey], dict[Any, Any]] = defaultdict(dict)
     for key, row in rows:
-        match row:
-            case Entry():
-                entries[row.key] = row
-            case Registration():
-                clusters[row.name] = row
-            case Configuration():
-                configuration = row
-            case Proposal() if isinstance(name := parsed_key(key), ProposalRow):
-                proposals[name] = row
-            case Approval():
-                approvals[row.digest] = row
-            case Losses() if isinstance(name := parsed_key(key), LossesRow):
-                losses[name] = row
-    return Snapshot(head.value, configuration, entries, clusters, proposals, approvals, losses)
+        if not isinstance(row, Damaged):
+            name = parsed_key(key)
+            kinds[type(name)][name] = row
+    settings: Settings | None = kinds[ConfigurationRow].get(ConfigurationRow())
+    proposal: SettingsProposal | None = kinds[SettingsProposalRow].get(SettingsProposalRow())
+    return Snapshot(
+        head.value,
+        settings,
+        {name.key: entry for name, entry in kinds[SecretRow].items()},
+        {name.name: registration for name, registration in kinds[ClusterRow].items()},
+        {name.id: server for name, server in kinds[ServerRow].items()},
+        {name.host: facts for name, facts in kinds[VaultRow].items()},
+        proposal,
+        {name.vault: deletions for name, deletions in kinds[DeletionsRow].items()},
+        {name.digest: answer for name, answer in kinds[AnswerRow].items()},
+        kinds[AuthorityRow],
+        {name.sha256: clearance for name, clearance in kinds[ClearanceRow].items()},
+    )
 
 
 def storage_key(row: RowKey) -> str:
@@ -155,16 +195,24 @@ def storage_key(row: RowKey) -> str:
             return row_key("secret", key.vault.casefold(), key.name.casefold())
         case ClusterRow(name):
             return row_key("cluster", name)
+        case ServerRow(name):
+            return row_key("server", name)
+        case VaultRow(host):
+            return row_key("vault", host)
         case ConfigurationRow():
-            return row_key("configuration", "")
-        case ClusterProposal(cluster):
-            return row_key("proposal", "cluster", cluster)
-        case ConfigurationProposal():
-            return row_key("proposal", "configuration")
-        case ApprovalRow(digest):
-            return row_key("approval", digest)
-        case LossesRow(moment, word):
-            return row_key("losses", moment, word)
+            return row_key("settings", "")
+        case SettingsProposalRow():
+            return row_key("settings", "proposed")
+        case DeletionsRow(vault):
+            return row_key("deletions", vault)
+        case AnswerRow(digest):
+            return row_key("answer", digest)
+        case AuthorityRow(name, key_sha256):
+            return row_key("authority", name, key_sha256)
+        case IssuerRow(name):
+            return row_key("issuer", name)
+        case ClearanceRow(sha256):
+            return row_key("clearance", sha256)
 
 
 def parsed_key(key: str) -> RowKey:
@@ -176,16 +224,23 @@ def parsed_key(key: str) -> RowKey:
     match [unescape(part) for part in key.split("|")]:
         case ["secret", vault, name]:
             return SecretRow(SecretKey(vault, name))
-        case ["cluster", name]:
-            return ClusterRow(name)
-        case ["configuration", ""]:
+        case ["settings", ""]:
             return ConfigurationRow()
-        case ["proposal", "cluster", cluster]:
-            return ClusterProposal(cluster)
-        case ["proposal", "configuration"]:
-            return ConfigurationProposal()
-        case ["approval", digest]:
-            return ApprovalRow(digest)
-        case ["losses", moment, word]:
-            return LossesRow(moment, word)
+        case ["settings", "proposed"]:
+            return SettingsProposalRow()
+        case ["authority", name, key_sha256]:
+            return AuthorityRow(name, key_sha256)
+        case [kind, name] if kind in _BY_NAME:
+            return _BY_NAME[kind](name)
     raise Invalid(f"row {printable(key)} is of no kind that this version knows")
+
+
+_BY_NAME: dict[str, Callable[[str], RowKey]] = {
+    "cluster": ClusterRow,
+    "server": ServerRow,
+    "vault": VaultRow,
+    "deletions": DeletionsRow,
+    "answer": AnswerRow,
+    "issuer": IssuerRow,
+    "clearance": ClearanceRow,
+}
