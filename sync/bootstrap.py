@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
+from sync.clock import utc_now
 from sync.settings import settings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -34,6 +34,9 @@ _PERCENT = re.compile(r"(?P<number>[0-9]{1,3}(\.[0-9]{1,3})?) ?%")
 _NCRONTAB_FIELD = re.compile(r"[0-9A-Za-z*,/-]+")
 _NCRONTAB_FIELDS = 6
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+
+
+MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,17 @@ def duration(text: str) -> timedelta:
     if span <= timedelta(0):
         raise Invalid(f"'{printable(text)}' is not a positive time span in s, m, h or d")
     return span
+
+
+def days(text: str) -> timedelta:
+    """A positive number of days.
+
+    Raises:
+        Invalid: it is anything else.
+    """
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= MOST_DAYS):
+        raise Invalid(f"'{printable(text)}' is not a number of days from 1 to {MOST_DAYS}")
+    return timedelta(days=int(text))
 
 
 def call_timeout(text: str) -> timedelta:
@@ -147,6 +161,23 @@ def rate(text: str) -> int:
     if not number:
         raise Invalid("0 would stop everything")
     return number
+
+
+def moment(text: str) -> str:
+    """A time as ISO 8601 in UTC, so that texts compare as times; empty where it is not set.
+
+    Raises:
+        Invalid: it is no time with a zone.
+    """
+    if not text:
+        return ""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        read = None
+    if read is None or read.tzinfo is None:
+        raise Invalid("it must be a time such as 2026-11-29T12:00:00Z, with its zone")
+    return read.astimezone(UTC).isoformat()
 
 
 def account_name(text: str) -> str:
@@ -217,6 +248,8 @@ class Settings:
     expiry_warning: timedelta = field(metadata=_variable("TRUSTCAST_EXPIRY_WARNING", "30d", "60d", duration))
     call_timeout: timedelta = field(metadata=_variable("TRUSTCAST_CALL_TIMEOUT", "5s", "3s", call_timeout))
     push_timeout: timedelta = field(metadata=_variable("TRUSTCAST_PUSH_TIMEOUT", "30s", "20s", duration))
+    deployed: str = field(metadata=_variable("TRUSTCAST_DEPLOYED", "", "2026-11-29T12:00:00Z", moment))
+    history: timedelta = field(metadata=_variable("TRUSTCAST_HISTORY_DAYS", "400", "800", days))
     vault_reads_per_second: int = field(metadata=_variable("TRUSTCAST_VAULT_READS_PER_SECOND", "300", "100", rate))
 
     @classmethod

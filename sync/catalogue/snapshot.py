@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sync.catalogue.entry import Entry
 from sync.catalogue.authorities import Authority
+from sync.catalogue.entry import Entry
 from sync.catalogue.revocation import Clearance, Revocations
 from sync.catalogue.rows import AuthorityRow
 from sync.catalogue.secret import SecretKey

@@ -19,7 +19,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
-from sync.cli import check, clusters, lists, output, removals, secrets
+from sync.cli import check, clusters, lists, output, removals, revocations, secrets
 from sync.cli.command import NO, Once, group
 from sync.errors import Temporary, TrustcastError
 
@@ -39,6 +39,9 @@ app.command(cls=Once)(lists.status)
 app.command()(secrets.secrets)
 app.add_typer(clusters.app, name="clusters")
 app.add_typer(removals.app, name="removals")
+app.add_typer(revocations.app, name="revocations")
+app.add_typer(revocations.orphans_app, name="orphans")
+app.add_typer(revocations.vaults_app, name="vaults")
 
 
 def main() -> NoReturn:

@@ -23,8 +23,8 @@ def check(
 ) -> None:
     """Decode and validate files offline. By the rules that admission uses; exit 1 if one is rejected."""
     from sync.cli.show.files import show_checked
+    from sync.clock import utc_now
     from sync.commands.check import check_file
-    from sync.steps.runtime import utc_now
 
     checked = [check_file(path.name, _bytes(path), role, now=utc_now()) for path in files]
     show_checked(checked, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sync.cli import output
-from sync.cli.command import AsJson, Cluster, Once, answer, current_runtime, group
+from sync.cli.command import AsJson, Cluster, Once, current_runtime, group
 
 app = group("Register clusters, pause and resume them.")
 
@@ -25,7 +25,9 @@ def add(
         typer.Option("--list", help="A list it has, with what differs: NAME[,FIELD=VALUE]…; repeat for several."),
     ] = None,
     mode: Annotated[str | None, typer.Option(help="repair, or report: nothing is ever written to it.")] = None,
-    confirm: Annotated[bool, typer.Option("--confirm", help="Accept another host or CA than registered.")] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Accept another host or CA than registered, and objects that are copies.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Register a cluster, or change its registration. What is not named stays; its host and CA are pinned."""
@@ -34,9 +36,7 @@ def add(
 
     labels, lists = (tuple(each) if each else None for each in (label, list_name))
     request = RegistrationRequest(name, credential, labels, lists, mode, confirm)
-    registration, held = register(current_runtime(), request)
-    show_registered(registration, held, as_json=as_json)
-    answer(held is None)
+    show_registered(register(current_runtime(), request), as_json=as_json)
 
 
 @app.command("list")
@@ -46,6 +46,15 @@ def list_(as_json: AsJson = False) -> None:
 
     registered = current_runtime().decisions.snapshot(fresh=True).clusters.values()
     show_clusters(sorted(registered, key=lambda each: each.name), as_json=as_json)
+
+
+@app.command("rename")
+def rename(name: Cluster, new: Annotated[str, typer.Argument(help="Its new name.")], as_json: AsJson = False) -> None:
+    """Give a cluster another name; what is known of its lists stays."""
+    from sync.commands import clusters
+
+    clusters.rename(current_runtime(), name, new)
+    output.done(f"{name} is now called {new}.", {"cluster": new, "was": name}, as_json=as_json)
 
 
 @app.command("remove")

@@ -63,10 +63,21 @@ def status(
 def _status(runtime: Runtime, chosen: Sequence[Registration], as_json: bool) -> None:
     from sync.cli.show.lists import show_status
     from sync.reports.freshness import Freshness, status_report
+    from sync.reports.removals import questions
+    from sync.reports.secrets import Verdicts
 
     freshness = Freshness(runtime.clock(), runtime.intervals.bound)
-    configuration = runtime.in_force(runtime.decisions.snapshot(fresh=True))
-    report = status_report(runtime.statuses.all(), chosen, configuration, freshness)
+    snapshot, statuses = runtime.decisions.snapshot(fresh=True), runtime.statuses.all()
+    state = runtime.desired_state(snapshot)
+    verdicts = Verdicts(state, now=runtime.clock(), expiry_warning=runtime.expiry_warning)
+    report = status_report(
+        statuses,
+        chosen,
+        state.configuration,
+        freshness,
+        secrets=verdicts.not_as_they_should_be(),
+        questions=sum(not question.rejected for question in questions(snapshot, statuses)),
+    )
     show_status(report, as_json=as_json)
     answer(report.in_sync)
 

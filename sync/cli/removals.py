@@ -12,34 +12,33 @@ app = group("Removals that wait for a person.")
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """Show what waits, with the digest that an approval names."""
-    from sync.cli.show.removals import show_removals
-    from sync.reports.removals import held_removals
+    from sync.cli.show.removals import show_questions
+    from sync.commands.removals import waiting
 
-    show_removals(held_removals(current_runtime().decisions.snapshot(fresh=True)), as_json=as_json)
+    show_questions(waiting(current_runtime()), as_json=as_json)
 
 
 @app.command("approve")
 def approve(digest: Digest, as_json: AsJson = False) -> None:
-    """Approve a removal exactly as it was shown. Exit 1 if it has changed since and waits again."""
+    """Approve exactly what was shown, on every cluster. Exit 1 if it has changed since and waits again."""
     from sync.commands import removals
-    from sync.reports.removals import held_removals
 
     runtime = current_runtime()
-    removal = removals.approve(runtime, digest)
-    cause = removal.held.cause
-    again = any(each.row == removal.row for each in held_removals(runtime.decisions.snapshot(fresh=True)))
-    sentence = f"approved: {cause}"
+    question = removals.approve(runtime, digest)
+    again = any(each.digest == question.digest for each in removals.waiting(runtime))
+    sentence = f"approved: {question.cause}"
     if again:
-        sentence = f"{cause}: it has changed and waits again, see `trustcast removals list`"
-    output.done(sentence, {"digest": removal.held.digest, "cause": cause, "approved": not again}, as_json=as_json)
+        sentence = f"{question.cause}: it has changed and waits again, see `trustcast removals list`"
+    content = {"digest": question.digest, "cause": question.cause, "approved": not again}
+    output.done(sentence, content, as_json=as_json)
     answer(not again)
 
 
 @app.command("reject")
 def reject(digest: Digest, as_json: AsJson = False) -> None:
-    """Reject a removal: the files stay."""
+    """Reject it: the files stay, and it is asked no more."""
     from sync.commands import removals
 
-    held = removals.reject(current_runtime(), digest).held
-    content = {"digest": held.digest, "cause": held.cause, "rejected": True}
-    output.done(f"rejected, the files stay: {held.cause}", content, as_json=as_json)
+    question = removals.reject(current_runtime(), digest)
+    content = {"digest": question.digest, "cause": question.cause, "rejected": True}
+    output.done(f"rejected, the files stay: {question.cause}", content, as_json=as_json)

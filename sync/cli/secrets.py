@@ -21,26 +21,27 @@ if TYPE_CHECKING:
 
 def assign(
     secret: SecretName,
-    lists: Annotated[str | None, typer.Option(help="Lists, separated by commas: trust, issuer, …")] = None,
+    lists: Annotated[str, typer.Option(help="Lists, separated by commas: trust, issuer, …")],
     clusters_: Annotated[str | None, typer.Option("--clusters", help="Label selector, or * for all.")] = None,
     file: Annotated[str | None, typer.Option(help="File name on the lists; derived where absent.")] = None,
     accept: Annotated[str | None, typer.Option(help="Finding codes that it may carry.")] = None,
-    clear_revoked: Annotated[
-        bool, typer.Option("--clear-revoked", help="Let it back in after the CRL that refused it is gone.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do; write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say where a secret goes. By tags on its newest version; other tags stay; exit 1 if it is rejected or held."""
-    from sync.commands.assignment import Tags, assign_secret
-    from sync.commands.revocation import clear_revoked as clear
+    from sync.cli.show.secrets import say_where, show_preview
+    from sync.commands.assignment import Tags, assign_secret, preview_assignment
 
-    if lists is None and (not clear_revoked or (clusters_, file, accept) != (None, None, None)):
-        raise typer.BadParameter("say which lists: --lists trust,issuer (--clear-revoked alone needs none)")
     runtime = current_runtime()
-    key = _key(runtime, secret)
-    cleared = clear(runtime, key) if clear_revoked else None
-    entry = assign_secret(runtime, key, Tags(lists, clusters_, file, accept)) if lists is not None else None
-    _assigned(runtime, entry, cleared, as_json)
+    key, tags = _key(runtime, secret), Tags(lists, clusters_, file, accept)
+    preview = preview_assignment(runtime, key, tags)
+    if dry_run:
+        show_preview(preview, as_json=as_json)
+        answer(not preview.waits)
+        return
+    if not as_json:
+        say_where(preview)
+    _assigned(runtime, assign_secret(runtime, key, tags), as_json)
 
 
 def unassign(secret: SecretName, as_json: AsJson = False) -> None:
@@ -48,15 +49,15 @@ def unassign(secret: SecretName, as_json: AsJson = False) -> None:
     from sync.commands.assignment import unassign_secret
 
     runtime = current_runtime()
-    _assigned(runtime, unassign_secret(runtime, _key(runtime, secret)), None, as_json)
+    _assigned(runtime, unassign_secret(runtime, _key(runtime, secret)), as_json)
 
 
-def _assigned(runtime: Runtime, entry: Entry | None, cleared: int | None, as_json: bool) -> None:
-    from sync.cli.show.secrets import show_assigned
+def _assigned(runtime: Runtime, entry: Entry | None, as_json: bool) -> None:
+    from sync.cli.show.secrets import show_secrets
     from sync.reports.secrets import SecretState
 
     reports = _reports(runtime, (entry,) if entry else ())
-    show_assigned(reports, cleared, runtime.clock(), as_json=as_json)
+    show_secrets(reports, runtime.clock(), as_json=as_json)
     answer(all(report.state not in {SecretState.HELD, SecretState.REJECTED} for _, report in reports))
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from sync.catalogue.authorities import Authority
 from sync.catalogue.revocation import Clearance
 from sync.catalogue.rows import AuthorityRow, ClearanceRow
 from sync.certificates.items import Certificate
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from sync.catalogue.authorities import Authority
     from sync.catalogue.snapshot import Snapshot
     from sync.steps.runtime import Runtime
 

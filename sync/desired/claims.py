@@ -1,4 +1,4 @@
-"""Who gives a list which file: the claims on each name, from which the list's own owner, if it has one, wins (law 4)."""
+"""Who gives a list which file: the claims on each name; the file's owner on the list, if it has one, wins (law 4)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from sync.catalogue.assignment import content
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from sync.catalogue.eligibility import EligibleVersion

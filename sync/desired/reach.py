@@ -1,4 +1,4 @@
-"""Who reaches which cluster: selectors within their vaults' ceilings, compared by classes of clusters with equal labels."""
+"""Who reaches which cluster: selectors within their vaults' ceilings, compared by classes of equal labels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def assignment_in_force(entry: Entry, configuration: Configuration) -> Assignmen
 def matches(selectors: Iterable[tuple[str, str]], configuration: Configuration, labels: Mapping[str, str]) -> Reach:
     """Of pairs of vault and selector those that select a cluster with these labels, within the vault's ceiling."""
     within = {v.host for v in configuration.vaults if Selector.parse(v.clusters).matches(labels)}
-    return frozenset((host, text) for host, text in selectors if host in within and Selector.parse(text).matches(labels))
+    return frozenset(
+        (host, text) for host, text in selectors if host in within and Selector.parse(text).matches(labels)
+    )
 
 
 def classes(
@@ -53,7 +55,9 @@ def classes(
     return {alike: tuple(members) for alike, members in found.items()}
 
 
-def losing(snapshot: Snapshot, key: SecretKey, before: Assignment, after: Assignment, configuration: Configuration) -> tuple[str, ...]:
+def losing(
+    snapshot: Snapshot, key: SecretKey, before: Assignment, after: Assignment, configuration: Configuration
+) -> tuple[str, ...]:
     """The clusters of which some list loses the secret where its assignment changes, sorted."""
     lost: list[str] = []
     for (labels, definitions), members in classes(snapshot.clusters.values(), configuration).items():
@@ -63,7 +67,9 @@ def losing(snapshot: Snapshot, key: SecretKey, before: Assignment, after: Assign
     return tuple(sorted(lost))
 
 
-def losing_by_settings(snapshot: Snapshot, before: Configuration, after: Configuration) -> Mapping[str, tuple[SecretKey, ...]]:
+def losing_by_settings(
+    snapshot: Snapshot, before: Configuration, after: Configuration
+) -> Mapping[str, tuple[SecretKey, ...]]:
     """By cluster, the secrets that some place of it loses where the settings change."""
     lost: dict[str, tuple[SecretKey, ...]] = {}
     then, now = (_alike(snapshot, configuration) for configuration in (before, after))

@@ -30,8 +30,7 @@ from sync.findings import Code, Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sync.catalogue.assignment import base_names, bases_of, content
-from sync.catalogue.eligibility import EligibleVersion
+    from sync.catalogue.eligibility import EligibleVersion
     from sync.catalogue.entry import Entry
     from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Snapshot

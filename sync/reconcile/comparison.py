@@ -144,16 +144,14 @@ class Comparison:
         if file.owner == wanted.key:
             return self._newer_of_owner(wanted, file, present)
         if isinstance(said := self._said(wanted.name, file, present), Stays):
-            return Change(
-                Action.KEEP, wanted.name, file.sha256, file.sha256, said.why.value, file.owner, file.version
-            )
+            return Change(Action.KEEP, wanted.name, file.sha256, file.sha256, said.why.value, file.owner, file.version)
         return _change(Action.REPLACE, wanted, present)
 
     def is_out(self, change: Change, present: bytes) -> bool:
         """Whether a file of ours is revoked and what is wanted under its name does not replace it."""
-        return change.action not in PUTS and change.file in self.ours.files and self.context.revoked(
-            present
-        ) is not None
+        return (
+            change.action not in PUTS and change.file in self.ours.files and self.context.revoked(present) is not None
+        )
 
     def is_taken(self, change: Change) -> bool:
         """Whether another secret's file takes the place of the one that is there."""

@@ -60,6 +60,8 @@ class Leaving:
         reason, since: as in `desired.reasons.Leaves`.
         scope: labels or settings take it.
         approved: a person consented to exactly this.
+        subject, expires: of the certificate in it, for people; empty and None of a CRL.
+        thumbprint: SHA-256 of the certificate or CRL in it, or of its bytes.
     """
 
     file: str
@@ -69,6 +71,9 @@ class Leaving:
     since: str
     scope: bool = False
     approved: bool = False
+    subject: str = ""
+    expires: datetime | None = None
+    thumbprint: str = ""
 
     @property
     def group(self) -> str:

@@ -130,6 +130,11 @@ def _state(facts: PushResult) -> tuple[State, str]:
         )
     if plan.writes:
         return State.DRIFTED, _counted(plan)
+    return _state_of_what_stays(plan)
+
+
+def _state_of_what_stays(plan: Plan) -> tuple[State, str]:
+    """There is nothing to write: what could not go on or off."""
     if full := _waiting(plan, FULL):
         return State.BLOCKED, f"list-too-large: {printable(', '.join(full))} would not fit into 1 MiB"
     if conflicts := plan.named(Action.CONFLICT):

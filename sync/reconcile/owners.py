@@ -47,7 +47,7 @@ def whose(observed: Observed, memory: ListMemory, context: ListContext) -> Ours:
             files[name] = spoken if spoken.owner else _inferred(name, spoken, context)
         elif name in observed.owned:
             shared = name in observed.others and remembered is None
-            files[name] = _inferred(name, OwnedFile(sha, shared=shared), context)
+            files[name] = _inferred(name, OwnedFile(sha, None, shared=shared), context)
         elif remembered is not None:
             edited[name] = remembered
     return Ours(files, edited)
@@ -62,7 +62,9 @@ def _inferred(name: str, file: OwnedFile, context: ListContext) -> OwnedFile:
     return replace(file, owner=key, version=version)
 
 
-def choose_claim(name: str, claims: tuple[Claim, ...], ours: Ours, memory: ListMemory, context: ListContext) -> WantedFile | None:
+def choose_claim(
+    name: str, claims: tuple[Claim, ...], ours: Ours, memory: ListMemory, context: ListContext
+) -> WantedFile | None:
     """The file that the list should hold under this name; None where its owner keeps the name and gives nothing.
 
     A name is its owner's as long as the owner's secret exists, reaches the list, and its version in force, disabled or

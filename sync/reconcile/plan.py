@@ -1,8 +1,8 @@
 """What must change on one list of one cluster: a value that preview, push, drift and dashboard share.
 
-    wanted    what the list should hold: under each name what its owner gives, else what the first admitted gives
-    leaves    ours, not wanted, with a reason of law 4; too much of one vault at once is held
-    keep      ours, not wanted, and not leaving: stays as observed, and it is said why
+wanted    what the list should hold: under each name what its owner gives, else what the first admitted gives
+leaves    ours, not wanted, with a reason of law 4; too much of one vault at once is held
+keep      ours, not wanted, and not leaving: stays as observed, and it is said why
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sync.certificates.contents import items_in
+from sync.certificates.items import Certificate
 from sync.desired.capacity import over_limit
 from sync.desired.reasons import KeptReason, Leaves, RemovalReason
 from sync.fleet.clusters import Mode
-from sync.reconcile.comparison import PUTS, Action, Change, Comparison, sha256
+from sync.reconcile.comparison import PUTS, Action, Change, Comparison
 from sync.reconcile.holds import Holdings, Leaving, Left, counted_losses, held_groups
 from sync.reconcile.owners import choose_claim, whose
 from sync.reconcile.ownership import OwnedFile, Owners, encode_owners
@@ -122,14 +124,26 @@ def _draft(compared: Comparison) -> Draft:
         elif not compared.is_taken(changes[name]):
             continue
         if leaves is not None:
-            leaving[name] = _leaving(present, leaves, context, compared.memory)
+            leaving[name] = _leaving(present, leaves, compared)
     return Draft(changes, chosen, leaving)
 
 
-def _leaving(change: Change, leaves: Leaves, context: ListContext, memory: ListMemory) -> Leaving:
-    approved = leaves.reason is RemovalReason.ORPHANED or context.approved(change.owner, leaves)
-    scope = leaves.by_scope(memory.verified)
-    return Leaving(change.file, change.owner, change.version, leaves.reason, leaves.since, scope, approved)
+def _leaving(change: Change, leaves: Leaves, compared: Comparison) -> Leaving:
+    context = compared.context
+    item = next(iter(items_in(compared.observed.data[change.file])), None)
+    certificate = item if isinstance(item, Certificate) else None
+    return Leaving(
+        change.file,
+        change.owner,
+        change.version,
+        leaves.reason,
+        leaves.since,
+        leaves.by_scope(compared.memory.verified),
+        leaves.reason is RemovalReason.ORPHANED or context.approved(change.owner, leaves),
+        certificate.subject if certificate else "",
+        certificate.not_after if certificate else None,
+        item.sha256 if item else change.before,
+    )
 
 
 def _settled(draft: Draft, compared: Comparison) -> Draft:
@@ -220,7 +234,7 @@ def _holdings(draft: Draft, compared: Comparison) -> Holdings:
 
 
 def _plan(draft: Draft, compared: Comparison) -> Plan:
-    observed, ours, context = compared.observed, compared.ours, compared.context
+    observed, context = compared.observed, compared.context
     removed = {name for name, change in draft.changes.items() if change.action is Action.REMOVE}
     put = {name for name, change in draft.changes.items() if change.action in PUTS}
     owned = _owned_after(draft, compared)

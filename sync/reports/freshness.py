@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sync.reconcile.status import ListStatus, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from sync.fleet.clusters import Registration
@@ -33,22 +34,38 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """The lists of some clusters as last recorded.
+    """The lists of some clusters as last recorded, and what waits beside them.
 
     Attributes:
         lists: those that were pushed, the ones that are not fine first.
         not_pushed: cluster and list of those that never were; paused clusters are left out.
-        freshness: by what they are judged.
+        secrets: how many secrets are rejected, wait or are held, by state, as text; empty where all are in force.
+        questions: how many changes wait for a person.
+        freshness: by what lists are judged.
     """
 
     lists: tuple[ListStatus, ...]
     not_pushed: tuple[tuple[str, str], ...]
+    secrets: Mapping[str, int]
+    questions: int
     freshness: Freshness
 
     @property
     def in_sync(self) -> bool:
-        """Whether there is nothing to do about any list."""
-        return not self.not_pushed and all(map(self.freshness.fine, self.lists))
+        """Whether all is as it should be."""
+        return not (self.not_pushed or self.secrets or self.questions) and all(map(self.freshness.fine, self.lists))
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many lists are in each state, the most first; never pushed ones and stale ones counted apart."""
+        states = Counter(status.state.value for status in self.lists)
+        stale = sum(self.freshness.stale(s) for s in self.lists)
+        found = dict(states.most_common())
+        return {**found, **({"stale": stale} if stale else {}), **_counted("not pushed yet", len(self.not_pushed))}
+
+
+def _counted(name: str, count: int) -> dict[str, int]:
+    return {name: count} if count else {}
 
 
 def status_report(
@@ -56,11 +73,16 @@ def status_report(
     registrations: Sequence[Registration],
     configuration: Configuration,
     freshness: Freshness,
+    *,
+    secrets: Mapping[str, int],
+    questions: int,
 ) -> StatusReport:
-    """The report about every list of these clusters."""
-    known = {(s.cluster, s.list): s for s in statuses}
-    wanted = [(r, (r.name, d.name)) for r in registrations for d in r.definitions(configuration)]
-    lists = [known[key] for _, key in wanted if key in known]
-    not_pushed = [key for registration, key in wanted if key not in known and not registration.paused]
+    """The report about every list of these clusters, and places that no definition names any more."""
+    servers = {registration.server: registration for registration in registrations}
+    known = {s.place: s for s in statuses if s.place.rsplit("/", 2)[0] in servers}
+    wanted = [(r, d.name, r.place(d)) for r in registrations for d in r.definitions(configuration)]
+    named = {place for _, _, place in wanted}
+    lists = [s for place, s in known.items() if place in named or s.files]
+    not_pushed = [(r.name, name) for r, name, place in wanted if place not in known and not r.paused]
     lists.sort(key=lambda s: (freshness.fine(s), s.cluster, s.list))
-    return StatusReport(tuple(lists), tuple(sorted(not_pushed)), freshness)
+    return StatusReport(tuple(lists), tuple(sorted(not_pushed)), dict(secrets), questions, freshness)

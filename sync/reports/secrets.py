@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from sync.catalogue.entry import Candidate, Entry
     from sync.catalogue.secret import SecretKey
     from sync.certificates.items import Item
-    from sync.desired.state import DesiredList, DesiredState, Reach
+    from sync.desired.reach import Reach
+    from sync.desired.state import DesiredList, DesiredState
     from sync.fleet.lists import ListDefinition
 
 
@@ -40,7 +41,11 @@ class SecretState(StrEnum):
     DISABLED = "disabled"
     UNASSIGNED = "unassigned"
     DELETED = "deleted"
-    HELD = "removal held"
+    HELD = "assignment held"
+
+
+ATTENTION = frozenset({SecretState.LAST_STAYS, SecretState.REJECTED, SecretState.WAITS, SecretState.HELD})
+"""States that are not as they should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ class Verdicts:
     def of(self, entry: Entry) -> SecretReport:
         """The secret's report over all lists that it is assigned to, on all clusters."""
         reached = [(group, view) for group in self._groups for view in self._reached(entry, group)]
-        in_force = {view.desired.in_force[entry.key] for _, view in reached if entry.key in view.givers}
+        in_force = {view.desired.in_force[entry.key].version for _, view in reached if entry.key in view.givers}
         found = [
             *(f for rejected in entry.rejected[:1] for f in rejected.findings if _is_newest(entry, rejected.version)),
             *self._alone(entry),
@@ -132,6 +137,11 @@ class Verdicts:
         ]
         ordered = sorted(dict.fromkeys(found), key=lambda f: f.severity is not Severity.REJECT)
         return SecretReport(_state(entry, in_force, ordered), tuple(ordered))
+
+    def not_as_they_should_be(self) -> Mapping[str, int]:
+        """How many secrets are rejected, wait or are held, by state."""
+        states = (self.of(entry).state for entry in self._desired_state.snapshot.entries.values())
+        return dict(Counter(state.value for state in states if state in ATTENTION))
 
     @cached_property
     def _groups(self) -> tuple[ClusterGroup, ...]:
@@ -147,7 +157,7 @@ class Verdicts:
 
     def _view(self, definition: ListDefinition, desired: DesiredList) -> ListView:
         entries = self._desired_state.snapshot.entries
-        in_force = {key: _version(entries[key], version) for key, version in desired.in_force.items()}
+        in_force = {key: _version(entries[key], found.version) for key, found in desired.in_force.items()}
         items = {k: tuple(s.item for s in c.items) for k, c in in_force.items() if c is not None and c.enabled}
         return ListView(definition, desired, items)
 
@@ -205,7 +215,7 @@ def _issuer_missing(key: SecretKey, group: ClusterGroup, view: ListView) -> Iter
 def _state(entry: Entry, in_force: set[str], found: list[Finding]) -> SecretState:
     newest = entry.newest.version if entry.newest else ""
     rejected = any(f.severity is Severity.REJECT and f.code not in HEALING for f in found)
-    if entry.held:
+    if entry.waiting:
         return SecretState.HELD
     if entry.deleted:
         return SecretState.DELETED

@@ -26,7 +26,7 @@ class Place:
     @property
     def ours(self) -> bool:
         """Whether we wrote the file."""
-        return self.file in self.status.applied
+        return self.file in self.status.files
 
 
 @dataclass(frozen=True, slots=True)

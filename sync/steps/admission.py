@@ -197,7 +197,7 @@ def _unreadable(
         secret_findings=(*assigned.findings, finding),
         looked=look.at,
         needs_second_look=True,
-        deleted=False,
+        deleted_at=None,
     )
 
 

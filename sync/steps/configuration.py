@@ -19,8 +19,8 @@ from sync.ports.stored import ANYTHING, as_read
 
 if TYPE_CHECKING:
     from sync.catalogue.snapshot import Snapshot
-    from sync.ports.stored import Stored
     from sync.ports.decisions import Row
+    from sync.ports.stored import Stored
     from sync.steps.runtime import Runtime
 
 log = logging.getLogger("trustcast.configuration")

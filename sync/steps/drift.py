@@ -166,9 +166,14 @@ def due_for_admission(
     listed = {SecretKey.of(host, item.name): item for item in listing}
     for key, item in listed.items():
         entry = snapshot.entries.get(key)
-        if entry is None or _differs(entry, item) or entry.judged != judged:
-            yield key
-        elif entry.needs_second_look or entry.waiting or entry.reread_due(now):
+        if (
+            entry is None
+            or _differs(entry, item)
+            or entry.judged != judged
+            or entry.needs_second_look
+            or entry.waiting
+            or entry.reread_due(now)
+        ):
             yield key
     for key, entry in snapshot.entries.items():
         if key.vault == host and key not in listed and not entry.deleted:
@@ -185,11 +190,10 @@ def _differs(entry: Entry, item: ListedSecret) -> bool:
 
 def _admit_quietly(runtime: Runtime, key: SecretKey, *, on_a_list: bool) -> bool:
     """Admit the secret; False where that failed."""
-    done = False
     with _quietly(f"{key} could not be looked at; it is tried again"):
         admit(runtime, key, on_a_list=on_a_list)
-        done = True
-    return done
+        return True
+    return False
 
 
 @contextmanager

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from sync.catalogue.authorities import Authority
     from sync.catalogue.entry import Entry
-    from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Answer, Removal, Snapshot
     from sync.reconcile.status import ListStatus
     from sync.steps.runtime import Runtime

@@ -24,8 +24,8 @@ from sync.deadline import Deadline
 from sync.errors import Changed, Invalid, TokenRejected, TrustcastError
 from sync.ports.stored import ABSENT, Expect, as_read
 from sync.ports.work import ClusterWork
-from sync.reconcile.outcome import PushResult, contended, failed, paused, status_after
 from sync.reconcile.context import ListContext
+from sync.reconcile.outcome import PushResult, contended, failed, paused, status_after
 from sync.reconcile.plan import Plan, after, make_plan, writable
 from sync.reconcile.sharing import refuse_shared
 from sync.reconcile.status import ListStatus, State, unknown_status
@@ -218,9 +218,7 @@ def _attempt(runtime: Runtime, task: PushTask, previous: ListStatus, before: Sna
         if _place_of(runtime, desired_state.snapshot, task) != place:
             raise Changed(f"{task.cluster} was registered again")  # noqa: TRY301  translated like the adapters' own
         refuse_shared(desired_state, place.registration, task.place, open_list.observed)
-        context = ListContext(
-            desired_state, place.registration, place.definition, task.place, now, runtime.limits
-        )
+        context = ListContext(desired_state, place.registration, place.definition, task.place, now, runtime.limits)
         return _execute(runtime, open_list, context, previous)
     except Changed:
         raise

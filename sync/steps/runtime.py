@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sync.catalogue.snapshot import Head, Stamp
+from sync.clock import utc_now
 from sync.desired.state import DesiredState
 from sync.reconcile.holds import Limits
 from sync.reconcile.intervals import Intervals
@@ -33,11 +34,6 @@ class ForEach(Protocol):
     def __call__(self, action: Callable[[str], T], names: Iterable[str], /) -> Iterable[T]:
         """Do it; an error of the action is raised when its result is taken."""
         ...
-
-
-def utc_now() -> datetime:
-    """The clock of the entry points."""
-    return datetime.now(UTC)  # noqa: TID251  the one place that asks the system's clock
 
 
 def random_token() -> str:
@@ -67,7 +63,7 @@ class Runtime:
     vaults: Mapping[str, Vault]
     clusters: Clusters
     configured: Configuration
-    stamp: Stamp = Stamp()
+    stamp: Stamp = field(default_factory=Stamp)
     limits: Limits = field(default_factory=Limits)
     intervals: Intervals = field(default_factory=Intervals)
     push_timeout: float = 30.0

@@ -28,7 +28,7 @@ from sync.commands.clusters import RegistrationRequest, register
 from sync.reconcile.status import State
 from sync.settings import Settings
 from sync.steps.drift import check_drift
-from sync.steps.runtime import utc_now
+from sync.clock import utc_now
 from tests.faults.gate import Gate, endpoint, through
 from tests.support.certs import server
 

@@ -35,7 +35,7 @@ from sync.reconcile.status import State
 from sync.reports.removals import held_removals
 from sync.settings import Settings
 from sync.steps.drift import check_drift
-from sync.steps.runtime import utc_now
+from sync.clock import utc_now
 from tests.soak.model import SELECTORS, Model, Secret, Version
 from tests.support.certs import ca, server
 

@@ -14,8 +14,6 @@ from sync.adapters.storage.table import Operation, TypedRows
 from sync.catalogue.authorities import Authority
 from sync.catalogue.entry import Entry
 from sync.catalogue.revocation import Clearance
-from sync.catalogue.authorities import Authority
-from sync.catalogue.revocation import Clearance
 from sync.catalogue.rows import (
     AnswerRow,
     AuthorityRow,
@@ -44,13 +42,12 @@ from sync.catalogue.snapshot import (
 )
 from sync.errors import Invalid, Temporary
 from sync.fleet.clusters import Registration
-from sync.fleet.configuration import Configuration
 from sync.ports.decisions import Damaged
 from sync.ports.stored import ANYTHING, Expect, Stored
 from sync.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sync.adapters.storage.table import Table
     from sync.ports.decisions import Row, Write
@@ -193,26 +190,11 @@ def storage_key(row: RowKey) -> str:
     match row:
         case SecretRow(key):
             return row_key("secret", key.vault.casefold(), key.name.casefold())
-        case ClusterRow(name):
-            return row_key("cluster", name)
-        case ServerRow(name):
-            return row_key("server", name)
-        case VaultRow(host):
-            return row_key("vault", host)
         case ConfigurationRow():
             return row_key("settings", "")
         case SettingsProposalRow():
             return row_key("settings", "proposed")
-        case DeletionsRow(vault):
-            return row_key("deletions", vault)
-        case AnswerRow(digest):
-            return row_key("answer", digest)
-        case AuthorityRow(name, key_sha256):
-            return row_key("authority", name, key_sha256)
-        case IssuerRow(name):
-            return row_key("issuer", name)
-        case ClearanceRow(sha256):
-            return row_key("clearance", sha256)
+    return row_key(_KIND[type(row)], *msgspec.structs.astuple(row))
 
 
 def parsed_key(key: str) -> RowKey:
@@ -228,19 +210,19 @@ def parsed_key(key: str) -> RowKey:
             return ConfigurationRow()
         case ["settings", "proposed"]:
             return SettingsProposalRow()
-        case ["authority", name, key_sha256]:
-            return AuthorityRow(name, key_sha256)
-        case [kind, name] if kind in _BY_NAME:
-            return _BY_NAME[kind](name)
+        case [kind, *names] if kind in _OF_KIND and len(names) == len(_OF_KIND[kind].__struct_fields__):
+            return _OF_KIND[kind](*names)
     raise Invalid(f"row {printable(key)} is of no kind that this version knows")
 
 
-_BY_NAME: dict[str, Callable[[str], RowKey]] = {
+_OF_KIND: dict[str, type[RowKey]] = {
     "cluster": ClusterRow,
     "server": ServerRow,
     "vault": VaultRow,
     "deletions": DeletionsRow,
     "answer": AnswerRow,
+    "authority": AuthorityRow,
     "issuer": IssuerRow,
     "clearance": ClearanceRow,
 }
+_KIND = {row: kind for kind, row in _OF_KIND.items()}

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from sync.adapters.storage.schema1 import upgraded
+from sync.adapters.storage.older_schemas import upgraded
 from sync.errors import Invalid, Permanent
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEMA = 2
-"""Of the rows written; a reader takes the one before, and refuses what a newer trustcast wrote."""
+SCHEMA = 3
+"""Of the rows written; a reader takes those before, and refuses what a newer trustcast wrote."""
 
 BRIEF = "brief"
 """The column of the few facts; a row of before it, or of a reader that did not know it, has none."""
@@ -142,7 +142,8 @@ def _refuse_newer(columns: Mapping[str, Any], row: str) -> None:
 
 def _body(columns: Mapping[str, Any], kind: type[Any]) -> bytes:
     body = _whole(columns)
-    return upgraded(body, kind) if columns.get("schema") == 1 else body
+    schema = columns.get("schema", SCHEMA)
+    return upgraded(body, kind, schema) if schema < SCHEMA else body
 
 
 def _whole(columns: Mapping[str, Any]) -> bytes:

@@ -10,20 +10,15 @@ from sync.cli.output import document, say, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sync.catalogue.entry import Held
     from sync.fleet.clusters import Registration
 
 NO_CLUSTER = "No cluster is registered; see `trustcast clusters add --help`."
 
 
-def show_registered(registration: Registration, held: Held | None, *, as_json: bool) -> None:
-    """A registration, or what it waits for."""
+def show_registered(registration: Registration, *, as_json: bool) -> None:
+    """A registration."""
     if as_json:
-        digest = held.digest if held else None
-        document({"cluster": registration.name, "registered": held is None, "held": digest, **_pins(registration)})
-    elif held:
-        say(f"{registration.name} stays as it was: the change takes files from lists and waits for approval.")
-        say(f"Read `trustcast removals list`, then `trustcast removals approve {held.digest[:12]}` or reject it.")
+        document({"cluster": registration.name, "registered": True, **_pins(registration)})
     else:
         say(f"{registration.name} is registered: {registration.host}, CA SHA-256 {registration.ca_sha256}")
 

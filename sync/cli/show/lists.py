@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sync.cli.output import ago, document, few, say, table
 from sync.cli.show.clusters import NO_CLUSTER
-from sync.reconcile.plan import WRITES, Action
+from sync.reconcile.comparison import WRITES, Action
 from sync.reconcile.status import ListStatus, State
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sync.commands.preview import Preview
+    from sync.reconcile.comparison import Change
+    from sync.reconcile.ownership import OwnedFile
     from sync.reports.freshness import Freshness, StatusReport
     from sync.reports.whereabouts import Place, Whereabouts
 
@@ -44,8 +46,12 @@ def _plan(preview: Preview) -> dict[str, Any]:
         "error": str(preview.error) if preview.error else None,
         "writes": preview.plan.writes if preview.plan else None,
         "withheld": preview.withheld,
-        "changes": [asdict(change) for change in preview.plan.changes] if preview.plan else [],
+        "changes": [_change(change) for change in preview.plan.changes] if preview.plan else [],
     }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return asdict(change) | {"owner": str(change.owner) if change.owner else None}
 
 
 def _say_plans(previews: Sequence[Preview]) -> None:
@@ -54,13 +60,16 @@ def _say_plans(previews: Sequence[Preview]) -> None:
             say(f"{each.cluster}/{each.list}: {each.error}")
             continue
         rows = [
-            (c.action.value, c.file, c.before[:12], c.after[:12], c.reason)
+            (c.action.value, c.file, c.before[:12], c.after[:12], str(c.owner or ""), c.reason)
             for c in each.plan.changes
             if c.action in WRITES or (c.reason and c.action is not Action.UNMANAGED)
         ]
         if rows:
             say(f"{each.cluster}/{each.list}:{f' {each.withheld}' if each.withheld else ''}")
-            table(("  what", "file", "before", "after", "why"), [(f"  {action}", *rest) for action, *rest in rows])
+            table(
+                ("  what", "file", "before", "after", "secret", "why"),
+                [(f"  {action}", *rest) for action, *rest in rows],
+            )
     same = sum(each.plan is not None and not each.plan.writes for each in previews)
     say(f"{same} of {len(previews)} lists need no write.")
 
@@ -70,7 +79,16 @@ def show_status(report: StatusReport, *, as_json: bool) -> None:
     if as_json:
         rows = [_status(each, report.freshness) for each in report.lists]
         not_pushed = [{"cluster": cluster, "list": name} for cluster, name in report.not_pushed]
-        document({"in_sync": report.in_sync, "lists": rows, "not_pushed": not_pushed})
+        document(
+            {
+                "in_sync": report.in_sync,
+                "counts": report.counts,
+                "secrets": report.secrets,
+                "waiting_for_a_person": report.questions,
+                "lists": rows,
+                "not_pushed": not_pushed,
+            }
+        )
     else:
         _say_status(report)
 
@@ -90,6 +108,17 @@ def _say_status(report: StatusReport) -> None:
     if any(map(freshness.stale, report.lists)):
         minutes = int(freshness.bound.total_seconds() // 60)
         say(f"STALE: not verified within {minutes} min; unless it is offline, look whether check_drift runs.")
+    say(_counts(report))
+
+
+def _counts(report: StatusReport) -> str:
+    """One line: lists by state, secrets that are not as they should be, what waits for a person."""
+    lists = ", ".join(f"{count} {state}" for state, count in report.counts.items())
+    secrets = ", ".join(f"{count} {state}" for state, count in report.secrets.items())
+    parts = [f"lists: {lists}", f"secrets: {secrets or 'all as they should be'}"]
+    if report.questions:
+        parts.append(f"{report.questions} wait for a person, see `trustcast removals list`")
+    return "; ".join(parts)
 
 
 def _status_row(status: ListStatus, freshness: Freshness) -> tuple[str, ...]:
@@ -97,19 +126,25 @@ def _status_row(status: ListStatus, freshness: Freshness) -> tuple[str, ...]:
         status.cluster,
         status.list,
         status.state.value,
-        str(len(status.applied)),
+        str(len(status.files)),
         str(len(status.unmanaged) + status.unlisted),
-        ago(status.verified, freshness.now) + (" STALE" if freshness.stale(status) else ""),
+        _verified(status, freshness),
         ago(status.changed, freshness.now),
         "; ".join(_details(status, freshness)),
     )
 
 
+def _verified(status: ListStatus, freshness: Freshness) -> str:
+    if status.verified is None:
+        return "never"
+    return ago(status.verified, freshness.now) + (" STALE" if freshness.stale(status) else "")
+
+
 def _details(status: ListStatus, freshness: Freshness) -> Iterable[str]:
     if status.detail:
         yield status.detail
-    if status.unaccounted:
-        yield f"unaccounted: {few(status.unaccounted)}"
+    for why in dict.fromkeys(each.why for each in status.kept):
+        yield f"kept: {few([each.file for each in status.kept if each.why == why])} ({why})"
     if status.unlisted:
         yield f"{status.unlisted} more files of others are not listed"
     if status.failures and status.due is not None:
@@ -123,7 +158,12 @@ def _status(status: ListStatus, freshness: Freshness) -> dict[str, Any]:
         "state": status.state.value,
         "detail": status.detail,
         "remedy": status.state.sentence,
-        "files": status.applied,
+        "files": {name: _owned(file) for name, file in status.files.items()},
+        "kept": [
+            {"file": k.file, "secret": str(k.owner) if k.owner else None, "version": k.version, "why": k.why}
+            for k in status.kept
+        ],
+        "left": [{"file": each.file, "at": each.at} for each in status.left],
         "unmanaged": status.unmanaged,
         "unlisted": status.unlisted,
         "unaccounted": status.unaccounted,
@@ -136,6 +176,11 @@ def _status(status: ListStatus, freshness: Freshness) -> dict[str, Any]:
         "stale": freshness.stale(status),
         "age_seconds": (freshness.now - status.verified).total_seconds() if status.verified else None,
     }
+
+
+def _owned(file: OwnedFile) -> dict[str, Any]:
+    secret = str(file.owner) if file.owner else None
+    return {"sha256": file.sha256, "secret": secret, "version": file.version, "shared": file.shared}
 
 
 def show_whereabouts(found: Whereabouts, now: datetime, *, as_json: bool) -> None:

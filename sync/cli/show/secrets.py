@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sync.cli.output import ago, document, finding, say, say_findings, table
+from sync.cli.output import ago, document, few, finding, say, say_findings, table
 from sync.reports.secrets import SecretReport, SecretState
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sync.catalogue.entry import Entry
+    from sync.commands.assignment import AssignmentPreview
 
 STYLES = {
     SecretState.IN_FORCE: "green",
@@ -23,17 +24,40 @@ STYLES = {
 """States that are not yellow."""
 
 
-def show_assigned(
-    reports: Sequence[tuple[Entry, SecretReport]], cleared: int | None, now: datetime, *, as_json: bool
-) -> None:
-    """The secret that was assigned, if any, and how many of its revocations were cleared, if that was asked for."""
+def say_where(preview: AssignmentPreview) -> None:
+    """Before tags are written: which clusters they name."""
+    names = few(preview.clusters)
+    if not preview.assignment.lists:
+        say(f"{preview.key} will go nowhere; it leaves {len(preview.loses)} clusters.")
+    elif preview.clusters:
+        say(f"{preview.assignment.clusters} selects {len(preview.clusters)} clusters: {names}")
+    else:
+        say(f"{preview.assignment.clusters} selects no registered cluster within the vault's ceiling.")
+
+
+def show_preview(preview: AssignmentPreview, *, as_json: bool) -> None:
+    """What an assignment would do."""
     if as_json:
-        document({"cleared": cleared, "secret": _entry(*reports[0]) if reports else None})
+        document(
+            {
+                "secret": str(preview.key),
+                "lists": preview.assignment.lists,
+                "selector": preview.assignment.clusters,
+                "files": preview.files,
+                "clusters": preview.clusters,
+                "gains": preview.gains,
+                "loses": preview.loses,
+                "waits": preview.waits,
+            }
+        )
         return
-    if cleared is not None:
-        say(f"{cleared} certificate{'s'[: cleared != 1]} that a former CRL revoked may come back.")
-    if reports:
-        show_secrets(reports, now, as_json=False)
+    say_where(preview)
+    say(f"files: {', '.join(preview.files) or 'known once its value is read'}")
+    say(f"added on {len(preview.gains)} clusters: {few(preview.gains)}")
+    say(f"removed from {len(preview.loses)} clusters: {few(preview.loses)}")
+    if preview.waits:
+        say("That is too many at once: it would wait for `trustcast removals approve`.")
+    say("Nothing was written. `trustcast plan` shows each list once it is.")
 
 
 def show_secrets(reports: Sequence[tuple[Entry, SecretReport]], now: datetime, *, as_json: bool) -> None:
