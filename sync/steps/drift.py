@@ -190,10 +190,11 @@ def _differs(entry: Entry, item: ListedSecret) -> bool:
 
 def _admit_quietly(runtime: Runtime, key: SecretKey, *, on_a_list: bool) -> bool:
     """Admit the secret; False where that failed."""
+    admitted: list[SecretKey] = []
     with _quietly(f"{key} could not be looked at; it is tried again"):
         admit(runtime, key, on_a_list=on_a_list)
-        return True
-    return False
+        admitted.append(key)
+    return bool(admitted)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sync.adapters.storage.decisions import MOST_WRITES
 from sync.catalogue.rows import ClusterRow
+from sync.catalogue.snapshot import Stamp
 from sync.errors import TrustcastError
 from sync.findings import Role
 from sync.fleet.clusters import Access, AccessKind, Registration
@@ -95,13 +96,15 @@ class Fleet:
     """
 
     configured: Configuration = CONFIGURATION
+    stamp: Stamp = field(default_factory=Stamp)
     intervals: Intervals = field(default_factory=Intervals)
     clock: Clock = field(default_factory=Clock)
     events: list[str] = field(default_factory=list)
     clusters: dict[str, MemoryCluster] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.vault = MemoryVault(clock=self.clock)
+        self.vaults = {each.host: MemoryVault(clock=self.clock, seed=each.host) for each in self.configured.vaults}
+        self.vault = next(iter(self.vaults.values()))
         self.queues = MemoryQueues(clock=self.clock)
         self.work, self.statuses = MemoryWork(), MemoryStatuses()
         self._tokens = tokens()
@@ -110,7 +113,20 @@ class Fleet:
     def lose_decisions(self) -> None:
         """The table of decisions is empty, and the process is a new one."""
         self.decisions = MemoryDecisions()
-        vaults: dict[str, Vault] = {HOST: self.vault}
+        self.start()
+
+    def lose_tables(self) -> None:
+        """Every table is empty, and the process is a new one."""
+        self.work, self.statuses = MemoryWork(), MemoryStatuses()
+        self.lose_decisions()
+
+    def start(self, configured: Configuration | None = None, stamp: Stamp | None = None) -> None:
+        """A new process, with other settings where they are given."""
+        self.configured = configured or self.configured
+        self.stamp = stamp or self.stamp
+        for watched in self.configured.vaults:
+            self.vaults.setdefault(watched.host, MemoryVault(clock=self.clock, seed=watched.host))
+        vaults: dict[str, Vault] = {each.host: self.vaults[each.host] for each in self.configured.vaults}
         self.runtime = Runtime(
             self.decisions,
             self.work,
@@ -119,6 +135,7 @@ class Fleet:
             vaults,
             Targets(self.clusters),
             self.configured,
+            stamp=self.stamp,
             intervals=self.intervals,
             clock=self.clock,
             token=lambda: f"{next(self._tokens):08}head",
@@ -133,10 +150,13 @@ class Fleet:
         for each in registrations:
             self.clusters.setdefault(each.name, MemoryCluster())
 
-    def upload(self, name: str, value: str, tags: Mapping[str, str] | None = None, *, enabled: bool = True) -> str:
-        """A new version of a secret, and its event; gives the version."""
-        version = self.vault.set(name, value, tags=dict(tags) if tags else None, enabled=enabled)
-        self.events.append(event(name, version))
+    def upload(
+        self, name: str, value: str, tags: Mapping[str, str] | None = None, *, enabled: bool = True, host: str = ""
+    ) -> str:
+        """A new version of a secret, and its event; gives the version. The first vault is meant where none is named."""
+        host = host or next(iter(self.vaults))
+        version = self.vaults[host].set(name, value, tags=dict(tags) if tags else None, enabled=enabled)
+        self.events.append(event(name, version, host))
         return version
 
     def files(self, cluster: str, definition: ListDefinition = TRUST) -> dict[str, bytes]:
@@ -145,7 +165,7 @@ class Fleet:
 
     def status(self, cluster: str, definition: ListDefinition = TRUST) -> ListStatus:
         """The list's status row."""
-        stored = self.statuses.get(cluster, definition.name)
+        stored = self.statuses.get(f"{cluster}/{definition.namespace}/{definition.object}")
         assert stored is not None
         return stored.value
 

@@ -27,7 +27,7 @@ from sync.adapters.storage.rows import BRIEF, KEY_LENGTH, PROPERTY_BYTES, SCHEMA
 from sync.adapters.storage.statuses import TableStatuses
 from sync.adapters.storage.work import TableWork
 from sync.catalogue.secret import ListedSecret, SecretValue, VersionProperties
-from sync.errors import Changed, Invalid, NotFound, Unauthorized
+from sync.errors import Changed, Invalid, NotFound, Unauthorized, Unreachable
 from sync.ports.messages import PlanFleet, PushCluster, encode
 from sync.ports.stored import ANYTHING, Absent, Anything, Stored, Unchanged
 from sync.reconcile.observed import FIELD_MANAGER, MISSING
@@ -272,10 +272,12 @@ class MemoryVault:
     Attributes:
         most_versions: how many of a secret's versions are looked through.
         refuses_values: whoever asks for a value is not allowed to (403).
+        away: nothing answers.
     """
 
     most_versions = 2500
     refuses_values = False
+    away = False
 
     def __init__(self, *, clock: Callable[[], datetime] | None = None, pause: Pause = go_on, seed: object = 0) -> None:
         self.pause = pause
@@ -306,6 +308,7 @@ class MemoryVault:
 
     def versions(self, name: str, *, at_most: int | None = None) -> Versions:
         self.pause(f"versions {name}")
+        self._answer()
         _in_vault(_check_name, name)
         most = self.most_versions if at_most is None else at_most
         every = [_properties(version) for version in self.secrets.versions(name)]
@@ -314,6 +317,7 @@ class MemoryVault:
 
     def read(self, name: str, version: str | None) -> SecretValue:
         self.pause(f"value {name}")
+        self._answer()
         if self.refuses_values:
             raise Unauthorized(f"reading {name}: 403")
         _in_vault(_check_name, name)
@@ -323,7 +327,12 @@ class MemoryVault:
 
     def listing(self) -> tuple[ListedSecret, ...]:
         self.pause("listing")
+        self._answer()
         return tuple(_listed(version) for version in self.secrets.newest())
+
+    def _answer(self) -> None:
+        if self.away:
+            raise Unreachable("the vault does not answer")
 
     def update(self, name: str, version: str, *, tags: Mapping[str, str]) -> VersionProperties:
         self.pause(f"tag {name}")

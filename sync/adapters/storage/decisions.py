@@ -211,7 +211,7 @@ def parsed_key(key: str) -> RowKey:
         case ["settings", "proposed"]:
             return SettingsProposalRow()
         case [kind, *names] if kind in _OF_KIND and len(names) == len(_OF_KIND[kind].__struct_fields__):
-            return _OF_KIND[kind](*names)
+            return msgspec.convert(dict(zip(_OF_KIND[kind].__struct_fields__, names, strict=True)), _OF_KIND[kind])
     raise Invalid(f"row {printable(key)} is of no kind that this version knows")
 
 
