@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
+from sync.certificates.der import signed_part
 from sync.certificates.items import Certificate
-from sync.certificates.loading import NotParsable, guarded, verifies
+from sync.certificates.loading import NotParsable, guarded, load_crl, verifies
 
 if TYPE_CHECKING:
     from sync.certificates.items import Item
@@ -50,8 +51,8 @@ def issued(ca: Certificate, item: Item) -> bool:
 
 
 def _signed_by(ca: Certificate, item: Item) -> bool:
-    load = x509.load_der_x509_certificate if isinstance(item, Certificate) else x509.load_der_x509_crl
+    load = x509.load_der_x509_certificate if isinstance(item, Certificate) else load_crl
     try:
-        return guarded(lambda: verifies(x509.load_der_x509_certificate(ca.der), load(item.der)))
+        return guarded(lambda: verifies(x509.load_der_x509_certificate(ca.der), load(item.der), signed_part(item.der)))
     except NotParsable:
         return False

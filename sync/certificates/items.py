@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sync.certificates.coverage import coverage
-from sync.certificates.loading import NotParsable, Signed, guarded, verifies
+from sync.certificates.loading import NotParsable, Signed, guarded, load_crl, verifies
 from sync.certificates.names import comparable
 from sync.text import printable
 
@@ -152,7 +152,7 @@ def parse(kind: Kind, der: bytes) -> Item:
     """
     if kind is Kind.CERTIFICATE:
         return guarded(lambda: _certificate(x509.load_der_x509_certificate(der), der))
-    return guarded(lambda: _revocation_list(x509.load_der_x509_crl(der), der))
+    return guarded(lambda: _revocation_list(load_crl(der), der))
 
 
 def pem(item: Item) -> bytes:

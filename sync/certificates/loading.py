@@ -13,6 +13,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 from cryptography.utils import CryptographyDeprecationWarning
 
+from sync.certificates.der import without_false_criticality
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,14 +61,36 @@ def _silence() -> None:
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
 
 
-def verifies(ca: x509.Certificate, signed: Signed) -> bool:
+def load_crl(der: bytes) -> x509.CertificateRevocationList:
+    """The CRL; the library reads none that writes `critical FALSE` out, so such a one is read without it.
+
+    Its signature is of the bytes as they came: verify it over `signed_part` of those.
+
+    Raises:
+        ValueError: it is no CRL.
+    """
+    try:
+        return x509.load_der_x509_crl(der)
+    except ValueError:
+        plain = without_false_criticality(der)
+        if plain == der:
+            raise
+        return x509.load_der_x509_crl(plain)
+
+
+def verifies(ca: x509.Certificate, signed: Signed, body: bytes | None = None) -> bool:
     """Whether the CA's key made the signature; False if it cannot be verified. Names are not compared.
 
     The key itself verifies, because `verify_directly_issued_by` and `is_signature_valid` refuse SHA-1 and MD5: a
     list's policy decides whether an old plant accepts those.
+
+    Args:
+        ca: whose key it is.
+        signed: what bears the signature.
+        body: what was signed; of `signed` itself if None.
     """
     try:
-        _verify(ca.public_key(), signed, _signed_bytes(signed))
+        _verify(ca.public_key(), signed, _signed_bytes(signed) if body is None else body)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
     return True

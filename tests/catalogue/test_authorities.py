@@ -220,6 +220,18 @@ def test_the_second_of_two_equal_ones_changes_nothing() -> None:
     assert after(None, signed, again) == after(None, again, signed)
 
 
+def test_of_two_of_one_number_and_date_the_one_that_lists_more_counts() -> None:
+    """No CA should issue them; what is carried over is no part of what they list."""
+    earlier, less, more = numbered(1, ENDED, day=1), numbered(2, day=25), numbered(2, 5, day=25)
+    for order in ((earlier, less, more), (earlier, more, less)):
+        assert revoked(in_turn(*order)) == {5, serial(ENDED)}
+
+
+def test_of_two_of_one_date_the_one_with_a_number_counts() -> None:
+    with_number, without = numbered(1, 5), numbered(None, 6)
+    assert revoked(in_turn(with_number, without)) == revoked(in_turn(without, with_number)) == {5}
+
+
 def test_a_hold_that_is_lifted_ends_and_the_older_crl_brings_nothing_back() -> None:
     hold = (x509.CRLReason(x509.ReasonFlags.certificate_hold), False)
     held, lifted = numbered(1, LEAF, entry_extensions=[hold], day=1), numbered(2, day=2)

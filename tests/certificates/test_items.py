@@ -265,6 +265,30 @@ def test_the_scope_of_a_crl_is_its_distribution_point() -> None:
     assert revocations(ca(), extensions=[named_point()]).partial is None
 
 
+def test_a_crl_that_writes_critical_false_out_is_read_as_it_was_signed() -> None:
+    """Seen of device controllers; DER leaves a default out (X.690 §11.5)."""
+    root, entries = ca(), range(1, 60)
+    built = crl(root, revoked=entries, number=4, false_written=True)
+    with pytest.raises(ValueError, match="EncodedDefault"):
+        x509.load_der_x509_crl(built.der)
+    fact, issuer = parse(Kind.CRL, built.der), parse(Kind.CERTIFICATE, root.der)
+    assert isinstance(fact, RevocationList)
+    assert isinstance(issuer, Certificate)
+    assert (fact.number, set(fact.revoked), fact.unsupported) == (4, set(entries), None)
+    assert (fact.der, fact.sha256) == (built.der, built.sha256)
+    assert issued(issuer, fact)
+
+
+@pytest.mark.parametrize("case", ["a length with a zero before it", "a length that is not told"])
+def test_a_crl_whose_length_is_not_der_is_not_parsable(case: str) -> None:
+    """Connectors read DER only (X.690 §10.1)."""
+    der = crl(ca(), revoked=range(1, 60), number=4, false_written=True).der
+    assert der[:2] == b"\x30\x82"
+    zero_before, not_told = b"\x30\x83\x00" + der[2:], b"\x30\x80" + der[4:] + b"\0\0"
+    with pytest.raises(NotParsable):
+        parse(Kind.CRL, zero_before if case == "a length with a zero before it" else not_told)
+
+
 BROKEN: dict[str, x509.ExtensionType] = {
     "a number that is none": odd_extension("2.5.29.20", b"\x04\x01\x01"),
     "a number without digits": odd_extension("2.5.29.20", b"\x02\x00"),

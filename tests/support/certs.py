@@ -165,6 +165,7 @@ def crl(
     number: int | None = 1,
     this_update: datetime = NOW - DAY,
     next_update: datetime | None = NOW + 30 * DAY,
+    false_written: bool = False,
     issuer_name: str | None = None,
     signer: Built | None = None,
     signature_hash: str = "sha256",
@@ -178,6 +179,7 @@ def crl(
         revoked: serial numbers, or the certificates themselves.
         revoked_at: date of every entry; a day before `this_update` if None.
         number: None leaves the extension out.
+        false_written: the number, then the only extension, says `critical FALSE`, which DER leaves out.
         signer: signs it in the issuer's place (a forgery).
         entry_extensions: of every entry.
     """
@@ -198,7 +200,8 @@ def crl(
     der = _signed(builder, key, signature_hash)
     if next_update is None:
         der = _without_next_update(der, key)
-    return BuiltCrl(x509.load_der_x509_crl(der), der)
+    loaded = x509.load_der_x509_crl(der)
+    return BuiltCrl(loaded, _with_false_written(loaded, key) if false_written else der)
 
 
 def point(**parts: Any) -> tuple[x509.ExtensionType, bool]:
@@ -360,6 +363,14 @@ def _without_next_update(der: bytes, key: Any) -> bytes:
     assert crl.next_update_utc is not None
     next_update = _tlv(0x17, crl.next_update_utc.strftime("%y%m%d%H%M%SZ").encode())
     return _resealed(_content(crl.tbs_certlist_bytes).replace(next_update, b"", 1), key)
+
+
+def _with_false_written(crl: x509.CertificateRevocationList, key: Any) -> bytes:
+    """Of a CRL whose only extension is its number."""
+    body, number = _content(crl.tbs_certlist_bytes), b"\x06\x03\x55\x1d\x14"
+    before, value = body.split(number)
+    extension = _tlv(0x30, number + b"\x01\x01\x00" + value)
+    return _resealed(before[: before.rindex(b"\xa0")] + _tlv(0xA0, _tlv(0x30, extension)), key)
 
 
 def _tbs(signed: x509.Certificate | x509.CertificateRevocationList) -> bytes:
