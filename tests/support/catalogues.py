@@ -6,13 +6,11 @@ Secrets are in vault `kv`, lists are `trust` and `issuer`, clusters are labelled
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sync.catalogue.assignment import Assignment
-from sync.catalogue.eligibility import files_of
-from sync.catalogue.entry import Candidate, Claim, Entry, StoredItem
+from sync.catalogue.entry import Candidate, Entry, ListedVersion, StoredItem
 from sync.catalogue.secret import SecretKey, VersionProperties
 from sync.catalogue.snapshot import Head, Snapshot
 from sync.certificates.checks import findings_about
@@ -69,15 +67,15 @@ def entry(
 ) -> Entry:
     """A catalogued secret; its candidates newest first. `file` and `accept` belong to its assignment.
 
-    It gives all its files since `since`, or since now.
+    It was admitted at `since`, or now.
     """
     of_tags = {tag: more.pop(tag) for tag in ("file", "accept") if tag in more}
     assignment = Assignment(lists, clusters, **of_tags)
     since = more.pop("since", NOW)
     usual: dict[str, Any] = {"looked": NOW, "newest": version(1)} | more
-    made = Entry(key(name), name, assignment=assignment, candidates=candidates, **usual)
-    given = {(each, file) for each in lists for one in candidates for file, _ in files_of(made, one)}
-    return replace(made, claims=(Claim(since, clusters, tuple(sorted(given))),))
+    listed = tuple(ListedVersion(c.version, c.created, c.created, c.enabled) for c in candidates)
+    usual = {"admitted": since, "assigned_at": since, "versions": listed, "complete": True} | usual
+    return Entry(key(name), name, assignment=assignment, candidates=candidates, **usual)
 
 
 def snapshot(*entries: Entry, clusters: tuple[str, ...] = ("plant",), **more: Any) -> Snapshot:

@@ -109,9 +109,9 @@ class HttpFleet(Fleet):
         tags = {"trustcast-credential": tagged or name}
         self.credentials.set(name, text or kubeconfig(self.api_servers[name]), tags=tags)
 
-    def upload(self, name: str, value: str, tags: Any = None, *, enabled: bool = True) -> str:
+    def upload(self, name: str, value: str, tags: Any = None, *, enabled: bool = True, host: str = "") -> str:
         version = self._servers.watched.set(name, value, tags=dict(tags) if tags else None, enabled=enabled)
-        self.events.append(event(name, version, host=self.host))
+        self.events.append(event(name, version, host=host or self.host))
         return version
 
     def files(self, cluster: str, definition: ListDefinition = TRUST) -> dict[str, bytes]:
