@@ -1,17 +1,19 @@
-"""A push of one cluster beside others that change the same row."""
+"""A push of one cluster beside others that change the same row, or share its API server."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from sync.fleet.clusters import ListOverride
 from sync.ports.stored import ANYTHING
 from sync.ports.work import ClusterWork
 from sync.reconcile.status import State
 from sync.steps.push import push_cluster
 from tests.support.certs import server
-from tests.support.fleet import Fleet, registration
+from tests.support.fleet import CONFIGURATION, TRUST, Fleet, registration
 from tests.support.stores import there
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
@@ -54,3 +56,23 @@ def test_a_push_whose_row_keeps_changing_sets_its_due_time_where_it_is_earlier(f
     rewritten_before_every_write(fleet, timedelta(days=1), times)
     (status,) = push_cluster(fleet.runtime, "edge")
     assert there(fleet.work.cluster("edge")).value.due == status.due
+
+
+def test_law8_two_clusters_of_one_api_server_leave_each_others_lists_alone() -> None:
+    """A place that another registration names is that one's to push; only what no definition names is emptied."""
+    other = replace(TRUST, name="other", object="other-list")
+    fleet = Fleet(replace(CONFIGURATION, lists=(TRUST, other)))
+    for name, list_name in (("first", "trust"), ("second", "other")):
+        lists = (ListOverride(list_name),)
+        fleet.register(replace(registration(name), host="shared:6443", server_id="shared", lists=lists))
+    fleet.clusters["second"] = fleet.clusters["first"]
+    fleet.upload("plc", server().pem, {**TAGS, "trustcast-lists": "trust,other"})
+    fleet.work_off()
+    requests = fleet.clusters["first"].state.requests
+    writes = requests["apply"] + requests["merge"]
+    assert fleet.files("first", TRUST) == fleet.files("first", other) != {}
+    for _ in range(20):
+        fleet.sweep()
+    assert fleet.files("first", TRUST) == fleet.files("first", other) != {}
+    assert requests["apply"] + requests["merge"] == writes
+    assert {(s.cluster, s.list) for s in fleet.statuses.all()} == {("first", "trust"), ("second", "other")}
