@@ -11,6 +11,7 @@ from sync.errors import Changed, Invalid, NotFound
 from sync.fleet.clusters import Registration, parse_labels, parse_list, parse_registration, pinned
 from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING
+from sync.steps.enqueue import request_push
 from sync.steps.transaction import Writes, transact
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ class RegistrationRequest:
 
 
 def register(runtime: Runtime, request: RegistrationRequest) -> Registration:
-    """Register a cluster or change its registration.
+    """Register a cluster or change its registration; it is pushed at once, whatever it waited for.
+
+    One that was removed and is back within a day is as its statuses say: no plan has reason to push it, and nothing is
+    due of it.
 
     Raises:
         Permanent: the credential is not acceptable, or points elsewhere than pinned and `confirm` is not set.
@@ -73,7 +77,9 @@ def register(runtime: Runtime, request: RegistrationRequest) -> Registration:
         row = Write(ClusterRow(request.name), registration, ANYTHING)
         return (row, Write(ServerRow(server.id), server, ANYTHING)), registration
 
-    return transact(runtime, step)
+    registration = transact(runtime, step)
+    request_push(runtime, request.name, "registered")
+    return registration
 
 
 def _server(
