@@ -211,9 +211,9 @@ class Code(StrEnum):
     )
     NOT_YET_VALID = (
         "not-yet-valid",
-        _WARN,
+        _REJECT,
         "The validity begins in the future.",
-        "Expect connections to fail until then, and check the issuer's clock.",
+        "Nothing to do: it waits and is in force by itself from then on; check the issuer's clock if that is wrong.",
     )
     CRL_STALE = (
         "crl-stale",
@@ -356,6 +356,9 @@ class Finding:
         exactly = f"{self.code.meaning.removesuffix('.')}: {self.detail}." if self.detail else self.code.meaning
         return f"{exactly} {self.code.remedy}"
 
+
+OF_TIME = frozenset({Code.EXPIRED, Code.NOT_YET_VALID})
+"""Rejections that may end with time; a version that has one is looked at again."""
 
 TIME_ALONE = frozenset({Code.EXPIRED})
 """Rejections caused by time alone: the same version was acceptable before."""
