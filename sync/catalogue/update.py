@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sync.catalogue.assignment import NOWHERE
 from sync.catalogue.entry import KNOWN_VERSIONS, SECOND_LOOK, Candidate, Entry, ListedVersion, Rejected
-from sync.catalogue.reading import Stop, next_read, passes, readings_of
+from sync.catalogue.reading import Stop, next_read, passes, readings_of, waits_for_time
 from sync.certificates.checks import healed
 from sync.certificates.items import Kind
 from sync.findings import OF_TIME, Code, Finding
@@ -102,14 +102,12 @@ def _kept_on(
 ) -> Iterator[str]:
     passing = [c for c in entry.candidates if passes(c, list_name, entry.assignment, configuration)]
     newest = entry.candidates.index(passing[0]) if passing else len(entry.candidates)
-    yield from (c.version for c in entry.candidates[:newest] if _waits_for_time(c))
+    yield from (
+        c.version for c in entry.candidates[:newest] if waits_for_time(c, list_name, entry.assignment, configuration)
+    )
     yield from (candidate.version for candidate in passing[:2])
     last_proven = (c for c in passing[1:] if any(i.kind is Kind.CRL for i in c.items) and proven(c))
     yield from (candidate.version for candidate in [next(last_proven, None)] if candidate)
-
-
-def _waits_for_time(candidate: Candidate) -> bool:
-    return bool(candidate.kinds_of_fault) and {kind[0] for kind in candidate.kinds_of_fault} <= OF_TIME
 
 
 def _newest_of_each_kind(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
@@ -137,7 +135,7 @@ def _needs_second_look(
     if look.at - look.versions[0].updated < SECOND_LOOK or not {assignment.version, stop or ""} <= {"", newest}:
         return True
     kept = [r for r in readings.values() if isinstance(r, Candidate)]
-    others = [r for r in kept if r.version != newest or _waits_for_time(r)]
+    others = [r for r in kept if r.version != newest or any(finding.code in OF_TIME for finding in r.findings)]
     return bool(assignment.lists) and (newest not in readings or bool(others))
 
 

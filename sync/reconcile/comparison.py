@@ -79,6 +79,13 @@ class Comparison:
     ours: Ours
     context: ListContext
 
+    @property
+    def taking_up(self) -> bool:
+        """Whether the list was found with our annotation and without a status, and vaults are awaited yet (law 1)."""
+        marked = bool(self.observed.owners.place or self.observed.owners.files)
+        found = self.memory.taking_up or (marked and not self.memory.known)
+        return found and bool(self.context.awaited)
+
     def wanted(self, wanted: WantedFile) -> Change | None:
         """What becomes of a wanted file; None where it may only stay where it is, and is not there (law 3)."""
         present = self.observed.data.get(wanted.name)
@@ -179,8 +186,7 @@ class Comparison:
 
     def _gained(self, action: Action, wanted: WantedFile, present: bytes | None) -> Change:
         """A file more; a list found with our annotation and without a status gains none at first (law 1)."""
-        marked = bool(self.observed.owners.place or self.observed.owners.files)
-        if marked and not self.memory.known and self.context.awaited:
+        if self.taking_up:
             awaited = ", ".join(self.context.awaited)
             return _change(Action.WAIT, wanted, present, f"waits until {awaited} was gone through once")
         return _change(action, wanted, present)

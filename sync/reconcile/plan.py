@@ -54,6 +54,7 @@ class Plan:
         reserved: names whose owner keeps them while its file is not there.
         held: what would leave and is held.
         left: losses that count for 24 hours, this plan's among them.
+        taking_up: the list was found without a status, and waits for vaults before it gains anything.
     """
 
     changes: tuple[Change, ...]
@@ -65,6 +66,7 @@ class Plan:
     reserved: Mapping[str, SecretKey]
     held: tuple[Leaving, ...]
     left: tuple[Left, ...]
+    taking_up: bool
 
     @property
     def writes(self) -> bool:
@@ -253,6 +255,7 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
         _reserved(draft, compared),
         tuple(draft.leaving[name] for name, change in sorted(draft.changes.items()) if change.action is Action.HOLD),
         _left(draft, owned, compared),
+        compared.taking_up,
     )
 
 
@@ -317,4 +320,6 @@ def writable(observed: Observed, registration: Registration, plan: Plan) -> bool
 
 def after(plan: Plan, memory: ListMemory) -> ListMemory:
     """What is to be remembered once the plan is carried out."""
-    return replace(memory, known=True, files=plan.owned_after, reserved=plan.reserved, left=plan.left)
+    return replace(
+        memory, known=True, files=plan.owned_after, reserved=plan.reserved, left=plan.left, taking_up=plan.taking_up
+    )
