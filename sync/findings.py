@@ -366,3 +366,15 @@ TIME_ALONE = frozenset({Code.EXPIRED})
 
 WAIVABLE = frozenset({Code.EXPIRED, Code.WEAK_KEY, Code.WEAK_SIGNATURE})
 """What `trustcast-accept` may waive where the list's policy allows it."""
+
+INSISTABLE = frozenset(
+    {
+        Code.CA_IN_TRUST_LIST,
+        Code.CONTENT_TYPE_MISMATCH,
+        Code.CRL_DISTRIBUTION_POINT,
+        Code.ENCODING_TAG_MISMATCH,
+        Code.NO_APPLICATION_URI,
+        Code.QUICKSTART_CA,
+    }
+)
+"""Warnings that a list's policy may turn into rejections: those about one version, found when it is read."""

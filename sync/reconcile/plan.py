@@ -18,7 +18,7 @@ from sync.fleet.clusters import Mode
 from sync.reconcile.comparison import PUTS, Action, Change, Comparison
 from sync.reconcile.holds import Holdings, Leaving, Left, counted_losses, held_groups
 from sync.reconcile.owners import choose_claim, whose
-from sync.reconcile.ownership import OwnedFile, Owners, encode_owners
+from sync.reconcile.ownership import OwnedFile, Owners, encode_owners, room_in_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -243,7 +243,9 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
     final = {name: observed.data[name] for name in owned if name in observed.data and name not in put}
     final |= {name: draft.wanted[name].data for name in put}
     remove_first = tuple(sorted(name for name in removed if _co_owned(name, draft.leaving[name], compared)))
-    annotation = encode_owners(Owners(context.place, owned), observed.annotation_room) if owned else ""
+    sizes = {n: len(data) for n, data in {**observed.data, **final}.items() if n not in removed}
+    room = min(observed.annotation_room, room_in_request(sizes))
+    annotation = encode_owners(Owners(context.place, owned), room) if owned else ""
     applies = bool(put) or bool((removed - set(remove_first)) & observed.owned) or annotation != observed.annotation
     return Plan(
         tuple(draft.changes[name] for name in sorted(draft.changes)),
