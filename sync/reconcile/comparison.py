@@ -156,9 +156,8 @@ class Comparison:
 
     def is_out(self, change: Change, present: bytes) -> bool:
         """Whether a file of ours is revoked and what is wanted under its name does not replace it."""
-        return (
-            change.action not in PUTS and change.file in self.ours.files and self.context.revoked(present) is not None
-        )
+        stays = change.reason != "" and change.action not in PUTS and change.file in self.ours.files
+        return stays and self.context.revoked(present) is not None
 
     def is_taken(self, change: Change) -> bool:
         """Whether another secret's file takes the place of the one that is there."""

@@ -120,11 +120,12 @@ def _draft(compared: Comparison) -> Draft:
         if (change := compared.wanted(file)) is not None:
             changes[name] = change
     for name, data in compared.observed.data.items():
-        present, leaves = compared.present(name, data)
-        if name not in changes or compared.is_out(changes[name], data):
-            changes[name] = present
-        elif not compared.is_taken(changes[name]):
+        change = changes.get(name)
+        if change is not None and not (compared.is_out(change, data) or compared.is_taken(change)):
             continue
+        present, leaves = compared.present(name, data)
+        if change is None or not compared.is_taken(change):
+            changes[name] = present
         if leaves is not None:
             leaving[name] = _leaving(present, leaves, compared)
     return Draft(changes, chosen, leaving)
