@@ -226,7 +226,7 @@ ROWS: dict[RowKey, Row] = {
     ServerRow("plant-1-id"): ApiServer("plant-1-id", "h:6443", "c" * 64),
     VaultRow(VAULT): VaultFacts(NOW, NOW + MICROSECOND, NOW),
     ConfigurationRow(): settings(),
-    SettingsProposalRow(): SettingsProposal(settings(), NOW, {"plant-1": (SECRET.key,)}),
+    SettingsProposalRow(): SettingsProposal(settings(), NOW, ("plant-1",), (SECRET.key,)),
     DELETIONS: Deletions(NOW, ("corp-root", "corp-sub")),
     ANSWER: answer(),
     AUTHORITY: authority(),
