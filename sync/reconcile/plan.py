@@ -18,7 +18,7 @@ from sync.fleet.clusters import Mode
 from sync.reconcile.comparison import PUTS, Action, Change, Comparison
 from sync.reconcile.holds import Holdings, Leaving, Left, counted_losses, held_groups
 from sync.reconcile.owners import choose_claim, whose
-from sync.reconcile.ownership import OwnedFile, Owners, encode_owners
+from sync.reconcile.ownership import OwnedFile, Owners, encode_owners, parse_owners
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,15 +177,17 @@ def _not_whole(draft: Draft, compared: Comparison) -> dict[str, Change]:
         change = draft.changes[name]
         if leaving.reason is RemovalReason.REPLACED and leaving.owner and change.action is Action.REMOVE:
             given = compared.context.desired.in_force[leaving.owner].names
-            gives = {n for n, w in draft.wanted.items() if w.key == leaving.owner}
-            if any(not _goes_on(draft, n) for n in given if n in gives or _is_claimed(n, leaving.owner, compared)):
+            claimed = (n for n in given if _is_claimed(n, leaving.owner, compared))
+            if any(not _goes_on(draft, n, leaving.owner) for n in claimed):
                 kept[name] = replace(change, action=Action.KEEP, after=change.before, reason=KeptReason.NOT_WHOLE.value)
     return kept
 
 
-def _goes_on(draft: Draft, name: str) -> bool:
-    change = draft.changes.get(name)
-    return change is not None and (change.action in PUTS or (change.action is Action.KEEP and change.reason == ""))
+def _goes_on(draft: Draft, name: str, owner: SecretKey) -> bool:
+    """Whether the list holds the owner's file of this name after the plan, and not what another has there."""
+    change, wanted = draft.changes.get(name), draft.wanted.get(name)
+    is_there = change is not None and (change.action in PUTS or (change.action is Action.KEEP and not change.reason))
+    return is_there and wanted is not None and wanted.key == owner
 
 
 def _is_claimed(name: str, owner: SecretKey, compared: Comparison) -> bool:
@@ -242,7 +244,7 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
     final |= {name: draft.wanted[name].data for name in put}
     remove_first = tuple(sorted(name for name in removed if _co_owned(name, draft.leaving[name], compared)))
     annotation = encode_owners(Owners(context.place, owned), observed.annotation_room) if owned else ""
-    applies = bool(put) or bool((removed - set(remove_first)) & observed.owned) or annotation != observed.annotation
+    applies = bool(put) or bool((removed - set(remove_first)) & observed.owned) or _says_other(annotation, observed)
     return Plan(
         tuple(draft.changes[name] for name in sorted(draft.changes)),
         applies and not observed.exists,
@@ -254,6 +256,17 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
         tuple(draft.leaving[name] for name, change in sorted(draft.changes.items()) if change.action is Action.HOLD),
         _left(draft, owned, compared),
     )
+
+
+def _says_other(annotation: str, observed: Observed) -> bool:
+    """Whether the annotation must be written by itself; newer versions with equal bytes wait for content (law 5)."""
+    if annotation == observed.annotation:
+        return False
+    return _without_versions(parse_owners(annotation)) != _without_versions(observed.owners)
+
+
+def _without_versions(owners: Owners) -> Owners:
+    return Owners(owners.place, {name: replace(file, version="") for name, file in owners.files.items()})
 
 
 def _owned_after(draft: Draft, compared: Comparison) -> dict[str, OwnedFile]:

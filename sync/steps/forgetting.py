@@ -19,7 +19,7 @@ from sync.ports.stored import ANYTHING
 from sync.reconcile.holds import WINDOW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
     from sync.catalogue.authorities import Authority
@@ -64,9 +64,10 @@ def _abandoned(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime
             yield status
 
 
-def _servers(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[Write]:
+def _servers(snapshot: Snapshot, statuses: Collection[ListStatus], now: datetime) -> Iterator[Write]:
     known = {registration.server for registration in snapshot.clusters.values()}
-    known |= {s.place.rsplit("/", 2)[0] for s in statuses if s not in set(_abandoned(snapshot, (s,), now))}
+    abandoned = {status.place for status in _abandoned(snapshot, statuses, now)}
+    known |= {status.place.rsplit("/", 2)[0] for status in statuses if status.place not in abandoned}
     return (Write(ServerRow(name), None, ANYTHING) for name in snapshot.servers if name not in known)
 
 
