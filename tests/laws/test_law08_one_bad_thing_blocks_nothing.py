@@ -12,7 +12,6 @@ import pytest
 
 from sync.desired.capacity import ADDED_UP_TO
 from sync.errors import Changed, Permanent, Temporary, Unauthorized, Unreachable
-from sync.reconcile.observed import Observed
 from sync.reconcile.status import State
 from tests.support import certs
 from tests.support.catalogues import CONFIGURATION, HOST, ISSUER, TRUST
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from sync.fleet.kubeconfig import Endpoint
     from sync.fleet.lists import ListDefinition
     from sync.ports.clusters import Target
+    from sync.reconcile.observed import Observed
     from tests.support.memory import MemoryCluster
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
@@ -247,7 +247,10 @@ def crowded(monkeypatch: pytest.MonkeyPatch, cluster: MemoryCluster, *, ours: bo
 
     def observe(*where: str) -> Observed:
         seen = real(*where)
-        return Observed("uid", "1", {**seen.data, **keys}, seen.owned | owned) if TRUST.object in where else seen
+        if TRUST.object not in where:
+            return seen
+        found = replace(seen, data={**seen.data, **keys}, owned=seen.owned | owned)
+        return replace(found, uid=seen.uid or "uid", resource_version=seen.resource_version or "1")
 
     monkeypatch.setattr(cluster, "observe", observe)
     return keys
