@@ -51,6 +51,7 @@ def update_entry(
         ],
         complete=look.complete and len(look.versions) <= KNOWN_VERSIONS,
         stop=stop,
+        waiting=None,
         rejected=tuple(r for r in nothing_kept if r not in fallback.passed)[:KNOWN_VERSIONS],
         passed=tuple(r for r in nothing_kept if r in fallback.passed),
         secret_findings=(*assigned.findings, *_secret_findings(entry, look, candidates)),
