@@ -141,12 +141,19 @@ def _leaving(change: Change, leaves: Leaves, compared: Comparison) -> Leaving:
         change.version,
         leaves.reason,
         leaves.since,
-        leaves.by_scope(compared.memory.verified),
+        _is_scopes(change, leaves, compared),
         leaves.reason is RemovalReason.ORPHANED or context.approved(change.owner, leaves),
         certificate.subject if certificate else "",
         certificate.not_after if certificate else None,
         item.sha256 if item else change.before,
     )
+
+
+def _is_scopes(change: Change, leaves: Leaves, compared: Comparison) -> bool:
+    """Whether labels or settings take the file; what was held counts as it did when it was held, however long ago."""
+    named = change.file, leaves.reason, leaves.since
+    before = (each.scope for each in compared.memory.held if (each.file, each.reason, each.since) == named)
+    return next(before, leaves.by_scope(compared.memory.verified))
 
 
 def _settled(draft: Draft, compared: Comparison) -> Draft:
@@ -335,5 +342,11 @@ def writable(observed: Observed, registration: Registration, plan: Plan) -> bool
 def after(plan: Plan, memory: ListMemory) -> ListMemory:
     """What is to be remembered once the plan is carried out."""
     return replace(
-        memory, known=True, files=plan.owned_after, reserved=plan.reserved, left=plan.left, taking_up=plan.taking_up
+        memory,
+        known=True,
+        files=plan.owned_after,
+        reserved=plan.reserved,
+        left=plan.left,
+        taking_up=plan.taking_up,
+        held=plan.held,
     )
