@@ -85,8 +85,12 @@ def choose_claim(
 
 
 def _passes(said: Stays, file: OwnedFile, wanted: WantedFile | None, context: ListContext) -> bool:
-    """Whether another secret that gives the same bytes takes over: the owner's vault was forgotten, or replaced."""
-    if file.owner is None or wanted is None or wanted.sha256 != file.sha256:
+    """Whether a vault that is configured no more for a day was replaced by one that gives the same bytes, or forgotten.
+
+    What a forgotten vault gave stays where nothing gives the same bytes; its name is free.
+    """
+    if said.why is KeptReason.NO_OWNER:
+        return True
+    if said.why is not KeptReason.VAULT_LEFT or file.owner is None or wanted is None:
         return False
-    left = said.why is KeptReason.VAULT_LEFT and context.vault_left_for_good(file.owner.vault)
-    return left or said.why is KeptReason.NO_OWNER
+    return wanted.sha256 == file.sha256 and context.vault_left_for_good(file.owner.vault)
