@@ -146,7 +146,7 @@ class Comparison:
                 owner=wanted.key if passes else None,
                 version=wanted.version if passes else "",
             )
-        if file.owner is None:
+        if file.owner is None and isinstance(self._said(wanted.name, file, present), Stays):
             return Change(Action.UNACCOUNTED, wanted.name, file.sha256, file.sha256, KeptReason.NO_OWNER.value)
         if file.owner == wanted.key:
             return self._newer_of_owner(wanted, file, present)

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from sync.catalogue.secret import SecretKey
-from sync.reconcile.holds import Left
+from sync.reconcile.holds import Leaving, Left
 from sync.reconcile.ownership import OwnedFile
 
 
@@ -23,6 +23,7 @@ class ListMemory:
         left: losses of the last 24 hours that count.
         taking_up: it was found without a status, and gains nothing until every vault was gone through (law 1).
         verified: when the list last held what it should (UTC).
+        held: what would have left and was held.
     """
 
     known: bool = False
@@ -31,6 +32,12 @@ class ListMemory:
     left: tuple[Left, ...] = ()
     taking_up: bool = False
     verified: datetime | None = None
+    held: tuple[Leaving, ...] = ()
+
+    @property
+    def holders(self) -> Mapping[str, SecretKey]:
+        """Whose names are while their files are not there: reserved, or removed by a hand or a push that died."""
+        return {**{name: file.owner for name, file in self.files.items() if file.owner}, **self.reserved}
 
 
 NO_MEMORY = ListMemory()

@@ -18,7 +18,7 @@ from sync.fleet.clusters import Mode
 from sync.reconcile.comparison import PUTS, Action, Change, Comparison
 from sync.reconcile.holds import Holdings, Leaving, Left, counted_losses, held_groups
 from sync.reconcile.owners import choose_claim, whose
-from sync.reconcile.ownership import OwnedFile, Owners, encode_owners, room_in_request
+from sync.reconcile.ownership import OwnedFile, Owners, encode_owners, parse_owners, room_in_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,12 +141,19 @@ def _leaving(change: Change, leaves: Leaves, compared: Comparison) -> Leaving:
         change.version,
         leaves.reason,
         leaves.since,
-        leaves.by_scope(compared.memory.verified),
+        _is_scopes(change, leaves, compared),
         leaves.reason is RemovalReason.ORPHANED or context.approved(change.owner, leaves),
         certificate.subject if certificate else "",
         certificate.not_after if certificate else None,
         item.sha256 if item else change.before,
     )
+
+
+def _is_scopes(change: Change, leaves: Leaves, compared: Comparison) -> bool:
+    """Whether labels or settings take the file; what was held counts as it did when it was held, however long ago."""
+    named = change.file, leaves.reason, leaves.since
+    before = (each.scope for each in compared.memory.held if (each.file, each.reason, each.since) == named)
+    return next(before, leaves.by_scope(compared.memory.verified))
 
 
 def _settled(draft: Draft, compared: Comparison) -> Draft:
@@ -180,15 +187,17 @@ def _not_whole(draft: Draft, compared: Comparison) -> dict[str, Change]:
         change = draft.changes[name]
         if leaving.reason is RemovalReason.REPLACED and leaving.owner and change.action is Action.REMOVE:
             given = compared.context.desired.in_force[leaving.owner].names
-            gives = {n for n, w in draft.wanted.items() if w.key == leaving.owner}
-            if any(not _goes_on(draft, n) for n in given if n in gives or _is_claimed(n, leaving.owner, compared)):
+            claimed = (n for n in given if _is_claimed(n, leaving.owner, compared))
+            if any(not _goes_on(draft, n, leaving.owner) for n in claimed):
                 kept[name] = replace(change, action=Action.KEEP, after=change.before, reason=KeptReason.NOT_WHOLE.value)
     return kept
 
 
-def _goes_on(draft: Draft, name: str) -> bool:
-    change = draft.changes.get(name)
-    return change is not None and (change.action in PUTS or (change.action is Action.KEEP and change.reason == ""))
+def _goes_on(draft: Draft, name: str, owner: SecretKey) -> bool:
+    """Whether the list holds the owner's file of this name after the plan, and not what another has there."""
+    change, wanted = draft.changes.get(name), draft.wanted.get(name)
+    is_there = change is not None and (change.action in PUTS or (change.action is Action.KEEP and not change.reason))
+    return is_there and wanted is not None and wanted.key == owner
 
 
 def _is_claimed(name: str, owner: SecretKey, compared: Comparison) -> bool:
@@ -247,7 +256,7 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
     sizes = {n: len(data) for n, data in {**observed.data, **final}.items() if n not in removed}
     room = min(observed.annotation_room, room_in_request(sizes))
     annotation = encode_owners(Owners(context.place, owned), room) if owned else ""
-    applies = bool(put) or bool((removed - set(remove_first)) & observed.owned) or annotation != observed.annotation
+    applies = bool(put) or bool((removed - set(remove_first)) & observed.owned) or _says_other(annotation, observed)
     return Plan(
         tuple(draft.changes[name] for name in sorted(draft.changes)),
         applies and not observed.exists,
@@ -255,11 +264,22 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
         final if applies else None,
         annotation,
         owned,
-        _reserved(draft, compared),
+        _reserved(owned, compared),
         tuple(draft.leaving[name] for name, change in sorted(draft.changes.items()) if change.action is Action.HOLD),
         _left(draft, owned, compared),
         compared.taking_up,
     )
+
+
+def _says_other(annotation: str, observed: Observed) -> bool:
+    """Whether the annotation must be written by itself; newer versions with equal bytes wait for content (law 5)."""
+    if annotation == observed.annotation:
+        return False
+    return _without_versions(parse_owners(annotation)) != _without_versions(observed.owners)
+
+
+def _without_versions(owners: Owners) -> Owners:
+    return Owners(owners.place, {name: replace(file, version="") for name, file in owners.files.items()})
 
 
 def _owned_after(draft: Draft, compared: Comparison) -> dict[str, OwnedFile]:
@@ -283,17 +303,15 @@ def _co_owned(name: str, leaving: Leaving, compared: Comparison) -> bool:
     return name in compared.observed.others or name not in compared.observed.owned
 
 
-def _reserved(draft: Draft, compared: Comparison) -> dict[str, SecretKey]:
-    """Names that are not on the list and stay their owners': these exist, reach the list and give that name."""
-    reserved: dict[str, SecretKey] = {}
-    for name, claims in compared.context.desired.claims.items():
-        file = compared.ours.owner_of(name)
-        holder = file.owner if file else compared.memory.reserved.get(name)
-        change = draft.changes.get(name)
-        is_there = change is not None and change.action is not Action.REMOVE
-        if holder is not None and not is_there and any(claim.key == holder for claim in claims):
-            reserved[name] = holder
-    return reserved
+def _reserved(owned: Mapping[str, OwnedFile], compared: Comparison) -> dict[str, SecretKey]:
+    """Names that are not on the list and stay their owners'."""
+    seen = {**compared.ours.edited, **compared.ours.files}
+    holders = {**compared.memory.holders, **{name: file.owner for name, file in seen.items()}}
+    return {
+        name: holder
+        for name, holder in sorted(holders.items())
+        if holder is not None and name not in owned and compared.context.keeps_name(holder, name)
+    }
 
 
 def _left(draft: Draft, owned: Mapping[str, OwnedFile], compared: Comparison) -> tuple[Left, ...]:
@@ -324,5 +342,11 @@ def writable(observed: Observed, registration: Registration, plan: Plan) -> bool
 def after(plan: Plan, memory: ListMemory) -> ListMemory:
     """What is to be remembered once the plan is carried out."""
     return replace(
-        memory, known=True, files=plan.owned_after, reserved=plan.reserved, left=plan.left, taking_up=plan.taking_up
+        memory,
+        known=True,
+        files=plan.owned_after,
+        reserved=plan.reserved,
+        left=plan.left,
+        taking_up=plan.taking_up,
+        held=plan.held,
     )

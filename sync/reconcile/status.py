@@ -165,9 +165,8 @@ class ListStatus:
     @property
     def memory(self) -> ListMemory:
         """What the next plan remembers."""
-        return ListMemory(
-            self.attempted is not None, self.files, self.reserved, self.left, self.taking_up, self.verified
-        )
+        known = self.attempted is not None
+        return ListMemory(known, self.files, self.reserved, self.left, self.taking_up, self.verified, self.held)
 
     @property
     def unaccounted(self) -> tuple[str, ...]:
