@@ -60,6 +60,19 @@ class ListContext:
             return Stays(KeptReason.NO_OWNER)
         return reason_of(self.state, self.registration, self.definition, owner, version, name)
 
+    def keeps_name(self, holder: SecretKey, name: str) -> bool:
+        """Whether a name whose file is not there stays its owner's: it gives that name, or nothing proves the end."""
+        if any(claim.key == holder for claim in self.desired.claims.get(name, ())):
+            return True
+        match self.reason_of(holder, "", name):
+            case Stays(KeptReason.NO_OWNER):
+                return False
+            case Stays(KeptReason.NOT_CATALOGUED):
+                facts = self.state.snapshot.vaults.get(holder.vault)
+                return facts is None or facts.swept is None
+            case said:
+                return isinstance(said, Stays)
+
     def approved(self, owner: SecretKey | None, leaves: Leaves) -> bool:
         """Whether a person consented to just this removal."""
         return self.state.snapshot.approves(owner, leaves.reason.name, leaves.since, self.list_name)

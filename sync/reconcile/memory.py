@@ -30,5 +30,10 @@ class ListMemory:
     left: tuple[Left, ...] = ()
     verified: datetime | None = None
 
+    @property
+    def holders(self) -> Mapping[str, SecretKey]:
+        """Whose names are while their files are not there: reserved, or removed by a hand or a push that died."""
+        return {**{name: file.owner for name, file in self.files.items() if file.owner}, **self.reserved}
+
 
 NO_MEMORY = ListMemory()

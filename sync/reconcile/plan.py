@@ -250,7 +250,7 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
         final if applies else None,
         annotation,
         owned,
-        _reserved(draft, compared),
+        _reserved(owned, compared),
         tuple(draft.leaving[name] for name, change in sorted(draft.changes.items()) if change.action is Action.HOLD),
         _left(draft, owned, compared),
     )
@@ -277,17 +277,15 @@ def _co_owned(name: str, leaving: Leaving, compared: Comparison) -> bool:
     return name in compared.observed.others or name not in compared.observed.owned
 
 
-def _reserved(draft: Draft, compared: Comparison) -> dict[str, SecretKey]:
-    """Names that are not on the list and stay their owners': these exist, reach the list and give that name."""
-    reserved: dict[str, SecretKey] = {}
-    for name, claims in compared.context.desired.claims.items():
-        file = compared.ours.owner_of(name)
-        holder = file.owner if file else compared.memory.reserved.get(name)
-        change = draft.changes.get(name)
-        is_there = change is not None and change.action is not Action.REMOVE
-        if holder is not None and not is_there and any(claim.key == holder for claim in claims):
-            reserved[name] = holder
-    return reserved
+def _reserved(owned: Mapping[str, OwnedFile], compared: Comparison) -> dict[str, SecretKey]:
+    """Names that are not on the list and stay their owners'."""
+    seen = {**compared.ours.edited, **compared.ours.files}
+    holders = {**compared.memory.holders, **{name: file.owner for name, file in seen.items()}}
+    return {
+        name: holder
+        for name, holder in sorted(holders.items())
+        if holder is not None and name not in owned and compared.context.keeps_name(holder, name)
+    }
 
 
 def _left(draft: Draft, owned: Mapping[str, OwnedFile], compared: Comparison) -> tuple[Left, ...]:
