@@ -89,7 +89,7 @@ class Comparison:
             return self._ours(wanted, file, present)
         same = sha256(present) == wanted.sha256
         edited = self.ours.edited.get(wanted.name)
-        if edited is not None and not edited.shared and not same:
+        if edited is not None and not edited.shared and not same and _may_return(wanted, edited):
             return _change(Action.RESTORE, wanted, present)
         if same:
             return self._gained(Action.ADOPT, wanted, present)
@@ -120,9 +120,7 @@ class Comparison:
         return self.context.reason_of(file.owner, file.version, name)
 
     def _absent(self, wanted: WantedFile) -> Change | None:
-        remembered = self.memory.files.get(wanted.name)
-        was_there = remembered is not None and remembered.owner == wanted.key
-        if not wanted.anew and not was_there:
+        if not _may_return(wanted, self.memory.files.get(wanted.name)):
             return None
         if self._is_newer_crl_there(wanted):
             return _change(Action.WAIT, wanted, None, "the list holds a newer CRL of the same CA")
@@ -184,6 +182,12 @@ class Comparison:
             awaited = ", ".join(self.context.awaited)
             return _change(Action.WAIT, wanted, present, f"waits until {awaited} was gone through once")
         return _change(action, wanted, present)
+
+
+def _may_return(wanted: WantedFile, remembered: OwnedFile | None) -> bool:
+    """Whether it may go on where it is not now: if it goes onto no list anew, only where it was (law 3)."""
+    was_there = remembered is not None and (remembered.owner, remembered.sha256) == (wanted.key, wanted.sha256)
+    return wanted.anew or was_there
 
 
 def _change(action: Action, wanted: WantedFile, present: bytes | None, reason: str = "") -> Change:
