@@ -165,7 +165,11 @@ def _settled(draft: Draft, compared: Comparison) -> Draft:
 def _over_limit(draft: Draft, compared: Comparison) -> list[str]:
     """Names of what does not fit; what leaves makes room first."""
     data = compared.observed.data
-    staying = {n: len(content) for n, content in data.items() if draft.changes[n].action is not Action.REMOVE}
+    staying = {
+        n: len(content)
+        for n, content in data.items()
+        if draft.changes[n].action is not Action.REMOVE or _stays_anothers(n, draft.leaving[n], compared)
+    }
     growing = (w for n, w in draft.wanted.items() if n in draft.changes and draft.changes[n].action in PUTS)
     return [wanted.name for wanted in over_limit(growing, staying)]
 
@@ -178,7 +182,8 @@ def _not_whole(draft: Draft, compared: Comparison) -> dict[str, Change]:
         if leaving.reason is RemovalReason.REPLACED and leaving.owner and change.action is Action.REMOVE:
             given = compared.context.desired.in_force[leaving.owner].names
             gives = {n for n, w in draft.wanted.items() if w.key == leaving.owner}
-            if any(not _goes_on(draft, n) for n in given if n in gives or _is_claimed(n, leaving.owner, compared)):
+            claimed = {n for n in given if n in gives or _is_claimed(n, leaving.owner, compared)}
+            if any(n not in gives or not _goes_on(draft, n) for n in claimed):
                 kept[name] = replace(change, action=Action.KEEP, after=change.before, reason=KeptReason.NOT_WHOLE.value)
     return kept
 
@@ -230,6 +235,8 @@ def _holdings(draft: Draft, compared: Comparison) -> Holdings:
         for name, change in draft.changes.items()
         if change.action in PUTS | {Action.KEEP, Action.HOLD, Action.UNACCOUNTED}
     }
+    waiting = (name for name, change in draft.changes.items() if change.action is Action.WAIT)
+    would_hold |= {name: had[name] for name in waiting if name in compared.ours.files}
     return Holdings(had, would_hold, counted_losses(compared.memory.left, compared.context.now))
 
 
@@ -271,10 +278,14 @@ def _owned_after(draft: Draft, compared: Comparison) -> dict[str, OwnedFile]:
 
 def _co_owned(name: str, leaving: Leaving, compared: Comparison) -> bool:
     """Whether an apply alone would not remove the file: another owns it too, and it leaves all the same."""
-    file = compared.ours.files[name]
-    if file.shared and leaving.reason not in CO_OWNED:
+    if _stays_anothers(name, leaving, compared):
         return False
     return name in compared.observed.others or name not in compared.observed.owned
+
+
+def _stays_anothers(name: str, leaving: Leaving, compared: Comparison) -> bool:
+    """Whether only our share of the key ends (law 6)."""
+    return compared.ours.files[name].shared and leaving.reason not in CO_OWNED
 
 
 def _reserved(owned: Mapping[str, OwnedFile], compared: Comparison) -> dict[str, SecretKey]:

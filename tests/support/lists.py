@@ -11,6 +11,7 @@ from sync.reconcile.holds import Limits
 from sync.reconcile.memory import ListMemory
 from sync.reconcile.observed import Observed
 from sync.reconcile.ownership import OwnedFile, Owners
+from sync.reconcile.plan import after, make_plan
 from tests.support.catalogues import CONFIGURATION, HOST, TRUST, key, sha256, snapshot, version_name
 from tests.support.certs import NOW
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sync.fleet.configuration import Configuration
     from sync.fleet.lists import ListDefinition
     from sync.reconcile.plan import Plan
+    from tests.support.memory import MemoryCluster
 
 WHERE = (TRUST.namespace, TRUST.object)
 PLACE = "plant/" + "/".join(WHERE)
@@ -75,3 +77,28 @@ def actions(plan: Plan) -> dict[str, str]:
 def reasons(plan: Plan) -> dict[str, str]:
     """Why, where the action alone does not say it."""
     return {change.file: change.reason for change in plan.changes if change.reason}
+
+
+def carry_out(target: MemoryCluster, observed: Observed, plan: Plan, *, writes: int = 3) -> Observed:
+    """The first few writes of a plan, in the protocol's order; the object as it is afterwards."""
+    due = [plan.create, bool(plan.remove_first), plan.files is not None]
+    for step in [at for at, is_due in enumerate(due) if is_due][:writes]:
+        read = {"uid": observed.uid or "", "resource_version": observed.resource_version or ""}
+        match step:
+            case 0:
+                observed = target.create_empty(*WHERE)
+            case 1:
+                observed = target.remove_keys(*WHERE, plan.remove_first, **read)
+            case _:
+                observed = target.apply(*WHERE, plan.files or {}, owners=plan.annotation, **read)
+    return observed
+
+
+def push(target: MemoryCluster, memory: ListMemory, context: ListContext) -> tuple[Plan, ListMemory]:
+    """Plan and carry out as a push does, without a crash: the plan of what is left, and what is remembered then."""
+    observed = target.observe(*WHERE)
+    plan = make_plan(observed, memory, context)
+    if plan.writes:
+        observed = carry_out(target, observed, plan)
+        plan = make_plan(observed, after(plan, memory), context)
+    return plan, after(plan, memory)
