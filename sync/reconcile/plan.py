@@ -7,6 +7,7 @@ keep      ours, not wanted, and not leaving: stays as observed, and it is said w
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from sync.desired.capacity import over_limit
 from sync.desired.reasons import KeptReason, Leaves, RemovalReason
 from sync.fleet.clusters import Mode
 from sync.reconcile.comparison import PUTS, Action, Change, Comparison
-from sync.reconcile.holds import Holdings, Leaving, Left, counted_losses, held_groups
+from sync.reconcile.holds import SCOPE, Holdings, Leaving, Left, counted_losses, held_groups
 from sync.reconcile.owners import choose_claim, whose
 from sync.reconcile.ownership import OwnedFile, Owners, encode_owners
 
@@ -228,16 +229,38 @@ def _brought(draft: Draft) -> dict[SecretKey, int]:
 
 
 def _holdings(draft: Draft, compared: Comparison) -> Holdings:
-    remembered = {**compared.memory.files, **compared.ours.edited, **compared.ours.files}
-    had = {name: file.owner.vault if file.owner else "" for name, file in remembered.items()}
-    would_hold = {
-        name: change.owner.vault if change.owner else ""
-        for name, change in draft.changes.items()
-        if change.action in PUTS | {Action.KEEP, Action.HOLD, Action.UNACCOUNTED}
-    }
-    waiting = (name for name, change in draft.changes.items() if change.action is Action.WAIT)
-    would_hold |= {name: had[name] for name in waiting if name in compared.ours.files}
-    return Holdings(had, would_hold, counted_losses(compared.memory.left, compared.context.now))
+    had = {name: _vault_of(file.owner) for name, file in compared.ours.files.items()}
+    stays = {Action.KEEP, Action.HOLD, Action.UNACCOUNTED, Action.WAIT}
+    would_hold = {name: had[name] for name, change in draft.changes.items() if change.action in stays and name in had}
+    would_hold |= {name: _vault_of(change.owner) for name, change in draft.changes.items() if change.action in PUTS}
+    before = counted_losses(compared.memory.left, compared.context.now)
+    return Holdings(had, would_hold, (*before, *_vanished(draft, compared)))
+
+
+def _vault_of(owner: SecretKey | None) -> str:
+    return owner.vault if owner else ""
+
+
+def _vanished(draft: Draft, compared: Comparison) -> tuple[Left, ...]:
+    """The losses that count of what was remembered and is not there: by a hand, or a push that wrote no status."""
+    ours, context = compared.ours.files, compared.context
+    puts = {name for name, change in draft.changes.items() if change.action in PUTS}
+    brought = Counter(file.owner for name, file in ours.items() if name not in compared.memory.files)
+    found: list[Left] = []
+    for name, file in sorted(compared.memory.files.items()):
+        if name in ours or name in puts or context.gave_revoked(file, name) or context.removed_by_hand(file):
+            continue
+        said = context.reason_of(file.owner, file.version, name)
+        group = _vault_of(file.owner)
+        if isinstance(said, Leaves):
+            if context.approved(file.owner, said):
+                continue
+            if said.reason is RemovalReason.REPLACED and brought[file.owner] > 0:
+                brought[file.owner] -= 1
+                continue
+            group = SCOPE if said.by_scope(compared.memory.verified) else group
+        found.append(Left(name, group, context.now))
+    return tuple(found)
 
 
 def _plan(draft: Draft, compared: Comparison) -> Plan:
@@ -300,22 +323,25 @@ def _reserved(owned: Mapping[str, OwnedFile], compared: Comparison) -> dict[str,
 
 
 def _left(draft: Draft, owned: Mapping[str, OwnedFile], compared: Comparison) -> tuple[Left, ...]:
-    """The losses of 24 hours that count: those before that did not come back, and this plan's."""
+    """The losses of 24 hours that count: those before that did not come back, what vanished, and this plan's."""
     now = compared.context.now
     leaving = {name: each for name, each in draft.leaving.items() if draft.changes[name].action in GOES}
     brought = _brought(draft)
-    found = [each for each in counted_losses(compared.memory.left, now) if each.file not in owned]
-    known = {each.file for each in found}
+    before = [each for each in counted_losses(compared.memory.left, now) if not _came_back(each, owned)]
+    known = {each.file for each in before}
+    found = [*before, *(each for each in _vanished(draft, compared) if each.file not in known)]
     for name, each in sorted(leaving.items()):
         if each.reason is RemovalReason.REPLACED and each.owner and brought.get(each.owner, 0) > 0:
             brought[each.owner] -= 1
         elif each.counts and name not in known:
             found.append(Left(name, each.group, now))
-    missing = compared.memory.files.keys() - compared.observed.data.keys() - owned.keys() - known
-    for name in sorted(missing):
-        owner = compared.memory.files[name].owner
-        found.append(Left(name, owner.vault if owner else "", now))
     return tuple(found)
+
+
+def _came_back(left: Left, owned: Mapping[str, OwnedFile]) -> bool:
+    """Whether the place has the file again: of the same vault, where a vault lost it."""
+    file = owned.get(left.file)
+    return file is not None and left.group in {SCOPE, _vault_of(file.owner)}
 
 
 def writable(observed: Observed, registration: Registration, plan: Plan) -> bool:
