@@ -79,6 +79,12 @@ class Comparison:
     ours: Ours
     context: ListContext
 
+    @property
+    def known(self) -> bool:
+        """Whether it may gain files: one found with our annotation, without a status, gains none at first (law 1)."""
+        marked = bool(self.observed.owners.place or self.observed.owners.files)
+        return self.memory.known or not marked or not self.context.awaited
+
     def wanted(self, wanted: WantedFile) -> Change | None:
         """What becomes of a wanted file; None where it may only stay where it is, and is not there (law 3)."""
         present = self.observed.data.get(wanted.name)
@@ -176,9 +182,8 @@ class Comparison:
         return any(isinstance(other, RevocationList) and is_newer(authorities, other, crl) for other in there)
 
     def _gained(self, action: Action, wanted: WantedFile, present: bytes | None) -> Change:
-        """A file more; a list found with our annotation and without a status gains none at first (law 1)."""
-        marked = bool(self.observed.owners.place or self.observed.owners.files)
-        if marked and not self.memory.known and self.context.awaited:
+        """A file more, where the list is known."""
+        if not self.known:
             awaited = ", ".join(self.context.awaited)
             return _change(Action.WAIT, wanted, present, f"waits until {awaited} was gone through once")
         return _change(action, wanted, present)

@@ -17,7 +17,8 @@ class ListMemory:
     """What is remembered of a list.
 
     Attributes:
-        known: there is a status; without one only the object itself tells.
+        known: it may gain files. One that was found with our annotation and without a status is not known until every
+            vault that reaches it was gone through (law 1).
         files: what was ours there when it was last written or found, by name.
         reserved: names whose file left while its owner keeps the name (it is disabled, or revoked).
         left: losses of the last 24 hours that count.

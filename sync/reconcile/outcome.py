@@ -83,6 +83,7 @@ def status_after(previous: ListStatus, facts: PushResult, intervals: Intervals) 
         changed=facts.at if facts.wrote else previous.changed,
         failures=0,
         due=facts.at + verify_in(previous, intervals),
+        known=plan.known,
     )
 
 

@@ -55,6 +55,7 @@ class Plan:
         reserved: names whose owner keeps them while its file is not there.
         held: what would leave and is held.
         left: losses that count for 24 hours, this plan's among them.
+        known: the list may gain files (law 1).
     """
 
     changes: tuple[Change, ...]
@@ -66,6 +67,7 @@ class Plan:
     reserved: Mapping[str, SecretKey]
     held: tuple[Leaving, ...]
     left: tuple[Left, ...]
+    known: bool
 
     @property
     def writes(self) -> bool:
@@ -283,6 +285,7 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
         _reserved(owned, compared),
         tuple(draft.leaving[name] for name, change in sorted(draft.changes.items()) if change.action is Action.HOLD),
         _left(draft, owned, compared),
+        compared.known,
     )
 
 
@@ -352,4 +355,4 @@ def writable(observed: Observed, registration: Registration, plan: Plan) -> bool
 
 def after(plan: Plan, memory: ListMemory) -> ListMemory:
     """What is to be remembered once the plan is carried out."""
-    return replace(memory, known=True, files=plan.owned_after, reserved=plan.reserved, left=plan.left)
+    return replace(memory, known=plan.known, files=plan.owned_after, reserved=plan.reserved, left=plan.left)

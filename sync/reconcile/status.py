@@ -126,6 +126,7 @@ class ListStatus:
         changed: last time we wrote.
         failures: failed attempts in a row.
         due: when this list is pushed again.
+        known: it was reached, and may gain files (`ListMemory.known`).
     """
 
     place: str
@@ -150,6 +151,7 @@ class ListStatus:
     changed: datetime | None = None
     failures: int = 0
     due: datetime | None = None
+    known: bool = False
 
     @property
     def summary(self) -> ListSummary:
@@ -160,7 +162,7 @@ class ListStatus:
     @property
     def memory(self) -> ListMemory:
         """What the next plan remembers."""
-        return ListMemory(self.attempted is not None, self.files, self.reserved, self.left, self.verified)
+        return ListMemory(self.known, self.files, self.reserved, self.left, self.verified)
 
     @property
     def unaccounted(self) -> tuple[str, ...]:

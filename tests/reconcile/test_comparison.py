@@ -15,6 +15,7 @@ from sync.reconcile.comparison import Action, Change, Comparison
 from sync.reconcile.memory import NO_MEMORY, ListMemory
 from sync.reconcile.owners import whose
 from sync.reconcile.ownership import Owners
+from sync.reconcile.plan import after, make_plan
 from tests.support import certs
 from tests.support.catalogues import (
     CONFIGURATION,
@@ -271,6 +272,18 @@ GAINS: dict[str, tuple[Observed, dict[str, Any]]] = {
 @pytest.mark.parametrize(("observed", "more"), GAINS.values(), ids=GAINS)
 def test_law1_otherwise_it_gains_at_once(observed: Observed, more: dict[str, Any]) -> None:
     assert action(wanted(observed, **{"configuration": TWO, **more})) == (Action.ADD, "")
+
+
+def test_law1_a_list_is_known_from_when_it_may_gain_files_and_stays_so() -> None:
+    """A look at it alone, or one that failed, does not make it known."""
+    two = context_of(SECRET, configuration=TWO)
+    every = context_of(SECRET, configuration=TWO, vaults={**SWEPT, SECOND.host: VaultFacts(NOW)})
+    waiting = after(make_plan(MARKED, NO_MEMORY, two), NO_MEMORY)
+    assert not waiting.known
+    assert not after(make_plan(MARKED, waiting, two), waiting).known
+    gaining = after(make_plan(MARKED, waiting, every), waiting)
+    assert gaining.known
+    assert after(make_plan(MARKED, gaining, two), gaining).known
 
 
 def test_law1_what_such_a_list_holds_is_renewed_and_restored_at_once() -> None:

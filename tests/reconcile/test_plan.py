@@ -48,6 +48,7 @@ ROOT = certs.ca()
 LEAF = certs.server(name="leaf", issuer=ROOT)
 REVOKING = proven(ROOT, certs.crl(ROOT, revoked=[LEAF]))
 UNLIMITED = Limits(files=99)
+LONG = [(certs.odd_extension(value=bytes(400)), False)]
 
 
 def gives(name: str, *built: certs.Built, number: int = 1, **more: Any) -> Entry:
@@ -394,7 +395,7 @@ def test_law8_removals_proceed_while_replacements_wait_for_room() -> None:
     small = {name: certs.server(name=name) for name in names}
     observed, memory = ours(**small)
     larger = [
-        entry(name, candidate(2, certs.server(name=name, key="rsa-4096")), candidate(1, small[name]))
+        entry(name, candidate(2, certs.server(name=name, extensions=LONG)), candidate(1, small[name]))
         for name in names[1:]
     ]
     total = sum(map(len, observed.data.values()))
@@ -413,7 +414,7 @@ def test_law6_and_law8_a_shared_key_that_stays_makes_no_room() -> None:
 def test_a_replacement_that_waits_leaves_the_bytes_that_are_there() -> None:
     observed, memory = ours(a=A)
     observed = replace(observed, data={**observed.data, "f": b"f" * (OBJECT_LIMIT - len(A.der))})
-    larger = entry("a", candidate(2, certs.server(name="a", key="rsa-4096")), candidate(1, A))
+    larger = entry("a", candidate(2, certs.server(name="a", extensions=LONG)), candidate(1, A))
     plan = plan_of(observed, memory, larger)
     assert (plan.named(Action.WAIT), plan.writes, dict(plan.owned_after)) == (("a.der",), False, memory.files)
 
