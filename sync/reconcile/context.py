@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sync.catalogue.eligibility import files_of
 from sync.certificates.contents import items_in
 from sync.certificates.items import Certificate
 from sync.desired.reasons import KeptReason, Leaves, RemovalReason, Stays, reason_of
@@ -92,6 +93,14 @@ class ListContext:
         certificates = (item for item in items_in(data) if isinstance(item, Certificate))
         found = (revocations.revoked(each) for each in certificates)
         return next((by.date for by in found if by is not None), None)
+
+    def gave_revoked(self, file: OwnedFile, name: str) -> bool:
+        """Whether the version that a file came from gives, under this name, a certificate that is revoked."""
+        entry = self.state.snapshot.entries.get(file.owner) if file.owner else None
+        version = (c for c in entry.candidates if c.version == file.version) if entry else ()
+        items = (item for c in version for given, item in files_of(entry, c) if given == name) if entry else ()
+        revoked = self.state.snapshot.revocations.revoked
+        return any(isinstance(item, Certificate) and revoked(item) is not None for item in items)
 
     @cached_property
     def vaults_known(self) -> bool:

@@ -17,11 +17,11 @@ class ListMemory:
     """What is remembered of a list.
 
     Attributes:
-        known: there is a status; without one only the object itself tells.
+        known: it may gain files. One that was found with our annotation and without a status is not known until every
+            vault that reaches it was gone through (law 1).
         files: what was ours there when it was last written or found, by name.
         reserved: names whose file left while its owner keeps the name (it is disabled, or revoked).
         left: losses of the last 24 hours that count.
-        taking_up: it was found without a status, and gains nothing until every vault was gone through (law 1).
         verified: when the list last held what it should (UTC).
         held: what would have left and was held.
     """
@@ -30,7 +30,6 @@ class ListMemory:
     files: Mapping[str, OwnedFile] = field(default_factory=lambda: MappingProxyType({}))
     reserved: Mapping[str, SecretKey] = field(default_factory=lambda: MappingProxyType({}))
     left: tuple[Left, ...] = ()
-    taking_up: bool = False
     verified: datetime | None = None
     held: tuple[Leaving, ...] = ()
 

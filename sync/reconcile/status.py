@@ -115,7 +115,6 @@ class ListStatus:
         files: what is ours there, by name, as last applied or confirmed, and whose.
         reserved: names whose owners keep them while their files are not there.
         left: losses of the last 24 hours that count.
-        taking_up: it was found without a status, and gains nothing until every vault was gone through.
         held: what would leave, and waits for a person.
         kept: ours and not wanted; they stay, held ones included.
         thumbprints: file name to the SHA-256 and SHA-1 of its certificates (DER), ours or not; OPC UA identifies
@@ -129,6 +128,7 @@ class ListStatus:
         changed: last time we wrote.
         failures: failed attempts in a row.
         due: when this list is pushed again.
+        known: it was reached, and may gain files (`ListMemory.known`).
     """
 
     place: str
@@ -141,7 +141,6 @@ class ListStatus:
     files: dict[str, OwnedFile] = field(default_factory=dict)
     reserved: dict[str, SecretKey] = field(default_factory=dict)
     left: tuple[Left, ...] = ()
-    taking_up: bool = False
     held: tuple[Leaving, ...] = ()
     kept: tuple[KeptFile, ...] = ()
     thumbprints: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -154,6 +153,7 @@ class ListStatus:
     changed: datetime | None = None
     failures: int = 0
     due: datetime | None = None
+    known: bool = False
 
     @property
     def summary(self) -> ListSummary:
@@ -165,8 +165,7 @@ class ListStatus:
     @property
     def memory(self) -> ListMemory:
         """What the next plan remembers."""
-        known = self.attempted is not None
-        return ListMemory(known, self.files, self.reserved, self.left, self.taking_up, self.verified, self.held)
+        return ListMemory(self.known, self.files, self.reserved, self.left, self.verified, self.held)
 
     @property
     def unaccounted(self) -> tuple[str, ...]:
