@@ -79,9 +79,14 @@ def done(sentence: str, content: dict[str, object], *, as_json: bool) -> None:
 
 
 def few(names: Sequence[str]) -> str:
-    """The first of many names."""
+    """The first of many names, which may be foreign."""
     more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" … and {more} more" if more > 0 else "")
+    return ", ".join(map(printable, names[:SHOWN])) + (f" … and {more} more" if more > 0 else "")
+
+
+def many(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}{'s'[: number != 1]}"
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

@@ -12,9 +12,10 @@ from sync.catalogue.secret import SecretKey
 from sync.catalogue.snapshot import Removal
 from sync.desired.reasons import RemovalReason
 from sync.errors import Invalid
+from sync.reconcile.holds import SCOPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from sync.catalogue.snapshot import Snapshot
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 class Asked(StrEnum):
     """What a question is about."""
 
-    FILES = "files held on clusters"
-    ASSIGNMENT = "an assignment"
+    FILES = "files"
+    ASSIGNMENT = "assignment"
     DELETIONS = "deletions"
     SETTINGS = "settings"
 
@@ -43,6 +44,7 @@ class Question:
         removals: what an approval lets go.
         clusters: those concerned that are known, sorted.
         files: of files held: what each cluster's list would lose.
+        left: of files held: names of those that left these lists within 24 hours, sorted.
         list: the list's name, of files held; `*` otherwise.
         rejected: a person refused it; it is asked no more.
     """
@@ -54,6 +56,7 @@ class Question:
     removals: tuple[Removal, ...]
     clusters: tuple[str, ...]
     files: tuple[Leaving, ...] = ()
+    left: tuple[str, ...] = ()
     list: str = "*"
     rejected: bool = False
 
@@ -72,7 +75,7 @@ def find_question(found: Iterable[Question], digest: str) -> Question:
     """
     fitting = [question for question in found if question.digest.startswith(digest)]
     if len(digest) < 8 or len(fitting) != 1:  # noqa: PLR2004  shorter is too easily mistaken
-        raise Invalid("no single removal waits under this digest; copy it again from `trustcast removals list`")
+        raise Invalid("nothing waits under this digest: it may have changed; copy it from `trustcast removals list`")
     return fitting[0]
 
 
@@ -102,7 +105,7 @@ def _deletions(snapshot: Snapshot) -> Iterator[Question]:
         removals = tuple(
             Removal(SecretKey(host, name), RemovalReason.DELETED.name, since, "*") for name in deletions.secrets
         )
-        cause = f"{len(removals)} assigned secrets are missing from {host}: {', '.join(deletions.secrets)}"
+        cause = f"{len(removals)} assigned secrets are missing from {host}"
         yield Question(
             digest, Asked.DELETIONS, cause, deletions.since, removals, (), rejected=_refused(snapshot, digest)
         )
@@ -115,7 +118,7 @@ def _assignments(snapshot: Snapshot) -> Iterator[Question]:
         digest = assignment_digest(key, entry.waiting)
         since = f"{entry.waiting.since:%Y-%m-%dT%H:%M:%SZ}"
         removals = (Removal(key, RemovalReason.ELSEWHERE.name, since, "*"),)
-        cause = f"the tags of {key} would take it from {len(entry.waiting.clusters)} clusters"
+        cause = f"the tags of {key} would take it from lists of {len(entry.waiting.clusters)} clusters"
         yield Question(
             digest,
             Asked.ASSIGNMENT,
@@ -128,31 +131,47 @@ def _assignments(snapshot: Snapshot) -> Iterator[Question]:
 
 
 def _files(snapshot: Snapshot, statuses: Iterable[ListStatus]) -> Iterator[Question]:
-    """Removals held on clusters; equal ones are one question."""
+    """Removals held on registered clusters; equal ones are one question."""
+    servers = {registration.server for registration in snapshot.clusters.values()}
     alike: dict[tuple[Removal, ...], list[ListStatus]] = defaultdict(list)
     for status in statuses:
-        if status.held:
-            alike[_removals(status)].append(status)
+        if status.held and status.server in servers:
+            alike[held_removals(status.held, status.list)].append(status)
     for removals, held in alike.items():
         digest = removals_digest(removals)
         first = held[0]
-        cause = f"{len(first.held)} files would leave the list '{first.list}' at once"
-        clusters = tuple(sorted({status.cluster for status in held}))
         yield Question(
             digest,
             Asked.FILES,
-            cause,
+            held_because(first.held, first.list),
             None,
             removals,
-            clusters,
+            tuple(sorted({status.cluster for status in held})),
             first.held,
+            tuple(sorted({left.file for status in held for left in status.left})),
             first.list,
             rejected=_refused(snapshot, digest),
         )
 
 
-def _removals(status: ListStatus) -> tuple[Removal, ...]:
-    found = {Removal(each.owner, each.reason.name, each.since, status.list) for each in status.held}
+def held_because(held: Sequence[Leaving], list_name: str) -> str:
+    """Why these files are held: whose they are, or that labels or settings take them."""
+    hosts = sorted({each.group for each in held})
+    by = ", ".join(_GROUPS.get(host, f"files of {host}") for host in hosts)
+    return f"{len(held)} files would leave the list '{list_name}' at once ({by})"
+
+
+_GROUPS = {SCOPE: "labels or settings take them", "": "files without owner"}
+
+
+def held_digest(held: Iterable[Leaving], list_name: str) -> str:
+    """The digest of the question about what one list holds back."""
+    return removals_digest(held_removals(held, list_name))
+
+
+def held_removals(held: Iterable[Leaving], list_name: str) -> tuple[Removal, ...]:
+    """What an approval of all that a list holds back names."""
+    found = {Removal(each.owner, each.reason.name, each.since, list_name) for each in held}
     return tuple(sorted(found, key=lambda r: (str(r.key), r.reason, r.since)))
 
 

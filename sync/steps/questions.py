@@ -66,7 +66,7 @@ def _question(
     open_ones = {*missing} - approved
     if before is not None and {*before.secrets} & {*missing}:
         names = tuple(sorted({*missing}))
-        return before if names == before.secrets else Deletions(before.since, names)
+        return before if not open_ones or names == before.secrets else Deletions(before.since, names)
     if runtime.limits.too_many(len(open_ones) + len(recent), len(assigned) + len(recent)):
         return Deletions(now, tuple(sorted(missing)))
     return None
