@@ -211,9 +211,9 @@ class Code(StrEnum):
     )
     NOT_YET_VALID = (
         "not-yet-valid",
-        _WARN,
+        _REJECT,
         "The validity begins in the future.",
-        "Expect connections to fail until then, and check the issuer's clock.",
+        "Nothing to do: it waits and is in force by itself from then on; check the issuer's clock if that is wrong.",
     )
     CRL_STALE = (
         "crl-stale",
@@ -357,9 +357,24 @@ class Finding:
         return f"{exactly} {self.code.remedy}"
 
 
+OF_TIME = frozenset({Code.EXPIRED, Code.NOT_YET_VALID})
+"""Rejections that may end with time; a version that has one is looked at again."""
+
 TIME_ALONE = frozenset({Code.EXPIRED})
 """Rejections caused by time alone: the same version was acceptable before."""
 
 
 WAIVABLE = frozenset({Code.EXPIRED, Code.WEAK_KEY, Code.WEAK_SIGNATURE})
 """What `trustcast-accept` may waive where the list's policy allows it."""
+
+INSISTABLE = frozenset(
+    {
+        Code.CA_IN_TRUST_LIST,
+        Code.CONTENT_TYPE_MISMATCH,
+        Code.CRL_DISTRIBUTION_POINT,
+        Code.ENCODING_TAG_MISMATCH,
+        Code.NO_APPLICATION_URI,
+        Code.QUICKSTART_CA,
+    }
+)
+"""Warnings that a list's policy may turn into rejections: those about one version, found when it is read."""

@@ -18,6 +18,7 @@ import msgspec
 
 from sync.catalogue.entry import KNOWN_VERSIONS, Candidate, Rejected
 from sync.catalogue.secret import VersionProperties
+from sync.findings import OF_TIME, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -107,6 +108,13 @@ def readings_of(entry: Entry | None, look: VaultReading) -> dict[str, Reading]:
 def passes(candidate: Candidate, list_name: str, assignment: Assignment, configuration: Configuration) -> bool:
     """Whether the version passes by itself on the list."""
     return any(v.passes for v in _verdicts(candidate, (list_name,), assignment, configuration).values())
+
+
+def waits_for_time(candidate: Candidate, list_name: str, assignment: Assignment, configuration: Configuration) -> bool:
+    """Whether time alone rejects the version on the list."""
+    verdicts = _verdicts(candidate, (list_name,), assignment, configuration).values()
+    rejecting = {f.code for v in verdicts for f in v.findings if f.severity is Severity.REJECT}
+    return bool(rejecting) and rejecting <= OF_TIME
 
 
 def _last_in_force(entry: Entry | None, assignment: Assignment, configuration: Configuration) -> datetime | None:

@@ -72,12 +72,14 @@ class SettingsProposal(msgspec.Struct, frozen=True):
     Attributes:
         settings: what an approval puts into force.
         since: when they were first found (UTC).
-        lost: by cluster, the secrets that some list of it would lose.
+        clusters: those of which some list would lose a secret, sorted.
+        secrets: that would leave some list, sorted.
     """
 
     settings: Settings
     since: datetime
-    lost: dict[str, tuple[SecretKey, ...]]
+    clusters: tuple[str, ...]
+    secrets: tuple[SecretKey, ...]
 
 
 class Deletions(msgspec.Struct, frozen=True):

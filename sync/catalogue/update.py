@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from sync.catalogue.assignment import NOWHERE
 from sync.catalogue.entry import KNOWN_VERSIONS, SECOND_LOOK, Candidate, Entry, ListedVersion, Rejected
-from sync.catalogue.reading import Stop, next_read, passes, readings_of
+from sync.catalogue.reading import Stop, next_read, passes, readings_of, waits_for_time
+from sync.certificates.checks import healed
 from sync.certificates.items import Kind
-from sync.findings import Code, Finding
+from sync.findings import OF_TIME, Code, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,7 @@ def update_entry(
     ended = next_read(entry, look, assignment, configuration)
     stop = ended.version if isinstance(ended, Stop) else None
     readings = readings_of(entry, look) if assignment.lists else {}
-    candidates = _candidates(look.versions, readings)
+    candidates = _candidates(look.versions, readings, look.at)
     nothing_kept = [r for v in look.versions if isinstance(r := readings.get(v.version), Rejected)]
     return replace(
         judged,
@@ -66,12 +67,18 @@ def _admitted(entry: Entry | None, look: VaultReading, assignment: Assignment) -
     return oldest if look.rebuilt is not None and oldest <= look.rebuilt else look.at
 
 
-def _candidates(versions: tuple[VersionProperties, ...], readings: Mapping[str, Reading]) -> tuple[Candidate, ...]:
+def _candidates(
+    versions: tuple[VersionProperties, ...], readings: Mapping[str, Reading], now: datetime
+) -> tuple[Candidate, ...]:
+    """The versions whose bytes are kept; a rejection by time that holds no more is dropped."""
     enabled = {v.version: v.enabled for v in versions}
     order = {v.version: i for i, v in enumerate(versions)}
     kept = [r for r in readings.values() if isinstance(r, Candidate) and r.version in enabled]
     kept.sort(key=lambda c: order[c.version])
-    return tuple(replace(c, enabled=enabled[c.version]) for c in kept)
+    return tuple(
+        replace(c, enabled=enabled[c.version], findings=healed(c.findings, [s.item for s in c.items], now=now))
+        for c in kept
+    )
 
 
 def prune(entry: Entry, configuration: Configuration, proven: Callable[[Candidate], bool]) -> Entry:
@@ -94,6 +101,10 @@ def _kept_on(
     entry: Entry, list_name: str, configuration: Configuration, proven: Callable[[Candidate], bool]
 ) -> Iterator[str]:
     passing = [c for c in entry.candidates if passes(c, list_name, entry.assignment, configuration)]
+    newest = entry.candidates.index(passing[0]) if passing else len(entry.candidates)
+    yield from (
+        c.version for c in entry.candidates[:newest] if waits_for_time(c, list_name, entry.assignment, configuration)
+    )
     yield from (candidate.version for candidate in passing[:2])
     last_proven = (c for c in passing[1:] if any(i.kind is Kind.CRL for i in c.items) and proven(c))
     yield from (candidate.version for candidate in [next(last_proven, None)] if candidate)
@@ -123,7 +134,8 @@ def _needs_second_look(
     newest = look.versions[0].version
     if look.at - look.versions[0].updated < SECOND_LOOK or not {assignment.version, stop or ""} <= {"", newest}:
         return True
-    others = [r for version, r in readings.items() if version != newest and isinstance(r, Candidate)]
+    kept = [r for r in readings.values() if isinstance(r, Candidate)]
+    others = [r for r in kept if r.version != newest or any(finding.code in OF_TIME for finding in r.findings)]
     return bool(assignment.lists) and (newest not in readings or bool(others))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sync.certificates.issuance import issued
 from sync.certificates.items import Certificate, Item, RevocationList
-from sync.findings import Code, Finding, Role
+from sync.findings import OF_TIME, Code, Finding, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,6 +35,15 @@ def expired(certificate: Certificate, now: datetime) -> Finding | None:
     if now <= certificate.not_after:
         return None
     return Finding(Code.EXPIRED, f"{certificate.subject} ended on {certificate.not_after:%Y-%m-%d %H:%M} UTC")
+
+
+def not_yet_valid(item: Item, now: datetime) -> Finding | None:
+    """An early upload waits, and drives nothing off: RFC 5280 §4.1.2.5 for certificates, §5.1.2.4 for CRLs."""
+    begins = item.not_before if isinstance(item, Certificate) else item.this_update
+    if now >= begins:
+        return None
+    whose = item.subject if isinstance(item, Certificate) else f"the CRL of {item.issuer}"
+    return Finding(Code.NOT_YET_VALID, f"{whose} begins on {begins:%Y-%m-%d %H:%M} UTC")
 
 
 def weak_key(certificate: Certificate, _: datetime) -> Finding | None:
@@ -123,19 +132,21 @@ def crl_weak_signature(crl: RevocationList, _: datetime) -> Finding | None:
 
 CERTIFICATE_RULES: tuple[Callable[[Certificate, datetime], Finding | None], ...] = (
     expired,  # 1
-    weak_key,  # 2
-    weak_signature,  # 3
-    not_a_ca,  # 4
-    ca_key_usage,  # 5
-    ca_in_trust_list,  # 6
-    no_application_uri,  # 7
-    quickstart_ca,  # 8
+    not_yet_valid,  # 2
+    weak_key,  # 3
+    weak_signature,  # 4
+    not_a_ca,  # 5
+    ca_key_usage,  # 6
+    ca_in_trust_list,  # 7
+    no_application_uri,  # 8
+    quickstart_ca,  # 9
 )
 CRL_RULES: tuple[Callable[[RevocationList, datetime], Finding | None], ...] = (
-    crl_unsupported,  # 9
-    crl_partial,  # 10
-    crl_distribution_point,  # 11
-    crl_weak_signature,  # 12
+    not_yet_valid,  # 10
+    crl_unsupported,  # 11
+    crl_partial,  # 12
+    crl_distribution_point,  # 13
+    crl_weak_signature,  # 14
 )
 
 
@@ -152,6 +163,15 @@ def _about(item: Item, now: datetime) -> Iterable[Finding | None]:
             return (rule(item, now) for rule in CRL_RULES)
 
 
+def healed(findings: Iterable[Finding], items: Iterable[Item], *, now: datetime) -> tuple[Finding, ...]:
+    """The findings of admission without those of time that hold no more: it has come, or a clock was wrong.
+
+    None is added: what a version in force becomes with time is no rejection (`ageing`).
+    """
+    hold = {finding.code for finding in findings_about(items, now=now)}
+    return tuple(finding for finding in findings if finding.code not in OF_TIME - hold)
+
+
 def ageing(items: Iterable[Item], *, now: datetime, expiry_warning: timedelta) -> tuple[Finding, ...]:
     """What time does to items in force. Shown and alarmed whatever its severity; it removes nothing."""
     return tuple(finding for item in items if (finding := _age(item, now, expiry_warning)) is not None)
@@ -160,14 +180,8 @@ def ageing(items: Iterable[Item], *, now: datetime, expiry_warning: timedelta) -
 def _age(item: Item, now: datetime, expiry_warning: timedelta) -> Finding | None:
     match item:
         case Certificate():
-            if now < item.not_before:
-                return Finding(Code.NOT_YET_VALID, f"{item.subject} begins on {item.not_before:%Y-%m-%d %H:%M} UTC")
             return expired(item, now) or _expires_soon(item, now, expiry_warning)
         case RevocationList():
-            if now < item.this_update:
-                return Finding(
-                    Code.NOT_YET_VALID, f"the CRL of {item.issuer} is of {item.this_update:%Y-%m-%d %H:%M} UTC"
-                )
             return _crl_stale(item, now)
 
 

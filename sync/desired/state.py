@@ -170,7 +170,7 @@ class DesiredState:
             ordered,
             in_force,
             {key: (*findings.get(key, ()), *taken.get(key, ())) for key in {*findings, *taken}},
-            _digest(ordered, in_force, self.snapshot.revocations.digest),
+            _digest(ordered, in_force, self.snapshot.revocations.digest, [v.host for v in self.unswept(definition)]),
         )
 
     def _claims(self, chosen: Chosen) -> tuple[dict[str, list[Claim]], dict[SecretKey, list[Finding]]]:
@@ -211,12 +211,15 @@ def _taken(claims: Mapping[str, tuple[Claim, ...]]) -> dict[SecretKey, list[Find
 
 
 def _digest(
-    claims: Mapping[str, tuple[Claim, ...]], in_force: Mapping[SecretKey, VersionInForce], revocations: str
+    claims: Mapping[str, tuple[Claim, ...]],
+    in_force: Mapping[SecretKey, VersionInForce],
+    revocations: str,
+    unswept: list[str],
 ) -> str:
-    """SHA-256 over who gives what, who holds a name and gives nothing, and what is revoked."""
+    """SHA-256 over who gives what, who only holds a name, what is revoked, and which vaults are awaited."""
     given = [
         (name, [(str(c.key), c.file and (c.file.version, c.file.sha256, c.file.anew)) for c in found])
         for name, found in sorted(claims.items())
     ]
     versions = sorted((str(key), v.version, v.enabled) for key, v in in_force.items())
-    return hashlib.sha256(msgspec.json.encode([given, versions, revocations])).hexdigest()
+    return hashlib.sha256(msgspec.json.encode([given, versions, revocations, unswept])).hexdigest()

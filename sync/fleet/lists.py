@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sync.findings import WAIVABLE, Role, Severity
+from sync.findings import INSISTABLE, WAIVABLE, Role, Severity
 from sync.fleet.documents import decode_json, joined, refuse, repeated
 from sync.fleet.names import is_dns_label
 from sync.fleet.policy import NO_POLICY, Policy, PolicyInput, Verdict, verdict
@@ -142,6 +142,6 @@ def _definition_problems(definition: ListDefinition) -> Iterator[str]:
 def _policy_problems(name: str, policy: Policy) -> Iterator[str]:
     for code in sorted(policy.accept - WAIVABLE):
         yield f"list '{name}': nothing can waive '{code}'; policy.accept takes {joined(WAIVABLE)}"
-    for code in sorted(policy.reject):
-        if code.severity is not Severity.WARN:
-            yield f"list '{name}': '{code}' in policy.reject is not a warning; it already rejects"
+    for code in sorted(policy.reject - INSISTABLE):
+        why = "it already rejects" if code.severity is not Severity.WARN else "it is about no single version"
+        yield f"list '{name}': '{code}' in policy.reject has no effect, {why}; policy.reject takes {joined(INSISTABLE)}"

@@ -79,6 +79,13 @@ class Comparison:
     ours: Ours
     context: ListContext
 
+    @property
+    def taking_up(self) -> bool:
+        """Whether the list was found with our annotation and without a status, and vaults are awaited yet (law 1)."""
+        marked = bool(self.observed.owners.place or self.observed.owners.files)
+        found = self.memory.taking_up or (marked and not self.memory.known)
+        return found and bool(self.context.awaited)
+
     def wanted(self, wanted: WantedFile) -> Change | None:
         """What becomes of a wanted file; None where it may only stay where it is, and is not there (law 3)."""
         present = self.observed.data.get(wanted.name)
@@ -149,9 +156,8 @@ class Comparison:
 
     def is_out(self, change: Change, present: bytes) -> bool:
         """Whether a file of ours is revoked and what is wanted under its name does not replace it."""
-        return (
-            change.action not in PUTS and change.file in self.ours.files and self.context.revoked(present) is not None
-        )
+        stays = change.reason != "" and change.action not in PUTS and change.file in self.ours.files
+        return stays and self.context.revoked(present) is not None
 
     def is_taken(self, change: Change) -> bool:
         """Whether another secret's file takes the place of the one that is there."""
@@ -179,8 +185,7 @@ class Comparison:
 
     def _gained(self, action: Action, wanted: WantedFile, present: bytes | None) -> Change:
         """A file more; a list found with our annotation and without a status gains none at first (law 1)."""
-        marked = bool(self.observed.owners.place or self.observed.owners.files)
-        if marked and not self.memory.known and self.context.awaited:
+        if self.taking_up:
             awaited = ", ".join(self.context.awaited)
             return _change(Action.WAIT, wanted, present, f"waits until {awaited} was gone through once")
         return _change(action, wanted, present)

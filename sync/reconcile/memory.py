@@ -21,6 +21,7 @@ class ListMemory:
         files: what was ours there when it was last written or found, by name.
         reserved: names whose file left while its owner keeps the name (it is disabled, or revoked).
         left: losses of the last 24 hours that count.
+        taking_up: it was found without a status, and gains nothing until every vault was gone through (law 1).
         verified: when the list last held what it should (UTC).
     """
 
@@ -28,6 +29,7 @@ class ListMemory:
     files: Mapping[str, OwnedFile] = field(default_factory=lambda: MappingProxyType({}))
     reserved: Mapping[str, SecretKey] = field(default_factory=lambda: MappingProxyType({}))
     left: tuple[Left, ...] = ()
+    taking_up: bool = False
     verified: datetime | None = None
 
 

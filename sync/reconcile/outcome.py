@@ -71,6 +71,7 @@ def status_after(previous: ListStatus, facts: PushResult, intervals: Intervals) 
         files=dict(plan.owned_after) if not plan.writes else dict(_still_ours(previous, plan)),
         reserved=dict(plan.reserved),
         left=plan.left if not plan.writes else previous.left,
+        taking_up=plan.taking_up,
         held=plan.held,
         kept=_kept(plan),
         thumbprints={name: prints[name] for name in prints if name in listed or name not in others},

@@ -84,7 +84,8 @@ def choose_claim(
 
 
 def _passes(said: Stays, file: OwnedFile | None, wanted: WantedFile | None, context: ListContext) -> bool:
-    """Whether a vault that is configured no more for a day was replaced by one that gives the same bytes."""
-    if said.why is not KeptReason.VAULT_LEFT or file is None or file.owner is None or wanted is None:
+    """Whether another secret that gives the same bytes takes over: the owner's vault was forgotten, or replaced."""
+    if file is None or file.owner is None or wanted is None or wanted.sha256 != file.sha256:
         return False
-    return wanted.sha256 == file.sha256 and context.vault_left_for_good(file.owner.vault)
+    left = said.why is KeptReason.VAULT_LEFT and context.vault_left_for_good(file.owner.vault)
+    return left or said.why is KeptReason.NO_OWNER

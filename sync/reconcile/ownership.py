@@ -36,6 +36,9 @@ ANNOTATIONS_LIMIT = 256 * 1024
 """Most bytes of all keys and values of an object's annotations: TotalAnnotationSizeLimitB of Kubernetes,
 https://github.com/kubernetes/apimachinery/blob/v0.34.4/pkg/api/validation/objectmeta.go."""
 
+REQUEST_LIMIT = 1536 * 1024 - 64 * 1024
+"""Bytes that etcd takes in one request (`--max-request-bytes`, 1.5 MiB by default), less what is not counted here."""
+
 SCHEMA = 1
 """Of the annotation."""
 
@@ -93,6 +96,14 @@ class _Document(msgspec.Struct, frozen=True):
     schema: int
     place: str
     vaults: dict[str, msgspec.Raw]
+
+
+def room_in_request(sizes: Mapping[str, int]) -> int:
+    """Bytes that the annotation may take in an object with these files, by name: tried on a real server.
+
+    A file's name counts in its data and in the managed fields, with some bytes around it each time.
+    """
+    return max(0, REQUEST_LIMIT - sum(size + 2 * len(name) + 20 for name, size in sizes.items()))
 
 
 def room_beside(annotations: Mapping[str, str]) -> int:

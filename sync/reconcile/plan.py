@@ -18,7 +18,7 @@ from sync.fleet.clusters import Mode
 from sync.reconcile.comparison import PUTS, Action, Change, Comparison
 from sync.reconcile.holds import Holdings, Leaving, Left, counted_losses, held_groups
 from sync.reconcile.owners import choose_claim, whose
-from sync.reconcile.ownership import OwnedFile, Owners, encode_owners
+from sync.reconcile.ownership import OwnedFile, Owners, encode_owners, room_in_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +54,7 @@ class Plan:
         reserved: names whose owner keeps them while its file is not there.
         held: what would leave and is held.
         left: losses that count for 24 hours, this plan's among them.
+        taking_up: the list was found without a status, and waits for vaults before it gains anything.
     """
 
     changes: tuple[Change, ...]
@@ -65,6 +66,7 @@ class Plan:
     reserved: Mapping[str, SecretKey]
     held: tuple[Leaving, ...]
     left: tuple[Left, ...]
+    taking_up: bool
 
     @property
     def writes(self) -> bool:
@@ -118,11 +120,12 @@ def _draft(compared: Comparison) -> Draft:
         if (change := compared.wanted(file)) is not None:
             changes[name] = change
     for name, data in compared.observed.data.items():
-        present, leaves = compared.present(name, data)
-        if name not in changes or compared.is_out(changes[name], data):
-            changes[name] = present
-        elif not compared.is_taken(changes[name]):
+        change = changes.get(name)
+        if change is not None and not (compared.is_out(change, data) or compared.is_taken(change)):
             continue
+        present, leaves = compared.present(name, data)
+        if change is None or not compared.is_taken(change):
+            changes[name] = present
         if leaves is not None:
             leaving[name] = _leaving(present, leaves, compared)
     return Draft(changes, chosen, leaving)
@@ -241,7 +244,9 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
     final = {name: observed.data[name] for name in owned if name in observed.data and name not in put}
     final |= {name: draft.wanted[name].data for name in put}
     remove_first = tuple(sorted(name for name in removed if _co_owned(name, draft.leaving[name], compared)))
-    annotation = encode_owners(Owners(context.place, owned), observed.annotation_room) if owned else ""
+    sizes = {n: len(data) for n, data in {**observed.data, **final}.items() if n not in removed}
+    room = min(observed.annotation_room, room_in_request(sizes))
+    annotation = encode_owners(Owners(context.place, owned), room) if owned else ""
     applies = bool(put) or bool((removed - set(remove_first)) & observed.owned) or annotation != observed.annotation
     return Plan(
         tuple(draft.changes[name] for name in sorted(draft.changes)),
@@ -253,6 +258,7 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
         _reserved(draft, compared),
         tuple(draft.leaving[name] for name, change in sorted(draft.changes.items()) if change.action is Action.HOLD),
         _left(draft, owned, compared),
+        compared.taking_up,
     )
 
 
@@ -317,4 +323,6 @@ def writable(observed: Observed, registration: Registration, plan: Plan) -> bool
 
 def after(plan: Plan, memory: ListMemory) -> ListMemory:
     """What is to be remembered once the plan is carried out."""
-    return replace(memory, known=True, files=plan.owned_after, reserved=plan.reserved, left=plan.left)
+    return replace(
+        memory, known=True, files=plan.owned_after, reserved=plan.reserved, left=plan.left, taking_up=plan.taking_up
+    )

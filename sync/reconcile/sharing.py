@@ -43,4 +43,9 @@ def _named(state: DesiredState, server: str, place: str) -> Iterator[tuple[str, 
 
 
 def _is_registered(state: DesiredState, place: str) -> bool:
-    return bool(state.on_server(place.rsplit("/", 2)[0]))
+    server = place.rsplit("/", 2)[0]
+    return any(
+        registration.place(definition) == place
+        for registration in state.on_server(server)
+        for definition in registration.definitions(state.configuration)
+    )

@@ -113,6 +113,7 @@ class ListStatus:
         files: what is ours there, by name, as last applied or confirmed, and whose.
         reserved: names whose owners keep them while their files are not there.
         left: losses of the last 24 hours that count.
+        taking_up: it was found without a status, and gains nothing until every vault was gone through.
         held: what would leave, and waits for a person.
         kept: ours and not wanted; they stay, held ones included.
         thumbprints: file name to the SHA-256 and SHA-1 of its certificates (DER), ours or not; OPC UA identifies
@@ -138,6 +139,7 @@ class ListStatus:
     files: dict[str, OwnedFile] = field(default_factory=dict)
     reserved: dict[str, SecretKey] = field(default_factory=dict)
     left: tuple[Left, ...] = ()
+    taking_up: bool = False
     held: tuple[Leaving, ...] = ()
     kept: tuple[KeptFile, ...] = ()
     thumbprints: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -165,7 +167,9 @@ class ListStatus:
     @property
     def memory(self) -> ListMemory:
         """What the next plan remembers."""
-        return ListMemory(self.attempted is not None, self.files, self.reserved, self.left, self.verified)
+        return ListMemory(
+            self.attempted is not None, self.files, self.reserved, self.left, self.taking_up, self.verified
+        )
 
     @property
     def unaccounted(self) -> tuple[str, ...]:

@@ -83,16 +83,15 @@ def _settings(snapshot: Snapshot) -> Iterator[Question]:
     proposal = snapshot.proposal
     if proposal is None:
         return
-    keys = sorted({key for lost in proposal.lost.values() for key in lost})
     removals = tuple(
         Removal(key, reason.name, f"{snapshot.entries[key].assigned_at:%Y-%m-%dT%H:%M:%SZ}", "*")
-        for key in keys
+        for key in proposal.secrets
         if key in snapshot.entries and snapshot.entries[key].assigned_at
         for reason in (RemovalReason.ELSEWHERE, RemovalReason.UNASSIGNED)
     )
     digest = settings_digest(proposal)
-    clusters = tuple(sorted(proposal.lost))
-    cause = f"VAULTS or LISTS changed: {len(keys)} secrets would leave lists of {len(clusters)} clusters"
+    clusters = proposal.clusters
+    cause = f"VAULTS or LISTS changed: {len(proposal.secrets)} secrets would leave lists of {len(clusters)} clusters"
     yield Question(
         digest, Asked.SETTINGS, cause, proposal.since, removals, clusters, rejected=_refused(snapshot, digest)
     )

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from sync.fleet.lists import ListDefinition
 
 
-HEALING = frozenset({Code.CRL_WITHOUT_ISSUER, Code.LIST_TOO_LARGE})
-"""Rejections that end by themselves when another secret arrives or leaves: the secret waits."""
+HEALING = frozenset({Code.CRL_WITHOUT_ISSUER, Code.LIST_TOO_LARGE, Code.NOT_YET_VALID})
+"""Rejections that end by themselves, with time or when another secret arrives or leaves: the secret waits."""
 
 
 class SecretState(StrEnum):

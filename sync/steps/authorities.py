@@ -20,6 +20,7 @@ from sync.ports.stored import as_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from sync.catalogue.entry import Candidate, Entry
     from sync.catalogue.secret import SecretKey
@@ -73,8 +74,8 @@ def _names(entry: Entry, versions: Iterable[Candidate] | None = None) -> set[byt
 
 def _fresh(old: Entry | None, new: Entry) -> tuple[Candidate, ...]:
     """The versions whose items were not in the catalogue before."""
-    known = {candidate.items for candidate in old.candidates} if old else set()
-    return tuple(candidate for candidate in new.candidates if candidate.items not in known)
+    known = {(candidate.items, candidate.findings) for candidate in old.candidates} if old else set()
+    return tuple(candidate for candidate in new.candidates if (candidate.items, candidate.findings) not in known)
 
 
 def _is_authority(item: Item) -> bool:
@@ -88,7 +89,7 @@ def _items(candidates: Iterable[Candidate]) -> Iterator[Item]:
 def _rows(runtime: Runtime, snapshot: Snapshot, new: Entry, name: bytes) -> Iterator[Write]:
     """The rows of the name's keys as all CRLs of that name in the catalogue make them."""
     entries = {**snapshot.entries, new.key: new}
-    cas, crls = _of_name(entries, name)
+    cas, crls = _of_name(entries, name, runtime.clock())
     able = provers(cas, snapshot.revocations)
     known = [item for entry in entries.values() for item in _items(entry.candidates) if isinstance(item, Certificate)]
     by_key: dict[str, Certificate] = {ca.key_sha256: ca for ca in able}
@@ -103,14 +104,14 @@ def _rows(runtime: Runtime, snapshot: Snapshot, new: Entry, name: bytes) -> Iter
 
 
 def _of_name(
-    entries: Mapping[SecretKey, Entry], name: bytes
+    entries: Mapping[SecretKey, Entry], name: bytes, now: datetime
 ) -> tuple[list[Certificate], list[tuple[RevocationList, str]]]:
-    """The CAs and the CRLs of that name in the catalogue; of a CRL also the secret."""
+    """The CAs and the CRLs of that name in the catalogue; of a CRL also the secret. One of the future says nothing."""
     cas: dict[str, Certificate] = {}
     crls: dict[str, tuple[RevocationList, str]] = {}
     for entry in entries.values():
         for item in _items(entry.candidates):
-            if isinstance(item, RevocationList) and item.issuer_name == name:
+            if isinstance(item, RevocationList) and item.issuer_name == name and item.this_update <= now:
                 crls.setdefault(item.sha256, (item, str(entry.key)))
             elif isinstance(item, Certificate) and item.is_ca and item.subject_name == name:
                 cas.setdefault(item.sha256, item)

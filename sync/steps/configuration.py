@@ -68,7 +68,8 @@ def _adopt(runtime: Runtime) -> None:
     if old is not None and old.configuration.digest != wanted.configuration.digest:
         lost = losing_by_settings(snapshot, old.configuration, wanted.configuration)
         if runtime.limits.too_wide(len(lost), len(snapshot.clusters)):
-            _propose(runtime, snapshot, SettingsProposal(wanted, runtime.clock(), dict(sorted(lost.items()))))
+            secrets = tuple(sorted({key for keys in lost.values() for key in keys}))
+            _propose(runtime, snapshot, SettingsProposal(wanted, runtime.clock(), tuple(sorted(lost)), secrets))
             return
     moves = old is None or old.configuration.digest != wanted.configuration.digest or snapshot.proposal is not None
     new = runtime.next_head(head.value) if moves else None
@@ -106,4 +107,4 @@ def _propose(runtime: Runtime, snapshot: Snapshot, proposal: SettingsProposal) -
         return
     head = runtime.next_head(runtime.decisions.head().value)
     runtime.decisions.commit([Write(PROPOSED, proposal, ANYTHING)], head=head)
-    log.warning("the settings wait for approval: they would take secrets from %d clusters", len(proposal.lost))
+    log.warning("the settings wait for approval: they would take secrets from %d clusters", len(proposal.clusters))

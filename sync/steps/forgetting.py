@@ -58,15 +58,17 @@ def forget_what_is_past(runtime: Runtime) -> None:
 def _abandoned(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[ListStatus]:
     """Statuses of clusters that were removed more than a day ago."""
     servers = {registration.server for registration in snapshot.clusters.values()}
-    for status in statuses:
-        old = status.attempted is None or now - status.attempted > WINDOW
-        if status.place.rsplit("/", 2)[0] not in servers and old:
-            yield status
+    return (status for status in statuses if _is_abandoned(status, servers, now))
+
+
+def _is_abandoned(status: ListStatus, servers: set[str], now: datetime) -> bool:
+    old = status.attempted is None or now - status.attempted > WINDOW
+    return old and status.place.rsplit("/", 2)[0] not in servers
 
 
 def _servers(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[Write]:
     known = {registration.server for registration in snapshot.clusters.values()}
-    known |= {s.place.rsplit("/", 2)[0] for s in statuses if s not in set(_abandoned(snapshot, (s,), now))}
+    known |= {status.place.rsplit("/", 2)[0] for status in statuses if not _is_abandoned(status, known, now)}
     return (Write(ServerRow(name), None, ANYTHING) for name in snapshot.servers if name not in known)
 
 

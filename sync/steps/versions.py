@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sync.catalogue.assignment import LISTS_TAG
 from sync.catalogue.secret import VersionProperties
 from sync.errors import Changed, NotFound, Permanent
+from sync.fleet.lists import NO_LIST
 
 if TYPE_CHECKING:
     from sync.catalogue.entry import Candidate, Entry
@@ -46,6 +47,8 @@ def _current_first(
     tagged = any(LISTS_TAG in v.tags for v in versions)
     if len(tied) <= 1 or not tagged or not any(v.enabled for v in tied) or versions[0].managed:
         return versions
+    if not _may_be_assigned(vault, key, versions):
+        return versions
     try:
         current = vault.read(key.name, None).properties
     except NotFound:
@@ -55,6 +58,18 @@ def _current_first(
             raise
         return (*sorted(tied, key=lambda v: v.enabled), *versions[len(tied) :])
     return (current, *(v for v in versions if v.version != current.version))
+
+
+def _may_be_assigned(vault: Vault, key: SecretKey, versions: tuple[VersionProperties, ...]) -> bool:
+    """Whether the vault's listing, which shows the current version, leaves it open that the secret is assigned.
+
+    The value of one that is not is never read, not even to learn which of two versions is the current one (law 9).
+    """
+    bearing = {v.tags[LISTS_TAG].strip() for v in versions if LISTS_TAG in v.tags}
+    if bearing <= {NO_LIST}:
+        return False
+    listed = next((s for s in vault.listing() if s.name.casefold() == key.name), None)
+    return listed is not None and listed.tags.get(LISTS_TAG, "").strip() != NO_LIST
 
 
 def _known_by_name(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[VersionProperties, ...]:

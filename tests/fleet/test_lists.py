@@ -105,7 +105,7 @@ def test_the_examples_are_accepted() -> None:
         ({"delivery": "configmap"}, "delivery 'configmap' is not available in this version"),
         ({"policy": {"accept": ["revoked"]}}, "nothing can waive 'revoked'"),
         ({"policy": {"accept": ["expires-soon"]}}, "nothing can waive 'expires-soon'"),
-        ({"policy": {"reject": ["expired"]}}, "'expired' in policy.reject is not a warning"),
+        ({"policy": {"reject": ["expired"]}}, "'expired' in policy.reject has no effect, it already rejects"),
         ({"policy": {"reject": ["nonsense"]}}, "`$[0].policy.reject[0]`"),
     ],
 )

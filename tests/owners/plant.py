@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sync.catalogue.secret import SecretKey
 from sync.catalogue.snapshot import Stamp
 from sync.commands import removals
+from sync.findings import Role
 from sync.fleet.configuration import Configuration
 from sync.fleet.lists import CONNECTOR_NAMESPACE, ListDefinition
 from sync.fleet.vaults import WatchedVault
-from sync.findings import Role
 from tests.support import certs
 from tests.support.fleet import Fleet, registration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from sync.catalogue.entry import Entry
-    from sync.fleet.clusters import Registration
-    from sync.reconcile.status import ListStatus
     from sync.reports.removals import Question
 
 A, B = "a.vault.azure.net", "b.vault.azure.net"

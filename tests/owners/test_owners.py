@@ -8,7 +8,7 @@ import pytest
 
 from sync.fleet.configuration import Configuration
 from sync.reconcile.status import State
-from tests.owners.plant import A, B, BOTH, DAY, TO_TRUST, Plant, server
+from tests.owners.plant import BOTH, DAY, TO_TRUST, A, B, Plant, server
 from tests.support import certs
 
 ONLY_B = Configuration(BOTH.vaults[1:], BOTH.lists)

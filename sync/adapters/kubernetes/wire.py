@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _SSE_LABEL = "secrets-store.sync.x-k8s.io"
 _SSE_OWNER = "SecretSync"
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_TOO_LARGE = "etcdserver: request is too large"
 _QUOTED = re.compile(r"Invalid value|\{")
 """Where a refusal starts to quote the object, possibly the whole Secret with others' keys (law 9)."""
 
@@ -132,6 +133,8 @@ def refusal(code: int, headers: Mapping[str, str], body: bytes, call: Call, *, t
             return Changed(f"could not {call} ({code}): it is no longer what was read")
         case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.TOO_MANY_REQUESTS:
             return _busy(code, headers)
+        case HTTPStatus.INTERNAL_SERVER_ERROR if _TOO_LARGE in _status(body).message:
+            return Invalid(f"the cluster refused to {call}: the object is larger than its etcd takes in one request")
         case _ if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return _busy(code, headers)
     return _refused(code, body, call, token)
