@@ -84,11 +84,6 @@ def few(names: Sequence[str]) -> str:
     return ", ".join(map(printable, names[:SHOWN])) + (f" … and {more} more" if more > 0 else "")
 
 
-def many(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number} {noun}{'s'[: number != 1]}"
-
-
 def ago(moment: datetime | None, now: datetime) -> str:
     """How long ago, in the unit that fits."""
     if moment is None:

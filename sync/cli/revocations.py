@@ -11,6 +11,7 @@ import typer
 from sync.cli import output
 from sync.cli.command import AsJson, current_runtime, group
 from sync.errors import Invalid
+from sync.text import many
 
 app = group("Certificates that CAs revoked.")
 orphans_app = group("Files of ours whose secret is not known.")
@@ -79,7 +80,7 @@ def remove(sha256: Sha256, as_json: AsJson = False) -> None:
 
     removed = remove_orphans(current_runtime(), sha256)
     clusters = sorted({cluster for each in removed for cluster in each.clusters})
-    counted = output.many(len(clusters), "cluster")
+    counted = many(len(clusters), "cluster")
     sentence = f"{removed[0].file} leaves {counted} with the next pushes: {output.few(clusters)}"
     output.done(sentence, {"file": removed[0].file, "sha256": removed[0].sha256, "clusters": clusters}, as_json=as_json)
 

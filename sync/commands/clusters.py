@@ -115,8 +115,8 @@ def _server(
         other = next((each for each in same if each.server != before.server), None)
         if other is not None:
             raise Invalid(
-                f"the credential of {name} points to {endpoint.host}, which is the cluster {other.name} already: store "
-                f"another credential, or remove one of the two with `trustcast clusters remove`"
+                f"the credential of {name} points to {endpoint.host}, which is registered already, as cluster "
+                f"{other.name}: store another credential, or remove one of the two with `trustcast clusters remove`"
             )
         return ApiServer(before.server, *pins)
     registered_now = (ApiServer(each.server, each.host, each.ca_sha256) for each in snapshot.clusters.values())
@@ -139,7 +139,7 @@ def _refuse_registered_places(snapshot: Snapshot, registration: Registration, co
         if shared := sorted(own & theirs):
             objects = ", ".join("/".join(each) for each in shared)
             raise Invalid(
-                f"{registration.host} is registered already, as the cluster {other.name}, with {objects}: to call it "
+                f"{registration.host} is registered already, as cluster {other.name}, with {objects}: to call it "
                 f"{registration.name}, run `trustcast clusters rename {other.name} {registration.name}`; to have both, "
                 f"give this one lists with objects of their own (--list)"
             )

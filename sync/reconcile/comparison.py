@@ -187,7 +187,8 @@ class Comparison:
         """A file more; a list found with our annotation and without a status gains none at first (law 1)."""
         if self.taking_up:
             awaited = ", ".join(self.context.awaited)
-            return _change(Action.WAIT, wanted, present, f"waits until {awaited} was gone through once")
+            why = f"waits until {awaited} was gone through once (`trustcast vaults waive` ends the wait)"
+            return _change(Action.WAIT, wanted, present, why)
         return _change(action, wanted, present)
 
 

@@ -13,6 +13,7 @@ from sync.catalogue.snapshot import Removal
 from sync.desired.reasons import RemovalReason
 from sync.errors import Invalid
 from sync.reconcile.holds import SCOPE
+from sync.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -91,7 +92,8 @@ def _settings(snapshot: Snapshot) -> Iterator[Question]:
     )
     digest = settings_digest(proposal)
     clusters = proposal.clusters
-    cause = f"VAULTS or LISTS changed: {len(proposal.secrets)} secrets would leave lists of {len(clusters)} clusters"
+    secrets = many(len(proposal.secrets), "secret")
+    cause = f"VAULTS or LISTS changed: {secrets} would leave lists of {many(len(clusters), 'cluster')}"
     yield Question(
         digest, Asked.SETTINGS, cause, proposal.since, removals, clusters, rejected=_refused(snapshot, digest)
     )
@@ -104,7 +106,7 @@ def _deletions(snapshot: Snapshot) -> Iterator[Question]:
         removals = tuple(
             Removal(SecretKey(host, name), RemovalReason.DELETED.name, since, "*") for name in deletions.secrets
         )
-        cause = f"{len(removals)} assigned secrets are missing from {host}"
+        cause = f"{many(len(removals), 'assigned secret')} missing from {host}"
         yield Question(
             digest, Asked.DELETIONS, cause, deletions.since, removals, (), rejected=_refused(snapshot, digest)
         )
@@ -117,7 +119,7 @@ def _assignments(snapshot: Snapshot) -> Iterator[Question]:
         digest = assignment_digest(key, entry.waiting)
         since = f"{entry.waiting.since:%Y-%m-%dT%H:%M:%SZ}"
         removals = (Removal(key, RemovalReason.ELSEWHERE.name, since, "*"),)
-        cause = f"the tags of {key} would take it from lists of {len(entry.waiting.clusters)} clusters"
+        cause = f"the tags of {key} would take it from lists of {many(len(entry.waiting.clusters), 'cluster')}"
         yield Question(
             digest,
             Asked.ASSIGNMENT,
@@ -157,7 +159,7 @@ def held_because(held: Sequence[Leaving], list_name: str) -> str:
     """Why these files are held: whose they are, or that labels or settings take them."""
     hosts = sorted({each.group for each in held})
     by = ", ".join(_GROUPS.get(host, f"files of {host}") for host in hosts)
-    return f"{len(held)} files would leave the list '{list_name}' at once ({by})"
+    return f"{many(len(held), 'file')} would leave the list '{list_name}' at once ({by})"
 
 
 _GROUPS = {SCOPE: "labels or settings take them", "": "files without owner"}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sync.cli.output import ago, document, few, many, say, table
+from sync.cli.output import ago, document, few, say, table
 from sync.cli.show.clusters import NO_CLUSTER
 from sync.cli.show.removals import held_as_json, say_held
 from sync.reconcile.status import ListStatus, State
+from sync.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sync.cli.output import document, many, say, table
+from sync.cli.output import document, say, table
 from sync.cli.show.clusters import NO_CLUSTER
 from sync.cli.show.removals import held_as_json, say_held
 from sync.reconcile.comparison import WRITES, Action
+from sync.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sync.cli.output import SHOWN, document, few, many, say
+from sync.cli.output import SHOWN, document, few, say
 from sync.reports.removals import Asked, held_because, held_digest
-from sync.text import printable
+from sync.text import many, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

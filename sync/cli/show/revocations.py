@@ -78,8 +78,6 @@ def show_orphans(orphans: Sequence[Orphan], *, as_json: bool) -> None:
     elif orphans:
         rows = [(o.list, o.file, o.sha256[:16], o.was, few(o.clusters)) for o in orphans]
         table(("list", "file", "SHA-256", "came from", "clusters"), rows)
-        say(
-            "To remove one: `trustcast orphans remove SHA256`. A secret that gives the same file takes it over by itself."
-        )
+        say("To remove one: `trustcast orphans remove SHA256`. A secret that gives the same file takes it over.")
     else:
         say("Every file of ours is known to come from a secret.")

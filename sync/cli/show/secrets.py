@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sync.cli.output import ago, document, few, finding, many, say, say_findings, table
+from sync.cli.output import ago, document, few, finding, say, say_findings, table
 from sync.cli.show.removals import say_question
 from sync.reports.secrets import SecretReport, SecretState
+from sync.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
