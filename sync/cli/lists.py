@@ -84,10 +84,11 @@ def _status(runtime: Runtime, chosen: Sequence[Registration], as_json: bool) -> 
 
 def _whereabouts(runtime: Runtime, chosen: Sequence[Registration], thumbprint: str, as_json: bool) -> None:
     from sync.cli.show.lists import show_whereabouts
+    from sync.reports.freshness import as_called_now
     from sync.reports.whereabouts import find_certificate
 
-    servers = {each.server for each in chosen}
-    found = find_certificate([each for each in runtime.statuses.all() if each.server in servers], thumbprint)
+    configuration = runtime.in_force(runtime.decisions.snapshot())
+    found = find_certificate(as_called_now(runtime.statuses.all(), chosen, configuration), thumbprint)
     show_whereabouts(found, runtime.clock(), as_json=as_json)
     answer(found.anywhere)
 

@@ -90,7 +90,8 @@ def forget_vault(host: Host, as_json: AsJson = False) -> None:
     """Declare a vault gone for good. Its files stay, belong to no secret any more, and their names are free."""
     from sync.commands import orphans
 
-    orphans.forget_vault(current_runtime(), host.casefold())
+    host = host.casefold()
+    orphans.forget_vault(current_runtime(), host)
     sentence = f"{host} is forgotten; once the lists were checked, `trustcast orphans list` shows its files."
     output.done(sentence, {"forgotten": host}, as_json=as_json)
 
@@ -100,5 +101,6 @@ def waive(host: Host, as_json: AsJson = False) -> None:
     """Let lists gain files, after the tables were lost, though this vault could not be gone through yet."""
     from sync.commands.orphans import waive_vault
 
-    waive_vault(current_runtime(), host.casefold())
+    host = host.casefold()
+    waive_vault(current_runtime(), host)
     output.done(f"Lists wait for {host} no more.", {"waived": host}, as_json=as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from sync.reconcile.holds import SCOPE
 from sync.text import many
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from sync.catalogue.snapshot import Snapshot
@@ -155,14 +155,14 @@ def _files(snapshot: Snapshot, statuses: Iterable[ListStatus]) -> Iterator[Quest
         )
 
 
-def held_because(held: Sequence[Leaving], list_name: str) -> str:
-    """Why these files are held: whose they are, or that labels or settings take them."""
-    hosts = sorted({each.group for each in held})
-    by = ", ".join(_GROUPS.get(host, f"files of {host}") for host in hosts)
-    return f"{many(len(held), 'file')} would leave the list '{list_name}' at once ({by})"
+def held_because(held: Iterable[Leaving], list_name: str) -> str:
+    """Why files are held: how many of each vault, or taken by labels or settings, would leave at once."""
+    counts = Counter(each.group for each in held)
+    parts = [f"{many(count, 'file')} {_GROUPS.get(group, f'of {group}')}" for group, count in sorted(counts.items())]
+    return f"{', '.join(parts)} would leave the list '{list_name}' at once"
 
 
-_GROUPS = {SCOPE: "labels or settings take them", "": "files without owner"}
+_GROUPS = {SCOPE: "taken by labels or settings", "": "of no known secret"}
 
 
 def held_digest(held: Iterable[Leaving], list_name: str) -> str:

@@ -27,7 +27,7 @@ def only(plant: Plant) -> Question:
     return question
 
 
-def narrowed(plant: Plant, clusters: str) -> Configuration:
+def narrowed(clusters: str) -> Configuration:
     """The settings with another ceiling of the first vault."""
     return Configuration((replace(BOTH.vaults[0], clusters=clusters), BOTH.vaults[1]), BOTH.lists)
 
@@ -114,10 +114,10 @@ def test_an_assignment_that_changed_since_it_was_shown_waits_again(retagged: Pla
 def test_settings_that_were_approved_are_those_that_were_shown() -> None:
     plant = Plant.of(*CLUSTERS)
     plant.fill(1)
-    plant.reconfigure(narrowed(plant, "site=a"))
+    plant.reconfigure(narrowed("site=a"))
     shown = only(plant)
     assert (shown.asked, shown.clusters) == (Asked.SETTINGS, ("b", "c", "d", "e"))
-    plant.reconfigure(narrowed(plant, "site=b"))
+    plant.reconfigure(narrowed("site=b"))
     with pytest.raises(Invalid, match="nothing waits under this digest"):
         approve(plant.runtime, shown.digest)
     approve(plant.runtime, only(plant).digest)
@@ -128,8 +128,8 @@ def test_settings_that_were_approved_are_those_that_were_shown() -> None:
 def test_settings_that_change_in_the_instant_of_their_approval_are_not_approved() -> None:
     plant = Plant.of(*CLUSTERS)
     plant.fill(1)
-    plant.reconfigure(narrowed(plant, "site=a"))
-    shown, pending = only(plant), [narrowed(plant, "site=b")]
+    plant.reconfigure(narrowed("site=a"))
+    shown, pending = only(plant), [narrowed("site=b")]
 
     def between(label: str) -> None:
         if label.startswith("transact") and pending:
@@ -148,7 +148,7 @@ def test_files_that_were_approved_leave_every_cluster_that_holds_them_back() -> 
     plant.settle()
     question = only(plant)
     assert (question.asked, question.clusters, len(question.files)) == (Asked.FILES, ("a", "b"), 12)
-    assert question.cause == "12 files would leave the list 'trust' at once (labels or settings take them)"
+    assert question.cause == "12 files taken by labels or settings would leave the list 'trust' at once"
     approve(plant.runtime, question.digest)
     plant.work_off()
     assert plant.names("a") == plant.names("b") == set()
@@ -165,7 +165,7 @@ def test_what_is_held_names_what_left_within_24_hours() -> None:
     question = only(plant)
     assert question.left == ("s00.der", "s01.der", "s02.der")
     assert [each.file for each in question.files] == ["s03.der"]
-    assert question.cause == f"1 file would leave the list 'trust' at once (files of {A})"
+    assert question.cause == f"1 file of {A} would leave the list 'trust' at once"
 
 
 @pytest.mark.parametrize("digest", ["", "0123456", "0123456789"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sync.certificates.items import Certificate, Kind, parse
 from sync.cli.output import document, few, say, table
+from sync.text import many, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,8 +28,8 @@ def show_revocations(revoked: Sequence[RevokedCertificate], authorities: Iterabl
         say("To let one back in: `trustcast revocations clear SHA256`.")
     else:
         say("No certificate of the catalogue is revoked.")
-    if keys:
-        table(("CA", "key", "serial numbers that its CRLs revoke"), [(_ca(a), a.key, _counted(a)) for a in keys])
+    for each in keys:
+        say(f"The CRLs of {printable(_ca(each))}, key {each.key}, revoke {_counted(each)}.")
 
 
 def _row(revoked: RevokedCertificate) -> tuple[str, ...]:
@@ -62,8 +63,8 @@ def _revoked(authority: Authority) -> set[int]:
 
 
 def _counted(authority: Authority) -> str:
-    older = f" (older than {authority.forgotten:%Y-%m-%d}: forgotten)" if authority.forgotten else ""
-    return f"{len(_revoked(authority))}{older}"
+    older = f"; those from before {authority.forgotten:%Y-%m-%d} are forgotten" if authority.forgotten else ""
+    return f"{many(len(_revoked(authority)), 'serial number')}{older}"
 
 
 def show_orphans(orphans: Sequence[Orphan], *, as_json: bool) -> None:
