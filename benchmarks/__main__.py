@@ -19,7 +19,7 @@ import msgspec
 from benchmarks.figures import Report
 from benchmarks.page import markdown, svg
 
-NAMES = ("changes", "hosts", "push", "bursts", "sweep", "validation", "starting", "memory", "storage")
+NAMES = ("changes", "hosts", "admission", "push", "bursts", "sweep", "validation", "starting", "memory", "storage")
 ROOT = Path(__file__).resolve().parent.parent
 REMARKS = Path(__file__).with_name("remarks.md")
 RESULTS = ROOT / ".local"

@@ -99,13 +99,17 @@ def forget_vault(runtime: Runtime, host: str) -> VaultFacts:
             raise Invalid(f"{host} is still a watched vault: take it out of TRUSTCAST_VAULTS first")
         stored = runtime.decisions.row(VaultRow(host))
         known = stored is not None or any(key.vault == host for key in snapshot.entries)
-        if not known:
+        if not known and host not in _owning_vaults(runtime.statuses.all()):
             raise NotFound(f"nothing is known of a vault {host}")
         before = stored.value if stored and isinstance(stored.value, VaultFacts) else VaultFacts()
         facts = VaultFacts(before.swept, before.left or runtime.clock(), runtime.clock())
         return (Write(VaultRow(host), facts, as_read(stored)),), facts
 
     return transact(runtime, step)
+
+
+def _owning_vaults(statuses: Iterable[ListStatus]) -> set[str]:
+    return {file.owner.vault for status in statuses for file in status.files.values() if file.owner}
 
 
 def waive_vault(runtime: Runtime, host: str) -> VaultFacts:

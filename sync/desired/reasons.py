@@ -101,7 +101,8 @@ def reason_of(
     """
     entry = state.snapshot.entries.get(owner)
     if entry is None:
-        return Stays(KeptReason.NOT_CATALOGUED)
+        watched = state.configuration.vault(owner.vault) is not None
+        return Stays(KeptReason.NOT_CATALOGUED if watched else KeptReason.VAULT_LEFT)
     if entry.deleted_at is not None:
         return _by_vault(RemovalReason.DELETED, entry.deleted_at)
     if not entry.assignment.lists and entry.assignment.version:

@@ -96,7 +96,8 @@ class ListContext:
 
     def vault_left_for_good(self, host: str) -> bool:
         """Whether the vault is configured no more since a day."""
-        facts = self.state.snapshot.vaults.get(host)
-        if self.state.configuration.vault(host) is not None or facts is None or facts.left is None:
+        if self.state.configuration.vault(host) is not None:
             return False
-        return self.now - facts.left >= PASSES_AFTER
+        facts, begun = self.state.snapshot.vaults.get(host), self.state.snapshot.head.begun
+        left = facts.left if facts else begun
+        return left is not None and self.now - left >= PASSES_AFTER
