@@ -138,13 +138,13 @@ class Code(StrEnum):
     REVOKED = (
         "revoked",
         _REJECT,
-        "A CRL in force revokes the certificate.",
-        "Upload a newly issued one, or clear a wrong refusal with trustcast assign --clear-revoked.",
+        "A CRL of the CA that issued the certificate revokes it.",
+        "Upload a newly issued one, or let this one back in with trustcast revocations clear.",
     )
     FILE_NAME_TAKEN = (
         "file-name-taken",
         _REJECT,
-        "Another secret that was in force earlier already gives the list a file of this name.",
+        "Another secret has this file name on the list, or was admitted first.",
         "Name another file in the tag trustcast-file.",
     )
     BAD_FILE_NAME = (

@@ -1,4 +1,4 @@
-"""Foreign text made safe to show, in every output (law 9)."""
+"""Text for people: foreign text made safe to show in every output (law 9), numbers with their nouns."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def printable(text: str) -> str:
 def escaped(text: str) -> str:
     """`printable` without the limit, for our own sentences around foreign text that is already cut."""
     return text if text.isprintable() else "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def many(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}{'s'[: number != 1]}"
 
 
 def _escape(character: str) -> str:

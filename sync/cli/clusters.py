@@ -54,17 +54,21 @@ def rename(name: Cluster, new: Annotated[str, typer.Argument(help="Its new name.
     from sync.commands import clusters
 
     clusters.rename(current_runtime(), name, new)
-    output.done(f"{name} is now called {new}.", {"cluster": new, "was": name}, as_json=as_json)
+    output.done(
+        f"{name} is now called {new}; what is known of its lists stays.", {"cluster": new, "was": name}, as_json=as_json
+    )
 
 
 @app.command("remove")
 def remove(name: Cluster, as_json: AsJson = False) -> None:
-    """Forget a cluster; its lists stay as they are."""
+    """Forget a cluster; its lists stay as they are. Added again within a day, it goes on from there."""
     from sync.commands.clusters import unregister
 
     unregister(current_runtime(), name)
     output.done(
-        f"{name} is forgotten; its lists stay as they are.", {"cluster": name, "removed": True}, as_json=as_json
+        f"{name} is forgotten; its lists stay as they are. Added again within a day, it goes on from there.",
+        {"cluster": name, "removed": True},
+        as_json=as_json,
     )
 
 
@@ -74,9 +78,8 @@ def pause(name: Cluster, as_json: AsJson = False) -> None:
     from sync.commands.clusters import set_paused
 
     set_paused(current_runtime(), name, paused=True)
-    output.done(
-        f"{name} is paused; `trustcast clusters resume` ends it.", {"cluster": name, "paused": True}, as_json=as_json
-    )
+    sentence = f"{name} is paused; `trustcast clusters resume {name}` ends it."
+    output.done(sentence, {"cluster": name, "paused": True}, as_json=as_json)
 
 
 @app.command("resume")

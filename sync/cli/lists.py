@@ -25,7 +25,7 @@ CLI_WORKERS = 16
 
 def plan(names: Names = None, as_json: AsJson = False) -> None:
     """Show what a push would change on each list. Nothing is written; exit 1 if one could not be read."""
-    from sync.cli.show.lists import show_plans
+    from sync.cli.show.plans import show_plans
     from sync.commands.preview import preview_cluster
 
     runtime = current_runtime()
@@ -51,7 +51,7 @@ def status(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show every list, or where a certificate is. Exit 1 if a list is not in sync, or the certificate nowhere."""
+    """Show every list, or where a certificate is. Exit 1 if anything is not as it should be, or it is nowhere."""
     runtime = current_runtime()
     chosen = _chosen(runtime, names)
     if thumbprint is None:
@@ -84,10 +84,11 @@ def _status(runtime: Runtime, chosen: Sequence[Registration], as_json: bool) -> 
 
 def _whereabouts(runtime: Runtime, chosen: Sequence[Registration], thumbprint: str, as_json: bool) -> None:
     from sync.cli.show.lists import show_whereabouts
+    from sync.reports.freshness import as_called_now
     from sync.reports.whereabouts import find_certificate
 
-    names = {each.name for each in chosen}
-    found = find_certificate([each for each in runtime.statuses.all() if each.cluster in names], thumbprint)
+    configuration = runtime.in_force(runtime.decisions.snapshot())
+    found = find_certificate(as_called_now(runtime.statuses.all(), chosen, configuration), thumbprint)
     show_whereabouts(found, runtime.clock(), as_json=as_json)
     answer(found.anywhere)
 

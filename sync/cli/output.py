@@ -79,9 +79,9 @@ def done(sentence: str, content: dict[str, object], *, as_json: bool) -> None:
 
 
 def few(names: Sequence[str]) -> str:
-    """The first of many names."""
+    """The first of many names, which may be foreign."""
     more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" … and {more} more" if more > 0 else "")
+    return ", ".join(map(printable, names[:SHOWN])) + (f" … and {more} more" if more > 0 else "")
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

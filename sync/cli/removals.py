@@ -6,12 +6,12 @@ from __future__ import annotations
 from sync.cli import output
 from sync.cli.command import AsJson, Digest, answer, current_runtime, group
 
-app = group("Removals that wait for a person.")
+app = group("What waits for a person: files held on clusters, deletions, assignments, settings.")
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """Show what waits, with the digest that an approval names."""
+    """Show what waits and why, what it would take, and the digest that an approval names."""
     from sync.cli.show.removals import show_questions
     from sync.commands.removals import waiting
 
@@ -25,10 +25,10 @@ def approve(digest: Digest, as_json: AsJson = False) -> None:
 
     runtime = current_runtime()
     question = removals.approve(runtime, digest)
-    again = any(each.digest == question.digest for each in removals.waiting(runtime))
+    again = removals.waits_again(runtime, question)
     sentence = f"approved: {question.cause}"
     if again:
-        sentence = f"{question.cause}: it has changed and waits again, see `trustcast removals list`"
+        sentence = f"{question.cause}: this has changed in the meantime and waits again, see `trustcast removals list`"
     content = {"digest": question.digest, "cause": question.cause, "approved": not again}
     output.done(sentence, content, as_json=as_json)
     answer(not again)
@@ -36,9 +36,9 @@ def approve(digest: Digest, as_json: AsJson = False) -> None:
 
 @app.command("reject")
 def reject(digest: Digest, as_json: AsJson = False) -> None:
-    """Reject it: the files stay, and it is asked no more."""
+    """Reject it: all stays as it is, and it is asked no more."""
     from sync.commands import removals
 
     question = removals.reject(current_runtime(), digest)
     content = {"digest": question.digest, "cause": question.cause, "rejected": True}
-    output.done(f"rejected, the files stay: {question.cause}", content, as_json=as_json)
+    output.done(f"rejected, all stays as it is: {question.cause}", content, as_json=as_json)

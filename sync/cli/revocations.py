@@ -11,6 +11,7 @@ import typer
 from sync.cli import output
 from sync.cli.command import AsJson, current_runtime, group
 from sync.errors import Invalid
+from sync.text import many
 
 app = group("Certificates that CAs revoked.")
 orphans_app = group("Files of ours whose secret is not known.")
@@ -39,7 +40,9 @@ def clear(thumbprint: Thumbprint, as_json: AsJson = False) -> None:
 
     found = clear_revoked(current_runtime(), thumbprint)
     subject, sha = found.certificate.subject, found.certificate.sha256
-    sentence = f"{subject} ({sha}) may come back, though it was revoked on {found.date:%Y-%m-%d %H:%M} UTC."
+    sentence = (
+        f"{subject} ({sha}) may come back, though it was revoked on {found.date:%Y-%m-%d %H:%M} UTC: an accepted risk."
+    )
     output.done(sentence, {"cleared": sha, "subject": subject, "date": found.date}, as_json=as_json)
 
 
@@ -57,43 +60,47 @@ def forget(
     except ValueError as error:
         raise Invalid(f"'{before}' is not a day; write YYYY-MM-DD") from error
     authority = forget_older(current_runtime(), key, day)
-    sentence = f"CRLs of the key {authority.key} from before {before} prove nothing any more."
+    sentence = f"CRLs of the key {authority.key} from before {before} prove nothing any more; upload its newest one."
     output.done(sentence, {"key": authority.key, "before": day}, as_json=as_json)
 
 
 @orphans_app.command("list")
 def orphans(as_json: AsJson = False) -> None:
-    """Show the files of ours that have no owner."""
+    """Show the files of ours of which no secret is known; they stay where they are."""
     from sync.cli.show.revocations import show_orphans
-    from sync.commands.orphans import orphans as found
+    from sync.commands.orphans import find_orphans
 
-    show_orphans(found(current_runtime().statuses.all()), as_json=as_json)
+    show_orphans(find_orphans(current_runtime()), as_json=as_json)
 
 
 @orphans_app.command("remove")
 def remove(sha256: Sha256, as_json: AsJson = False) -> None:
-    """Remove a file without owner from every list that holds it."""
+    """Remove a file of which no secret is known from every list that holds it."""
     from sync.commands.orphans import remove_orphans
 
     removed = remove_orphans(current_runtime(), sha256)
     clusters = sorted({cluster for each in removed for cluster in each.clusters})
-    sentence = f"{removed[0].file} leaves {len(clusters)} clusters with their next pushes: {output.few(clusters)}"
+    counted = many(len(clusters), "cluster")
+    sentence = f"{removed[0].file} leaves {counted} with the next pushes: {output.few(clusters)}"
     output.done(sentence, {"file": removed[0].file, "sha256": removed[0].sha256, "clusters": clusters}, as_json=as_json)
 
 
 @vaults_app.command("forget")
 def forget_vault(host: Host, as_json: AsJson = False) -> None:
-    """Declare a vault gone for good: its files have no owner any more, and its names are free."""
+    """Declare a vault gone for good. Its files stay, belong to no secret any more, and their names are free."""
     from sync.commands import orphans
 
-    orphans.forget_vault(current_runtime(), host.casefold())
-    output.done(f"{host} is forgotten; see `trustcast orphans list`.", {"forgotten": host}, as_json=as_json)
+    host = host.casefold()
+    orphans.forget_vault(current_runtime(), host)
+    sentence = f"{host} is forgotten; once the lists were checked, `trustcast orphans list` shows its files."
+    output.done(sentence, {"forgotten": host}, as_json=as_json)
 
 
 @vaults_app.command("waive")
 def waive(host: Host, as_json: AsJson = False) -> None:
-    """Let lists that were found without a status gain files before this vault was gone through."""
+    """Let lists gain files, after the tables were lost, though this vault could not be gone through yet."""
     from sync.commands.orphans import waive_vault
 
-    waive_vault(current_runtime(), host.casefold())
-    output.done(f"lists wait for {host} no more.", {"waived": host}, as_json=as_json)
+    host = host.casefold()
+    waive_vault(current_runtime(), host)
+    output.done(f"Lists wait for {host} no more.", {"waived": host}, as_json=as_json)

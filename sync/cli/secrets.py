@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sync.catalogue.questions import assignment_digest
 from sync.catalogue.secret import SecretKey
 from sync.cli.command import AsJson, SecretName, answer, current_runtime
 from sync.errors import Invalid, NotFound
@@ -53,12 +54,15 @@ def unassign(secret: SecretName, as_json: AsJson = False) -> None:
 
 
 def _assigned(runtime: Runtime, entry: Entry | None, as_json: bool) -> None:
-    from sync.cli.show.secrets import show_secrets
+    from sync.cli.show.secrets import show_assigned
+    from sync.commands.removals import waiting
     from sync.reports.secrets import SecretState
 
-    reports = _reports(runtime, (entry,) if entry else ())
-    show_secrets(reports, runtime.clock(), as_json=as_json)
-    answer(all(report.state not in {SecretState.HELD, SecretState.REJECTED} for _, report in reports))
+    report = next(iter(_reports(runtime, (entry,) if entry else ())), None)
+    digest = assignment_digest(entry.key, entry.waiting) if entry and entry.waiting else ""
+    waits = next((question for question in waiting(runtime) if question.digest == digest), None)
+    show_assigned(report, waits, runtime.clock(), as_json=as_json)
+    answer(report is None or report[1].state not in {SecretState.HELD, SecretState.REJECTED})
 
 
 def secrets(

@@ -11,7 +11,8 @@ from sync.errors import Changed, Invalid, NotFound
 from sync.fleet.clusters import Registration, parse_labels, parse_list, parse_registration, pinned
 from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING
-from sync.steps.enqueue import request_push
+from sync.ports.work import ClusterWork
+from sync.steps.enqueue import LOST_MESSAGE, request_push
 from sync.steps.transaction import Writes, transact
 
 if TYPE_CHECKING:
@@ -59,41 +60,72 @@ def register(runtime: Runtime, request: RegistrationRequest) -> Registration:
         raise Invalid(f"say which secret holds the kubeconfig of {request.name}: --credential SECRET")
     endpoint = runtime.clusters.endpoint(request.name, credential)
 
-    def step(snapshot: Snapshot) -> tuple[Writes, Registration]:
+    def step(snapshot: Snapshot) -> tuple[Writes, tuple[Registration, bool]]:
         before = snapshot.clusters.get(request.name)
         if request.credential is None and (before is None or before.access.secret != credential):
             raise Changed(f"{request.name} got another credential while this one was read")
         if before is not None and not request.confirm:
             pinned(endpoint, before)
-        given = {"name": request.name, **_kept(before), **_asked(request), "access": {"secret": credential}}
-        configuration = runtime.in_force(snapshot)
-        parsed = parse_registration(given, configuration, host=endpoint.host, ca_sha256=endpoint.ca_sha256)
         server = _server(runtime, snapshot, before, request.name, endpoint)
-        separate = request.confirm or (before is not None and before.separate)
-        registration = replace(parsed, server_id=server.id, separate=separate)
-        _refuse_registered_places(snapshot, registration, configuration)
+        registration = _registration(runtime.in_force(snapshot), request, before, server, credential)
+        _refuse_registered_places(snapshot, registration, runtime.in_force(snapshot))
         if before == registration and snapshot.servers.get(server.id) == server:
-            return (), registration
+            return (), (registration, False)
+        if before is None:
+            _set_due(runtime, request.name)
         row = Write(ClusterRow(request.name), registration, ANYTHING)
-        return (row, Write(ServerRow(server.id), server, ANYTHING)), registration
+        return (row, Write(ServerRow(server.id), server, ANYTHING)), (registration, True)
 
-    registration = transact(runtime, step)
-    request_push(runtime, request.name, "registered")
+    registration, changed = transact(runtime, step)
+    if changed:
+        request_push(runtime, request.name, "registered")
     return registration
+
+
+def _set_due(runtime: Runtime, name: str) -> None:
+    """Let `check_drift` push a new cluster, should this process die before it asks for that.
+
+    Its places may be known and as they should be, so that no plan would ask for a push either.
+    """
+    runtime.work.set_cluster(name, ClusterWork(None, runtime.clock() + LOST_MESSAGE), ANYTHING)
+
+
+def _registration(
+    configuration: Configuration,
+    request: RegistrationRequest,
+    before: Registration | None,
+    server: ApiServer,
+    credential: str,
+) -> Registration:
+    """What was registered, with what is asked for."""
+    given = {"name": request.name, **_kept(before), **_asked(request), "access": {"secret": credential}}
+    parsed = parse_registration(given, configuration, host=server.host, ca_sha256=server.ca_sha256)
+    separate = request.confirm or (before is not None and before.separate)
+    return replace(parsed, server_id=server.id, separate=separate)
 
 
 def _server(
     runtime: Runtime, snapshot: Snapshot, before: Registration | None, name: str, endpoint: Endpoint
 ) -> ApiServer:
-    """The API server with its id: that of the registration, of the same host and CA registered before, or a new one."""
-    if before is not None:
-        return ApiServer(before.server, endpoint.host, endpoint.ca_sha256)
+    """The API server with its id: that of the registration, of the same host and CA registered before, or a new one.
+
+    Raises:
+        Invalid: the registration is confirmed to be what another cluster is; one API server has one id.
+    """
     pins = (endpoint.host, endpoint.ca_sha256)
-    known = next((s for s in snapshot.servers.values() if (s.host, s.ca_sha256) == pins), None)
-    if known is not None:
-        return known
-    taken = snapshot.servers.keys() | {registration.server for registration in snapshot.clusters.values()}
-    return ApiServer(f"{name}-{runtime.token()[:8]}" if name in taken else name, *pins)
+    if before is not None:
+        same = (each for each in snapshot.clusters.values() if (each.host, each.ca_sha256) == pins)
+        other = next((each for each in same if each.server != before.server), None)
+        if other is not None:
+            raise Invalid(
+                f"the credential of {name} points to {endpoint.host}, which is registered already, as cluster "
+                f"{other.name}: store another credential, or remove one of the two with `trustcast clusters remove`"
+            )
+        return ApiServer(before.server, *pins)
+    registered_now = (ApiServer(each.server, each.host, each.ca_sha256) for each in snapshot.clusters.values())
+    servers = {**{each.id: each for each in registered_now}, **snapshot.servers}
+    known = next((each for each in servers.values() if (each.host, each.ca_sha256) == pins), None)
+    return known or ApiServer(f"{name}-{runtime.token()[:8]}" if name in servers else name, *pins)
 
 
 def _refuse_registered_places(snapshot: Snapshot, registration: Registration, configuration: Configuration) -> None:
@@ -102,15 +134,18 @@ def _refuse_registered_places(snapshot: Snapshot, registration: Registration, co
     Raises:
         Invalid: another cluster has one of the places.
     """
-    places = {registration.place(definition) for definition in registration.definitions(configuration)}
+    own = {(each.namespace, each.object) for each in registration.definitions(configuration)}
     for other in snapshot.clusters.values():
-        if other.server == registration.server and other.name != registration.name:
-            theirs = {other.place(definition) for definition in other.definitions(configuration)}
-            if shared := sorted(places & theirs):
-                raise Invalid(
-                    f"{', '.join(shared)} is registered already, as cluster {other.name}: give this registration "
-                    f"other lists, or rename that one with `trustcast clusters rename {other.name} {registration.name}`"
-                )
+        if other.server != registration.server or other.name == registration.name:
+            continue
+        theirs = {(each.namespace, each.object) for each in other.definitions(configuration)}
+        if shared := sorted(own & theirs):
+            objects = ", ".join("/".join(each) for each in shared)
+            raise Invalid(
+                f"{registration.host} is registered already, as cluster {other.name}, with {objects}: to call it "
+                f"{registration.name}, run `trustcast clusters rename {other.name} {registration.name}`; to have both, "
+                f"give this one lists with objects of their own (--list)"
+            )
 
 
 def _kept(before: Registration | None) -> dict[str, object]:

@@ -42,8 +42,14 @@ class Orphan:
     clusters: tuple[str, ...]
 
 
+def find_orphans(runtime: Runtime) -> tuple[Orphan, ...]:
+    """The files without owner on registered clusters, by list and name; equal ones of several clusters are one."""
+    servers = {each.server for each in runtime.decisions.snapshot(fresh=True).clusters.values()}
+    return orphans(each for each in runtime.statuses.all() if each.server in servers)
+
+
 def orphans(statuses: Iterable[ListStatus]) -> tuple[Orphan, ...]:
-    """The files without owner, by list and name; equal ones of several clusters are one."""
+    """The files without owner among these lists."""
     found: dict[tuple[str, str, str, str], set[str]] = {}
     for status in statuses:
         for kept in status.kept:
@@ -64,7 +70,7 @@ def remove_orphans(runtime: Runtime, sha256: str) -> tuple[Orphan, ...]:
     wanted = sha256.lower()
     if len(wanted) < SHORTEST:
         raise Invalid(f"give at least the first {SHORTEST} hexadecimal digits of the SHA-256")
-    found = tuple(each for each in orphans(runtime.statuses.all()) if each.sha256.startswith(wanted))
+    found = tuple(each for each in find_orphans(runtime) if each.sha256.startswith(wanted))
     if not found:
         raise NotFound("no file without owner has this SHA-256; see `trustcast orphans list`")
     if len({each.sha256 for each in found}) > 1:

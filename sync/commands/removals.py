@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from sync.catalogue.rows import AnswerRow, ConfigurationRow
 from sync.catalogue.snapshot import Answer
-from sync.errors import Changed
+from sync.errors import TrustcastError
 from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING
 from sync.reports.removals import Asked, Question, find_question, questions
@@ -18,6 +19,8 @@ from sync.steps.transaction import Writes, transact
 if TYPE_CHECKING:
     from sync.catalogue.snapshot import Snapshot
     from sync.steps.runtime import Runtime
+
+log = logging.getLogger("trustcast.commands")
 
 MOST_AT_ONCE = 20
 """Deletions that an approval looks at itself; the vault's next sweeps look at the others."""
@@ -34,16 +37,31 @@ def approve(runtime: Runtime, digest: str) -> Question:
     Raises:
         Invalid: nothing waits under this digest (it may have changed since it was shown).
     """
-    question = find_question(waiting(runtime), digest)
 
-    def step(snapshot: Snapshot) -> tuple[Writes, None]:
+    def step(snapshot: Snapshot) -> tuple[Writes, Question]:
+        question = find_question(questions(snapshot, runtime.statuses.all()), digest)
         names, vault = _deletions(question)
         answer = Answer(question.digest, runtime.clock(), True, question.removals, names, vault)
-        return (Write(AnswerRow(question.digest), answer, ANYTHING), *_along(runtime, snapshot, question)), None
+        return (Write(AnswerRow(question.digest), answer, ANYTHING), *_along(runtime, snapshot, question)), question
 
-    transact(runtime, step)
-    _carry_out(runtime, question)
+    question = transact(runtime, step)
+    try:
+        _carry_out(runtime, question)
+    except TrustcastError as error:
+        log.warning("%s is approved, and carried out with the next checks: %s", question.digest, error)
     return question
+
+
+def waits_again(runtime: Runtime, question: Question) -> bool:
+    """Whether what was approved had changed in the meantime, so that the same secrets wait for another answer.
+
+    Of files held on clusters their next pushes tell.
+    """
+    if question.asked is Asked.FILES:
+        return False
+    keys = {removal.key for removal in question.removals}
+    open_ones = (each for each in waiting(runtime) if each.asked is question.asked and not each.rejected)
+    return any(keys & {removal.key for removal in each.removals} for each in open_ones)
 
 
 def _deletions(question: Question) -> tuple[tuple[str, ...], str]:
@@ -53,10 +71,8 @@ def _deletions(question: Question) -> tuple[tuple[str, ...], str]:
 
 def _along(runtime: Runtime, snapshot: Snapshot, question: Question) -> Writes:
     """What an approval of settings puts into force: what was proposed, whoever approves it."""
-    if question.asked is not Asked.SETTINGS:
+    if question.asked is not Asked.SETTINGS or snapshot.proposal is None:
         return ()
-    if snapshot.proposal is None:
-        raise Changed("the settings that waited are gone")
     stored = runtime.decisions.row(ConfigurationRow())
     return put_into_force(runtime, snapshot, stored, snapshot.proposal.settings)
 
@@ -79,11 +95,10 @@ def reject(runtime: Runtime, digest: str) -> Question:
     Raises:
         Invalid: nothing waits under this digest.
     """
-    question = find_question(waiting(runtime), digest)
 
-    def step(_: Snapshot) -> tuple[Writes, None]:
+    def step(snapshot: Snapshot) -> tuple[Writes, Question]:
+        question = find_question(questions(snapshot, runtime.statuses.all()), digest)
         answer = Answer(question.digest, runtime.clock(), approved=False)
-        return (Write(AnswerRow(question.digest), answer, ANYTHING),), None
+        return (Write(AnswerRow(question.digest), answer, ANYTHING),), question
 
-    transact(runtime, step, on_head=False)
-    return question
+    return transact(runtime, step)

@@ -94,8 +94,10 @@ def forget_older(runtime: Runtime, key: str, before: datetime) -> Authority:
 
     Raises:
         NotFound: no such key has a proven CRL.
-        Invalid: several do.
+        Invalid: several do, or the date has not come yet: no CRL of the key would prove anything.
     """
+    if before > runtime.clock():
+        raise Invalid(f"{before:%Y-%m-%d} has not come yet: until then no CRL of this key would prove anything")
     wanted = key.lower()
 
     def step(snapshot: Snapshot) -> tuple[Writes, Authority]:

@@ -184,7 +184,8 @@ class Comparison:
         """A file more, where the list is known."""
         if not self.known:
             awaited = ", ".join(self.context.awaited)
-            return _change(Action.WAIT, wanted, present, f"waits until {awaited} was gone through once")
+            why = f"waits until {awaited} was gone through once (`trustcast vaults waive` ends the wait)"
+            return _change(Action.WAIT, wanted, present, why)
         return _change(action, wanted, present)
 
 

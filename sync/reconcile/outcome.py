@@ -15,7 +15,7 @@ from sync.errors import Permanent, Temporary, Unauthorized, Unreachable
 from sync.reconcile.comparison import WRITES, Action
 from sync.reconcile.plan import FULL
 from sync.reconcile.status import KeptFile, ListStatus, State
-from sync.text import printable
+from sync.text import many, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,7 +141,9 @@ def _state_of_what_stays(plan: Plan) -> tuple[State, str]:
     if conflicts := plan.named(Action.CONFLICT):
         return State.CONFLICT, printable(", ".join(conflicts))
     if plan.held:
-        return State.REMOVAL_HELD, printable(f"{len(plan.held)} files: {', '.join(each.file for each in plan.held)}")
+        return State.REMOVAL_HELD, printable(
+            f"{many(len(plan.held), 'file')}: {', '.join(each.file for each in plan.held)}"
+        )
     if waiting := plan.named(Action.WAIT):
         reason = next(c.reason for c in plan.changes if c.action is Action.WAIT)
         return State.PENDING, printable(f"{', '.join(waiting)}: {reason}")

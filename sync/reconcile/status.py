@@ -156,6 +156,11 @@ class ListStatus:
     known: bool = False
 
     @property
+    def server(self) -> str:
+        """Id of the API server that the place is on."""
+        return self.place.rsplit("/", 2)[0]
+
+    @property
     def summary(self) -> ListSummary:
         """What planning compares."""
         kept = tuple(KeptFact(k.file, k.owner, k.version, k.fact) for k in self.kept[:MOST_KEPT])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sync.reconcile.status import ListStatus, State
@@ -78,11 +78,20 @@ def status_report(
     questions: int,
 ) -> StatusReport:
     """The report about every list of these clusters, and places that no definition names any more."""
-    servers = {registration.server: registration for registration in registrations}
-    known = {s.place: s for s in statuses if s.place.rsplit("/", 2)[0] in servers}
-    wanted = [(r, d.name, r.place(d)) for r in registrations for d in r.definitions(configuration)]
-    named = {place for _, _, place in wanted}
+    known = {s.place: s for s in as_called_now(statuses, registrations, configuration)}
+    named = {r.place(d): (r.name, d.name) for r in registrations for d in r.definitions(configuration)}
     lists = [s for place, s in known.items() if place in named or s.files]
-    not_pushed = [(r.name, name) for r, name, place in wanted if place not in known and not r.paused]
+    paused = {registration.name for registration in registrations if registration.paused}
+    not_pushed = [called for place, called in named.items() if place not in known and called[0] not in paused]
     lists.sort(key=lambda s: (freshness.fine(s), s.cluster, s.list))
     return StatusReport(tuple(lists), tuple(sorted(not_pushed)), dict(secrets), questions, freshness)
+
+
+def as_called_now(
+    statuses: Iterable[ListStatus], registrations: Iterable[Registration], configuration: Configuration
+) -> tuple[ListStatus, ...]:
+    """The statuses of these clusters under present names: each says how cluster and list were called when pushed."""
+    clusters = {r.server: r.name for r in registrations}
+    names = {r.place(d): (r.name, d.name) for r in registrations for d in r.definitions(configuration)}
+    known = ((s, *names.get(s.place, (clusters[s.server], s.list))) for s in statuses if s.server in clusters)
+    return tuple(replace(status, cluster=cluster, list=list_name) for status, cluster, list_name in known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ from sync.catalogue.secret import SecretKey
 from sync.catalogue.snapshot import Removal
 from sync.desired.reasons import RemovalReason
 from sync.errors import Invalid
+from sync.reconcile.holds import SCOPE
+from sync.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 class Asked(StrEnum):
     """What a question is about."""
 
-    FILES = "files held on clusters"
-    ASSIGNMENT = "an assignment"
+    FILES = "files"
+    ASSIGNMENT = "assignment"
     DELETIONS = "deletions"
     SETTINGS = "settings"
 
@@ -43,6 +45,7 @@ class Question:
         removals: what an approval lets go.
         clusters: those concerned that are known, sorted.
         files: of files held: what each cluster's list would lose.
+        left: of files held: names of those that left these lists within 24 hours, sorted.
         list: the list's name, of files held; `*` otherwise.
         rejected: a person refused it; it is asked no more.
     """
@@ -54,6 +57,7 @@ class Question:
     removals: tuple[Removal, ...]
     clusters: tuple[str, ...]
     files: tuple[Leaving, ...] = ()
+    left: tuple[str, ...] = ()
     list: str = "*"
     rejected: bool = False
 
@@ -72,7 +76,7 @@ def find_question(found: Iterable[Question], digest: str) -> Question:
     """
     fitting = [question for question in found if question.digest.startswith(digest)]
     if len(digest) < 8 or len(fitting) != 1:  # noqa: PLR2004  shorter is too easily mistaken
-        raise Invalid("no single removal waits under this digest; copy it again from `trustcast removals list`")
+        raise Invalid("nothing waits under this digest: it may have changed; copy it from `trustcast removals list`")
     return fitting[0]
 
 
@@ -88,7 +92,8 @@ def _settings(snapshot: Snapshot) -> Iterator[Question]:
     )
     digest = settings_digest(proposal)
     clusters = proposal.clusters
-    cause = f"VAULTS or LISTS changed: {len(proposal.secrets)} secrets would leave lists of {len(clusters)} clusters"
+    secrets = many(len(proposal.secrets), "secret")
+    cause = f"VAULTS or LISTS changed: {secrets} would leave lists of {many(len(clusters), 'cluster')}"
     yield Question(
         digest, Asked.SETTINGS, cause, proposal.since, removals, clusters, rejected=_refused(snapshot, digest)
     )
@@ -101,7 +106,7 @@ def _deletions(snapshot: Snapshot) -> Iterator[Question]:
         removals = tuple(
             Removal(SecretKey(host, name), RemovalReason.DELETED.name, since, "*") for name in deletions.secrets
         )
-        cause = f"{len(removals)} assigned secrets are missing from {host}: {', '.join(deletions.secrets)}"
+        cause = f"{many(len(removals), 'assigned secret')} missing from {host}"
         yield Question(
             digest, Asked.DELETIONS, cause, deletions.since, removals, (), rejected=_refused(snapshot, digest)
         )
@@ -114,7 +119,7 @@ def _assignments(snapshot: Snapshot) -> Iterator[Question]:
         digest = assignment_digest(key, entry.waiting)
         since = f"{entry.waiting.since:%Y-%m-%dT%H:%M:%SZ}"
         removals = (Removal(key, RemovalReason.ELSEWHERE.name, since, "*"),)
-        cause = f"the tags of {key} would take it from {len(entry.waiting.clusters)} clusters"
+        cause = f"the tags of {key} would take it from lists of {many(len(entry.waiting.clusters), 'cluster')}"
         yield Question(
             digest,
             Asked.ASSIGNMENT,
@@ -127,31 +132,47 @@ def _assignments(snapshot: Snapshot) -> Iterator[Question]:
 
 
 def _files(snapshot: Snapshot, statuses: Iterable[ListStatus]) -> Iterator[Question]:
-    """Removals held on clusters; equal ones are one question."""
+    """Removals held on registered clusters; equal ones are one question."""
+    servers = {registration.server for registration in snapshot.clusters.values()}
     alike: dict[tuple[Removal, ...], list[ListStatus]] = defaultdict(list)
     for status in statuses:
-        if status.held:
-            alike[_removals(status)].append(status)
+        if status.held and status.server in servers:
+            alike[held_removals(status.held, status.list)].append(status)
     for removals, held in alike.items():
         digest = removals_digest(removals)
         first = held[0]
-        cause = f"{len(first.held)} files would leave the list '{first.list}' at once"
-        clusters = tuple(sorted({status.cluster for status in held}))
         yield Question(
             digest,
             Asked.FILES,
-            cause,
+            held_because(first.held, first.list),
             None,
             removals,
-            clusters,
+            tuple(sorted({status.cluster for status in held})),
             first.held,
+            tuple(sorted({left.file for status in held for left in status.left})),
             first.list,
             rejected=_refused(snapshot, digest),
         )
 
 
-def _removals(status: ListStatus) -> tuple[Removal, ...]:
-    found = {Removal(each.owner, each.reason.name, each.since, status.list) for each in status.held}
+def held_because(held: Iterable[Leaving], list_name: str) -> str:
+    """Why files are held: how many of each vault, or taken by labels or settings, would leave at once."""
+    counts = Counter(each.group for each in held)
+    parts = [f"{many(count, 'file')} {_GROUPS.get(group, f'of {group}')}" for group, count in sorted(counts.items())]
+    return f"{', '.join(parts)} would leave the list '{list_name}' at once"
+
+
+_GROUPS = {SCOPE: "taken by labels or settings", "": "of no known secret"}
+
+
+def held_digest(held: Iterable[Leaving], list_name: str) -> str:
+    """The digest of the question about what one list holds back."""
+    return removals_digest(held_removals(held, list_name))
+
+
+def held_removals(held: Iterable[Leaving], list_name: str) -> tuple[Removal, ...]:
+    """What an approval of all that a list holds back names."""
+    found = {Removal(each.owner, each.reason.name, each.since, list_name) for each in held}
     return tuple(sorted(found, key=lambda r: (str(r.key), r.reason, r.since)))
 
 

@@ -139,8 +139,10 @@ class Verdicts:
         return SecretReport(_state(entry, in_force, ordered), tuple(ordered))
 
     def not_as_they_should_be(self) -> Mapping[str, int]:
-        """How many secrets are rejected, wait or are held, by state."""
-        states = (self.of(entry).state for entry in self._desired_state.snapshot.entries.values())
+        """How many secrets of watched vaults are rejected, wait or are held, by state."""
+        watched = self._desired_state.configuration.vault
+        entries = (e for e in self._desired_state.snapshot.entries.values() if watched(e.key.vault) is not None)
+        states = (self.of(entry).state for entry in entries)
         return dict(Counter(state.value for state in states if state in ATTENTION))
 
     @cached_property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sync.catalogue.entry import WaitingAssignment
 from sync.catalogue.questions import assignment_digest
 from sync.catalogue.rows import DeletionsRow
+from sync.catalogue.secret import SecretKey
 from sync.catalogue.snapshot import Deletions
 from sync.desired.reach import losing
 from sync.ports.decisions import Write
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sync.catalogue.entry import Entry
-    from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Snapshot
     from sync.fleet.configuration import Configuration
     from sync.steps.runtime import Runtime
@@ -65,7 +65,8 @@ def _question(
     assigned = [e for e in entries if e.assigned]
     if before is not None and {*before.secrets} & {*missing}:
         names = tuple(sorted({*missing}))
-        return before if names == before.secrets else Deletions(before.since, names)
+        approved = all(snapshot.approves_deletion(SecretKey(host, name), before.since) for name in missing)
+        return before if approved or names == before.secrets else Deletions(before.since, names)
     if runtime.limits.too_many(len(missing) + len(recent), len(assigned) + len(recent)):
         return Deletions(now, tuple(sorted(missing)))
     return None

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sync.catalogue.secret import SecretKey
-from sync.commands.assignment import MOST_TAGS, Tags, assign_secret, unassign_secret
+from sync.commands.assignment import MOST_TAGS, Tags, assign_secret, preview_assignment, unassign_secret
 from sync.errors import Invalid, NotFound
 from tests.support import certs
 from tests.support.fleet import HOST, Fleet, registration
@@ -109,3 +109,63 @@ def test_an_unknown_secret_or_vault_is_said(fleet: Fleet, key: SecretKey) -> Non
         assign_secret(fleet.runtime, key, EVERYWHERE)
     with pytest.raises(NotFound, match=key.vault):
         unassign_secret(fleet.runtime, key)
+    with pytest.raises(NotFound, match=key.vault):
+        preview_assignment(fleet.runtime, key, EVERYWHERE)
+
+
+# What tags would do, before they are written
+
+
+SITES = ("a", "b", "c", "d", "e")
+
+
+@pytest.fixture
+def sites() -> Fleet:
+    made = Fleet()
+    made.register(*(registration(site, site=site) for site in SITES))
+    return made
+
+
+def test_a_preview_writes_nothing_and_reads_no_value(sites: Fleet) -> None:
+    sites.vault.set("it", certs.server().pem, tags=OWN)
+    shown = preview_assignment(sites.runtime, KEY, Tags("trust", "site in (a, b)", file="plc.der"))
+    assert (shown.clusters, shown.gains, shown.loses, shown.waits) == (("a", "b"), ("a", "b"), (), False)
+    assert shown.tags == OWN | {
+        "trustcast-lists": "trust", "trustcast-clusters": "site in (a, b)", "trustcast-file": "plc.der"
+    }  # fmt: skip
+    assert (tags_of(sites), sites.vault.reads, sites.decisions.snapshot(fresh=True).entries) == (OWN, [], {})
+
+
+def test_a_preview_names_the_files_of_a_secret_that_the_catalogue_knows(sites: Fleet) -> None:
+    sites.vault.set("it", certs.server().pem)
+    assert preview_assignment(sites.runtime, KEY, EVERYWHERE).files == ()
+    assign_secret(sites.runtime, KEY, EVERYWHERE)
+    assert preview_assignment(sites.runtime, KEY, Tags("trust", file="plc.der")).files == ("plc.der",)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "gains", "loses", "waits"),
+    [
+        ("*", (), (), False),
+        ("site!=e", (), ("e",), False),
+        ("site=e", (), ("a", "b", "c", "d"), True),
+    ],
+)
+def test_law4_a_preview_says_who_gains_who_loses_and_whether_it_waits(
+    sites: Fleet, clusters: str, gains: tuple[str, ...], loses: tuple[str, ...], waits: bool
+) -> None:
+    sites.vault.set("it", certs.server().pem)
+    assign_secret(sites.runtime, KEY, EVERYWHERE)
+    shown = preview_assignment(sites.runtime, KEY, Tags("trust", clusters))
+    assert (shown.gains, shown.loses, shown.waits) == (gains, loses, waits)
+    sites.clock.move(timedelta(minutes=1))
+    entry = assign_secret(sites.runtime, KEY, Tags("trust", clusters))
+    assert entry is not None
+    assert (entry.waiting is not None) is waits
+
+
+def test_law4_unassigning_waits_no_more_than_a_deletion_does(sites: Fleet) -> None:
+    sites.vault.set("it", certs.server().pem)
+    assign_secret(sites.runtime, KEY, EVERYWHERE)
+    shown = preview_assignment(sites.runtime, KEY, Tags("none"))
+    assert (shown.clusters, shown.loses, shown.waits) == ((), SITES, False)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from sync.commands.clusters import RegistrationRequest, register, set_paused, submit, unregister
-from sync.commands.removals import approve
+from sync.commands.clusters import RegistrationRequest, register, rename, set_paused, unregister
+from sync.commands.removals import approve, waiting
 from sync.errors import Invalid, NotFound, Temporary
-from sync.reports.removals import held_removals
+from sync.reports.removals import Asked
 from tests.support import certs
 from tests.support.fleet import Fleet, registration
 
@@ -54,7 +54,7 @@ def meanwhile(fleet: Fleet, act: Callable[[], object]) -> None:
 
 
 def test_a_registration_that_changes_while_it_is_paused_is_both(fleet: Fleet) -> None:
-    meanwhile(fleet, lambda: submit(fleet.runtime, lambda _: MOVED))
+    meanwhile(fleet, lambda: fleet.register(MOVED))
     pause(fleet)
     assert clusters(fleet) == {"plant": replace(MOVED, paused=True)}
 
@@ -79,8 +79,13 @@ class Access:
         return self
 
 
-def asked_anew(fleet: Fleet, act: Callable[[], object], **request: Any) -> None:
+def reading(fleet: Fleet, act: Callable[[], object]) -> None:
+    """Somebody's command while the credential is read."""
     fleet.runtime = replace(fleet.runtime, clusters=cast("Clusters", Access(act)))
+
+
+def asked_anew(fleet: Fleet, act: Callable[[], object], **request: Any) -> None:
+    reading(fleet, act)
     register(fleet.runtime, RegistrationRequest("plant", **request))
 
 
@@ -90,45 +95,64 @@ def test_a_cluster_that_is_paused_while_its_credential_is_read_stays_paused(flee
 
 
 def test_labels_that_change_while_the_credential_is_read_are_kept(fleet: Fleet) -> None:
-    asked_anew(fleet, lambda: submit(fleet.runtime, lambda _: registration("plant", site="c")), mode="report")
+    asked_anew(fleet, lambda: fleet.register(registration("plant", site="c")), mode="report")
     assert clusters(fleet)["plant"].labels == {"site": "c"}
 
 
 def test_a_credential_that_is_another_meanwhile_is_not_put_back(fleet: Fleet) -> None:
     other = replace(registration("plant", site="a"), access=replace(registration("plant").access, secret="other"))
     with pytest.raises(Temporary, match="run the command again"):
-        asked_anew(fleet, lambda: submit(fleet.runtime, lambda _: other), mode="report")
+        asked_anew(fleet, lambda: fleet.register(other), mode="report")
     assert clusters(fleet)["plant"] == other
 
 
-@pytest.fixture
-def moving(fleet: Fleet) -> str:
-    """The digest of the cluster's move to site b, which would take five files and waits."""
-    for number in range(5):
-        fleet.upload(f"plc{number}", certs.server(name=f"plc{number}").pem, AT_SITE_A)
-    fleet.work_off()
-    fleet.sweep()
-    _, held = submit(fleet.runtime, lambda _: registration("plant", site="b"))
-    assert held is not None
-    return held.digest
+def test_a_cluster_that_is_paused_while_it_is_renamed_stays_paused(fleet: Fleet) -> None:
+    reading(fleet, lambda: pause(fleet))
+    rename(fleet.runtime, "plant", "works")
+    assert {name: each.paused for name, each in clusters(fleet).items()} == {"works": True}
 
 
-def test_law4_a_change_that_waited_leaves_a_cluster_paused_that_was_paused_meanwhile(fleet: Fleet, moving: str) -> None:
-    pause(fleet)
-    approve(fleet.runtime, moving)
-    assert (clusters(fleet)["plant"].paused, clusters(fleet)["plant"].labels) == (True, {"site": "b"})
-
-
-def test_law4_a_change_that_waited_goes_with_its_cluster(fleet: Fleet, moving: str) -> None:
-    unregister(fleet.runtime, "plant")
-    assert held_removals(fleet.decisions.snapshot(fresh=True)) == ()
-    with pytest.raises(Invalid, match="no single removal waits"):
-        approve(fleet.runtime, moving)
+def test_a_cluster_that_is_removed_while_it_is_renamed_stays_removed(fleet: Fleet) -> None:
+    reading(fleet, lambda: unregister(fleet.runtime, "plant"))
+    with pytest.raises(NotFound):
+        rename(fleet.runtime, "plant", "works")
     assert clusters(fleet) == {}
 
 
-def test_law4_a_cluster_that_is_removed_while_its_change_is_approved_stays_removed(fleet: Fleet, moving: str) -> None:
+@pytest.fixture
+def moved(fleet: Fleet) -> str:
+    """The digest of what the cluster holds back since it was moved to site b: five files."""
+    for number in range(5):
+        fleet.upload(f"plc{number}", certs.server(name=f"plc{number}").pem, AT_SITE_A)
+    fleet.work_off()
+    fleet.register(registration("plant", site="b"))
+    fleet.sweep()
+    fleet.work_off()
+    (question,) = waiting(fleet.runtime)
+    assert (question.asked, len(question.files)) == (Asked.FILES, 5)
+    return question.digest
+
+
+def test_law4_an_approval_leaves_a_cluster_paused_and_counts_once_it_is_resumed(fleet: Fleet, moved: str) -> None:
+    pause(fleet)
+    approve(fleet.runtime, moved)
+    fleet.work_off()
+    assert (clusters(fleet)["plant"].paused, len(fleet.files("plant"))) == (True, 5)
+    set_paused(fleet.runtime, "plant", paused=False)
+    fleet.work_off()
+    assert fleet.files("plant") == {}
+
+
+def test_law4_what_a_removed_cluster_held_back_waits_for_nobody(fleet: Fleet, moved: str) -> None:
+    unregister(fleet.runtime, "plant")
+    assert waiting(fleet.runtime) == ()
+    with pytest.raises(Invalid, match="nothing waits under this digest"):
+        approve(fleet.runtime, moved)
+    assert clusters(fleet) == {}
+
+
+def test_law4_a_cluster_that_is_removed_while_its_files_are_approved_stays_removed(fleet: Fleet, moved: str) -> None:
     meanwhile(fleet, lambda: unregister(fleet.runtime, "plant"))
-    with pytest.raises(NotFound):
-        approve(fleet.runtime, moving)
+    with pytest.raises(Invalid, match="nothing waits under this digest"):
+        approve(fleet.runtime, moved)
     assert clusters(fleet) == {}

@@ -1,22 +1,23 @@
-"""The lists of clusters, as text or JSON: plans, statuses, where a certificate is."""
+"""The lists of clusters, as text or JSON: their statuses, and where a certificate is."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sync.cli.output import ago, document, few, say, table
 from sync.cli.show.clusters import NO_CLUSTER
-from sync.reconcile.comparison import WRITES, Action
+from sync.cli.show.removals import held_as_json, say_held
 from sync.reconcile.status import ListStatus, State
+from sync.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from sync.commands.preview import Preview
-    from sync.reconcile.comparison import Change
+    from sync.reconcile.holds import Leaving
     from sync.reconcile.ownership import OwnedFile
+    from sync.reconcile.status import KeptFile
     from sync.reports.freshness import Freshness, StatusReport
     from sync.reports.whereabouts import Place, Whereabouts
 
@@ -29,49 +30,6 @@ STYLES = {
     State.REMOVAL_HELD: "yellow",
 }
 """States that are not red."""
-
-
-def show_plans(previews: Sequence[Preview], *, as_json: bool) -> None:
-    """What would change, list by list."""
-    if as_json:
-        document([_plan(each) for each in previews])
-    else:
-        _say_plans(previews)
-
-
-def _plan(preview: Preview) -> dict[str, Any]:
-    return {
-        "cluster": preview.cluster,
-        "list": preview.list,
-        "error": str(preview.error) if preview.error else None,
-        "writes": preview.plan.writes if preview.plan else None,
-        "withheld": preview.withheld,
-        "changes": [_change(change) for change in preview.plan.changes] if preview.plan else [],
-    }
-
-
-def _change(change: Change) -> dict[str, Any]:
-    return asdict(change) | {"owner": str(change.owner) if change.owner else None}
-
-
-def _say_plans(previews: Sequence[Preview]) -> None:
-    for each in previews:
-        if each.plan is None:
-            say(f"{each.cluster}/{each.list}: {each.error}")
-            continue
-        rows = [
-            (c.action.value, c.file, c.before[:12], c.after[:12], str(c.owner or ""), c.reason)
-            for c in each.plan.changes
-            if c.action in WRITES or (c.reason and c.action is not Action.UNMANAGED)
-        ]
-        if rows:
-            say(f"{each.cluster}/{each.list}:{f' {each.withheld}' if each.withheld else ''}")
-            table(
-                ("  what", "file", "before", "after", "secret", "why"),
-                [(f"  {action}", *rest) for action, *rest in rows],
-            )
-    same = sum(each.plan is not None and not each.plan.writes for each in previews)
-    say(f"{same} of {len(previews)} lists need no write.")
 
 
 def show_status(report: StatusReport, *, as_json: bool) -> None:
@@ -105,20 +63,51 @@ def _say_status(report: StatusReport) -> None:
     table(headings, rows, styles=styles)
     for state in dict.fromkeys(s.state for s in report.lists if s.state is not State.IN_SYNC):
         say(f"{state.value}: {state.sentence}")
+    _say_held(report.lists)
+    _say_kept(report.lists)
     if any(map(freshness.stale, report.lists)):
         minutes = int(freshness.bound.total_seconds() // 60)
         say(f"STALE: not verified within {minutes} min; unless it is offline, look whether check_drift runs.")
     say(_counts(report))
 
 
+def _say_held(lists: Iterable[ListStatus]) -> None:
+    """What lists hold back; equal ones are one question."""
+    alike: dict[tuple[str, tuple[Leaving, ...]], list[ListStatus]] = defaultdict(list)
+    for status in lists:
+        if status.held:
+            alike[status.list, status.held].append(status)
+    for (list_name, held), statuses in alike.items():
+        left = sorted({each.file for status in statuses for each in status.left})
+        say_held(_places(statuses), held, list_name, left, names=True)
+
+
+def _say_kept(lists: Iterable[ListStatus]) -> None:
+    """What stays without being wanted, whose it is and why; lists that keep the same are told together."""
+    alike: dict[tuple[str, tuple[str, ...]], list[ListStatus]] = defaultdict(list)
+    for status in lists:
+        held = {each.file for each in status.held}
+        kept = [each for each in status.kept if each.file not in held]
+        for why in dict.fromkeys(each.why for each in kept):
+            alike[why, tuple(_of_owner(each) for each in kept if each.why == why)].append(status)
+    for (why, files), statuses in alike.items():
+        say(f"{_places(statuses)}: {many(len(files), 'file')} kept, {why}: {few(files)}")
+
+
+def _places(statuses: Sequence[ListStatus]) -> str:
+    return few([f"{status.cluster}/{status.list}" for status in statuses])
+
+
+def _of_owner(kept: KeptFile) -> str:
+    return f"{kept.file} of {kept.owner}" if kept.owner else kept.file
+
+
 def _counts(report: StatusReport) -> str:
-    """One line: lists by state, secrets that are not as they should be, what waits for a person."""
+    """The last line: lists by state, secrets that are not as they should be, what waits for a person."""
     lists = ", ".join(f"{count} {state}" for state, count in report.counts.items())
-    secrets = ", ".join(f"{count} {state}" for state, count in report.secrets.items())
-    parts = [f"lists: {lists}", f"secrets: {secrets or 'all as they should be'}"]
-    if report.questions:
-        parts.append(f"{report.questions} wait for a person, see `trustcast removals list`")
-    return "; ".join(parts)
+    secrets = ", ".join(f"{state} {count}" for state, count in report.secrets.items())
+    questions = f"{report.questions}, see `trustcast removals list`" if report.questions else "none"
+    return f"lists: {lists}; secrets: {secrets or 'all as they should be'}; waiting for a person: {questions}"
 
 
 def _status_row(status: ListStatus, freshness: Freshness) -> tuple[str, ...]:
@@ -141,10 +130,13 @@ def _verified(status: ListStatus, freshness: Freshness) -> str:
 
 
 def _details(status: ListStatus, freshness: Freshness) -> Iterable[str]:
-    if status.detail:
+    """What is said of one list alone; what lists hold and keep is said beneath the table."""
+    if status.detail and status.state is not State.REMOVAL_HELD:
         yield status.detail
-    for why in dict.fromkeys(each.why for each in status.kept):
-        yield f"kept: {few([each.file for each in status.kept if each.why == why])} ({why})"
+    if status.held:
+        yield f"{many(len(status.held), 'file')} held"
+    if kept := len(status.kept) - len(status.held):
+        yield f"{many(kept, 'file')} kept"
     if status.unlisted:
         yield f"{status.unlisted} more files of others are not listed"
     if status.failures and status.due is not None:
@@ -163,7 +155,8 @@ def _status(status: ListStatus, freshness: Freshness) -> dict[str, Any]:
             {"file": k.file, "secret": str(k.owner) if k.owner else None, "version": k.version, "why": k.why}
             for k in status.kept
         ],
-        "left": [{"file": each.file, "at": each.at} for each in status.left],
+        "held": held_as_json(status.held, status.list),
+        "left_within_24_hours": [{"file": each.file, "at": each.at} for each in status.left],
         "unmanaged": status.unmanaged,
         "unlisted": status.unlisted,
         "unaccounted": status.unaccounted,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sync.certificates.items import Certificate, Kind, parse
 from sync.cli.output import document, few, say, table
+from sync.text import many, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,43 +18,53 @@ if TYPE_CHECKING:
 
 def show_revocations(revoked: Sequence[RevokedCertificate], authorities: Iterable[Authority], *, as_json: bool) -> None:
     """The certificates, and the keys whose CRLs are remembered."""
-    keys = [(a.key, len({serial for crl in a.counting for serial in crl.revoked})) for a in authorities]
+    keys = sorted(authorities, key=lambda each: (_ca(each), each.key))
     if as_json:
-        document(
-            {
-                "certificates": [
-                    {
-                        "sha256": each.certificate.sha256,
-                        "subject": each.certificate.subject,
-                        "serial": f"{each.certificate.serial:x}",
-                        "date": each.date,
-                        "crl": each.source,
-                        "cleared": each.cleared,
-                    }
-                    for each in revoked
-                ],
-                "keys": [{"sha256": key, "revoked": count} for key, count in keys],
-            }
-        )
+        document({"certificates": [_certificate(each) for each in revoked], "keys": [_key(each) for each in keys]})
         return
     if revoked:
-        table(
-            ("certificate", "SHA-256", "revoked on", "by", "state"),
-            [
-                (
-                    each.certificate.subject,
-                    each.certificate.sha256[:16],
-                    f"{each.date:%Y-%m-%d}",
-                    each.source,
-                    "accepted risk" if each.cleared else "revoked",
-                )
-                for each in revoked
-            ],
-        )
+        rows = [_row(each) for each in revoked]
+        table(("certificate", "SHA-256", "revoked on", "by the CRL of", "state"), rows)
+        say("To let one back in: `trustcast revocations clear SHA256`.")
     else:
         say("No certificate of the catalogue is revoked.")
-    for key, count in keys:
-        say(f"CRLs of the key {key} revoke {count}")
+    for each in keys:
+        say(f"The CRLs of {printable(_ca(each))}, key {each.key}, revoke {_counted(each)}.")
+
+
+def _row(revoked: RevokedCertificate) -> tuple[str, ...]:
+    certificate, state = revoked.certificate, "accepted risk" if revoked.cleared else "revoked"
+    return (certificate.subject, certificate.sha256[:16], f"{revoked.date:%Y-%m-%d}", revoked.source, state)
+
+
+def _certificate(revoked: RevokedCertificate) -> dict[str, object]:
+    return {
+        "sha256": revoked.certificate.sha256,
+        "subject": revoked.certificate.subject,
+        "serial": f"{revoked.certificate.serial:x}",
+        "date": revoked.date,
+        "crl": revoked.source or None,
+        "cleared": revoked.cleared,
+    }
+
+
+def _key(authority: Authority) -> dict[str, object]:
+    ca, count = _ca(authority), len(_revoked(authority))
+    return {"sha256": authority.key, "ca": ca, "revoked": count, "forgotten_before": authority.forgotten}
+
+
+def _ca(authority: Authority) -> str:
+    ca = parse(Kind.CERTIFICATE, authority.ca)
+    return ca.subject if isinstance(ca, Certificate) else ""
+
+
+def _revoked(authority: Authority) -> set[int]:
+    return {serial for crl in authority.counting for serial in crl.revoked}
+
+
+def _counted(authority: Authority) -> str:
+    older = f"; those from before {authority.forgotten:%Y-%m-%d} are forgotten" if authority.forgotten else ""
+    return f"{many(len(_revoked(authority)), 'serial number')}{older}"
 
 
 def show_orphans(orphans: Sequence[Orphan], *, as_json: bool) -> None:
@@ -60,13 +72,13 @@ def show_orphans(orphans: Sequence[Orphan], *, as_json: bool) -> None:
     if as_json:
         document(
             [
-                {"list": o.list, "file": o.file, "sha256": o.sha256, "was": o.was or None, "clusters": o.clusters}
+                {"list": o.list, "file": o.file, "sha256": o.sha256, "came_from": o.was or None, "clusters": o.clusters}
                 for o in orphans
             ]
         )
     elif orphans:
         rows = [(o.list, o.file, o.sha256[:16], o.was, few(o.clusters)) for o in orphans]
-        table(("list", "file", "SHA-256", "was of", "clusters"), rows)
-        say("To remove one: `trustcast orphans remove SHA256`. A secret with equal bytes takes it over by itself.")
+        table(("list", "file", "SHA-256", "came from", "clusters"), rows)
+        say("To remove one: `trustcast orphans remove SHA256`. A secret that gives the same file takes it over.")
     else:
-        say("Every file of ours has an owner.")
+        say("Every file of ours is known to come from a secret.")

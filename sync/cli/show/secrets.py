@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sync.cli.output import ago, document, few, finding, say, say_findings, table
+from sync.cli.show.removals import say_question
 from sync.reports.secrets import SecretReport, SecretState
+from sync.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from sync.catalogue.entry import Entry
     from sync.commands.assignment import AssignmentPreview
+    from sync.reports.removals import Question
 
 STYLES = {
     SecretState.IN_FORCE: "green",
@@ -26,13 +29,13 @@ STYLES = {
 
 def say_where(preview: AssignmentPreview) -> None:
     """Before tags are written: which clusters they name."""
-    names = few(preview.clusters)
+    selector, reached = preview.assignment.clusters, preview.clusters
     if not preview.assignment.lists:
-        say(f"{preview.key} will go nowhere; it leaves {len(preview.loses)} clusters.")
-    elif preview.clusters:
-        say(f"{preview.assignment.clusters} selects {len(preview.clusters)} clusters: {names}")
+        say(f"{preview.key} will be on no list; {many(len(preview.loses), 'cluster')} lose it.")
+    elif reached:
+        say(f"{selector} selects {many(len(reached), 'cluster')}: {few(reached)}")
     else:
-        say(f"{preview.assignment.clusters} selects no registered cluster within the vault's ceiling.")
+        say(f"{selector} selects no registered cluster that this vault's secrets may reach.")
 
 
 def show_preview(preview: AssignmentPreview, *, as_json: bool) -> None:
@@ -52,12 +55,24 @@ def show_preview(preview: AssignmentPreview, *, as_json: bool) -> None:
         )
         return
     say_where(preview)
-    say(f"files: {', '.join(preview.files) or 'known once its value is read'}")
-    say(f"added on {len(preview.gains)} clusters: {few(preview.gains)}")
-    say(f"removed from {len(preview.loses)} clusters: {few(preview.loses)}")
+    say(f"files: {few(preview.files) or 'known once its value is read'}")
+    say(f"clusters that get it: {few(preview.gains) or 'none'}")
+    say(f"clusters that lose it: {few(preview.loses) or 'none'}")
     if preview.waits:
-        say("That is too many at once: it would wait for `trustcast removals approve`.")
-    say("Nothing was written. `trustcast plan` shows each list once it is.")
+        say("That is too many at once: the assignment would wait, see `trustcast removals list` then.")
+    say("Nothing was written.")
+
+
+def show_assigned(
+    report: tuple[Entry, SecretReport] | None, waits: Question | None, now: datetime, *, as_json: bool
+) -> None:
+    """The secret that was assigned, and the question that its assignment waits for."""
+    if as_json:
+        document({"secret": _entry(*report) if report else None, "waits": waits.digest if waits else None})
+        return
+    show_secrets([report] if report else [], now, as_json=False)
+    if waits:
+        say_question(waits)
 
 
 def show_secrets(reports: Sequence[tuple[Entry, SecretReport]], now: datetime, *, as_json: bool) -> None:
