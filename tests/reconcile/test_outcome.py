@@ -13,14 +13,20 @@ from hypothesis import strategies as st
 
 from sync.adapters.storage.rows import JsonRows
 from sync.desired.capacity import OBJECT_LIMIT
+from sync.desired.reasons import RemovalReason
 from sync.errors import Changed, Invalid, NotFound, Permanent, Temporary, Unauthorized, Unreachable
 from sync.reconcile import outcome
+from sync.reconcile.comparison import Action, Change
+from sync.reconcile.holds import Leaving, Left
 from sync.reconcile.intervals import Intervals
+from sync.reconcile.memory import ListMemory
 from sync.reconcile.observed import MISSING, Observed
-from sync.reconcile.outcome import PushResult, backoff, failed, paused, status_after, verify_in
-from sync.reconcile.plan import Action, Change, Plan
-from sync.reconcile.status import ListStatus, State
+from sync.reconcile.outcome import PushResult, backoff, contended, failed, paused, status_after, verify_in
+from sync.reconcile.ownership import OwnedFile
+from sync.reconcile.plan import FULL, Plan
+from sync.reconcile.status import MOST_KEPT, KeptFact, KeptFile, ListStatus, State, unknown_status
 from tests.support import certs
+from tests.support.catalogues import key, version_name
 from tests.support.certs import NOW
 
 if TYPE_CHECKING:
@@ -30,22 +36,54 @@ if TYPE_CHECKING:
 
 RHYTHM = Intervals()
 OLD = NOW - timedelta(days=1)
+PLACE = "plant/azure-iot-operations/trust-list"
+OWNER = key("a")
+
+
+def file(sha256: str) -> OwnedFile:
+    return OwnedFile(sha256, OWNER, version_name(1))
+
+
+LOST = Left("gone.der", OWNER.vault, OLD)
 BEFORE = ListStatus(
-    "plant", "trust", applied={"a.der": "1" * 64, "left.der": "2" * 64}, verified=OLD, changed=OLD, failures=3
+    PLACE,
+    "plant",
+    "trust",
+    files={"a.der": file("1" * 64), "left.der": file("2" * 64)},
+    reserved={"off.der": OWNER},
+    left=(LOST,),
+    verified=OLD,
+    changed=OLD,
+    failures=3,
 )
 THERE = Observed("uid", "1", {"a.der": b"a"}, frozenset({"a.der"}))
+
+
+HELD = Leaving("h.der", OWNER, version_name(1), RemovalReason.DELETED, "2026-06-01T00:00:00Z")
 
 
 def facts(
     *changes: Change, observed: Observed = THERE, wrote: bool = False, held: bool = False, writes: bool = False
 ) -> PushResult:
-    plan = Plan(changes, False, ("x",) if writes else (), None, {"a.der": "3" * 64})
-    return PushResult(observed, plan, wrote, "digest", "head", held, NOW)
+    plan = Plan(
+        changes,
+        create=False,
+        remove_first=("x",) if writes else (),
+        files=None,
+        annotation="",
+        owned_after={"a.der": file("3" * 64)},
+        reserved={"b.der": OWNER},
+        held=(HELD,) if held else (),
+        left=(),
+        known=True,
+    )
+    return PushResult(observed, plan, wrote, "digest", "head", NOW)
 
 
 DRIFT = Change(Action.RESTORE, "a.der", before="4" * 64)
-WAIT, CONFLICT = Change(Action.WAIT, "b.der"), Change(Action.CONFLICT, "c.der", before="5" * 64)
+WAIT, CONFLICT = Change(Action.WAIT, "b.der", reason=FULL), Change(Action.CONFLICT, "c.der", before="5" * 64)
 SSE, IMMUTABLE = replace(THERE, sse_managed=True), replace(THERE, immutable=True)
+LATER = Change(Action.WAIT, "n.der", reason="waits until b.vault.azure.net was gone through once")
 ALL = (DRIFT, WAIT, CONFLICT)
 
 STATES = {
@@ -59,7 +97,8 @@ STATES = {
     "different, and not to be written": (facts(*ALL, held=True, writes=True), State.DRIFTED),
     "files that do not fit": (facts(WAIT, CONFLICT, held=True), State.BLOCKED),
     "another's file of our name": (facts(CONFLICT, held=True), State.CONFLICT),
-    "a removal waits": (facts(held=True), State.REMOVAL_HELD),
+    "a removal waits": (facts(LATER, held=True), State.REMOVAL_HELD),
+    "an addition waits for something else than room": (facts(LATER), State.PENDING),
     "as it should be": (facts(), State.IN_SYNC),
     "as it should be, just written": (facts(wrote=True), State.IN_SYNC),
 }
@@ -75,6 +114,8 @@ def test_details_name_what_a_person_looks_for() -> None:
     assert "b.der" in status_after(BEFORE, facts(WAIT), RHYTHM).detail
     assert "list-too-large" in status_after(BEFORE, facts(WAIT), RHYTHM).detail
     assert "c.der" in status_after(BEFORE, facts(CONFLICT), RHYTHM).detail
+    assert "1 files: h.der" in status_after(BEFORE, facts(held=True), RHYTHM).detail
+    assert f"n.der: {LATER.reason}" in status_after(BEFORE, facts(LATER), RHYTHM).detail
 
 
 @pytest.mark.parametrize(
@@ -95,11 +136,63 @@ def test_law10_verified_and_changed_are_separate_facts(
 
 
 def test_what_is_ours_is_the_plans_where_nothing_is_left_to_write() -> None:
-    assert status_after(BEFORE, facts(), RHYTHM).applied == {"a.der": "3" * 64}
+    new = status_after(BEFORE, facts(), RHYTHM)
+    assert (new.files, new.reserved, new.left) == ({"a.der": file("3" * 64)}, {"b.der": OWNER}, ())
+    assert new.memory == ListMemory(True, new.files, new.reserved, (), NOW)
 
 
 def test_where_nothing_was_written_what_was_ours_and_is_still_there_stays_ours() -> None:
-    assert status_after(BEFORE, facts(DRIFT, writes=True), RHYTHM).applied == {"a.der": "1" * 64}
+    new = status_after(BEFORE, facts(DRIFT, writes=True), RHYTHM)
+    assert (new.files, new.left) == ({"a.der": file("1" * 64)}, (LOST,))
+
+
+KEPT = {
+    "for want of a reason": (
+        facts(Change(Action.KEEP, "k.der", "8" * 64, "8" * 64, "why", OWNER, version_name(1))),
+        KeptFile("k.der", OWNER, version_name(1), "why", "why"),
+    ),
+    "of no known owner": (
+        facts(Change(Action.UNACCOUNTED, "u.der", "8" * 64, "8" * 64, "unknown")),
+        KeptFile("u.der", None, "", "unknown", "unknown"),
+    ),
+    "held, with since when it would leave": (
+        facts(Change(Action.HOLD, "h.der", "8" * 64, "8" * 64, "deleted", OWNER, version_name(1)), held=True),
+        KeptFile("h.der", OWNER, version_name(1), "DELETED 2026-06-01T00:00:00Z", "deleted"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("found", "kept"), KEPT.values(), ids=KEPT)
+def test_law4_every_file_that_is_kept_without_being_wanted_is_reported_with_why(
+    found: PushResult, kept: KeptFile
+) -> None:
+    new = status_after(BEFORE, found, RHYTHM)
+    assert new.kept == (kept,)
+    assert new.held == found.plan.held
+    assert new.unaccounted == (("u.der",) if kept.owner is None else ())
+
+
+def test_what_is_wanted_or_another_writers_is_not_kept() -> None:
+    unmanaged = Change(Action.UNMANAGED, "notes.txt", "6" * 64, "6" * 64)
+    wanted = Change(Action.KEEP, "a.der", "1" * 64, "1" * 64, owner=OWNER)
+    assert status_after(BEFORE, facts(unmanaged, wanted, CONFLICT), RHYTHM).kept == ()
+
+
+def test_what_planning_compares_is_as_small_for_many_kept_files() -> None:
+    changes = [Change(Action.UNACCOUNTED, f"{n:04}.der", "8" * 64, reason="why") for n in range(MOST_KEPT + 1)]
+    few = status_after(BEFORE, facts(*changes[1:]), RHYTHM).summary
+    many = status_after(BEFORE, facts(*changes), RHYTHM).summary
+    assert (few.many, many.many) == (False, True)
+    assert few.kept[0] == KeptFact("0001.der", None, "", "why")
+    assert len(many.kept) == len(few.kept) == MOST_KEPT
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_law1_whether_a_list_may_gain_files_is_remembered(known: bool) -> None:
+    found = facts()
+    new = status_after(BEFORE, replace(found, plan=replace(found.plan, known=known)), RHYTHM)
+    assert new.memory.known is known
+    assert failed(new, Unreachable("x"), NOW, RHYTHM, "head").memory.known is known
 
 
 def test_law6_keys_of_others_are_listed_with_their_bytes_sha256() -> None:
@@ -147,12 +240,12 @@ def test_the_first_keys_of_others_are_listed_with_thumbprints_the_rest_counted(
 @pytest.mark.usefixtures("a_certificate_in_each")
 def test_a_status_of_a_full_list_fits_its_row_whatever_keys_others_add() -> None:
     """A MiB of certificates of 300 bytes, under names without order."""
-    ours = {noise(number, 32): noise(-number, 32) for number in range(OBJECT_LIMIT // 300)}
+    ours = {noise(number, 32): file(noise(-number, 32)) for number in range(OBJECT_LIMIT // 300)}
     observed, changes = crowd(30_000, lambda number: noise(f"theirs {number}", 100))
     observed = replace(observed, data={**observed.data, **{name: name.encode() for name in ours}})
     found = facts(*changes, observed=observed)
     new = status_after(BEFORE, replace(found, plan=replace(found.plan, owned_after=ours)), RHYTHM)
-    assert (len(new.applied), new.applied.keys() - new.thumbprints.keys()) == (OBJECT_LIMIT // 300, set())
+    assert (len(new.files), new.files.keys() - new.thumbprints.keys()) == (OBJECT_LIMIT // 300, set())
     assert JsonRows().decode(JsonRows().encode(new), ListStatus, "x") == new
 
 
@@ -172,7 +265,8 @@ FAILURES = {
 @pytest.mark.parametrize(("error", "state"), FAILURES.values(), ids=FAILURES)
 def test_an_error_is_one_state_and_what_is_ours_is_remembered(error: Any, state: State) -> None:
     new = failed(BEFORE, error, NOW, RHYTHM, "head")
-    assert (new.state, new.applied, new.verified, new.changed) == (state, BEFORE.applied, OLD, OLD)
+    assert (new.state, new.verified, new.changed) == (state, OLD, OLD)
+    assert (new.files, new.reserved, new.left) == (BEFORE.files, BEFORE.reserved, BEFORE.left)
     assert (new.failures, new.attempted, new.digest, new.head) == (4, NOW, "", "head")
 
 
@@ -204,20 +298,20 @@ def test_success_ends_the_counting_of_failures() -> None:
 
 def test_a_paused_list_asks_for_nothing_and_keeps_what_it_knows() -> None:
     new = paused(BEFORE, "head")
-    assert (new.state, new.due, new.applied, new.verified) == (State.PAUSED, None, BEFORE.applied, OLD)
+    assert (new.state, new.due, new.files, new.verified) == (State.PAUSED, None, BEFORE.files, OLD)
 
 
 # --- Verifications ---------------------------------------------------------------------------------------
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
-def test_law10_every_list_is_verified_within_the_interval(cluster: str, name: str) -> None:
-    due = verify_in(ListStatus(cluster, name), RHYTHM)
+def test_law10_every_list_is_verified_within_the_interval(place: str, name: str) -> None:
+    due = verify_in(ListStatus(place, "plant", name), RHYTHM)
     assert 0.8 * RHYTHM.verify_interval <= due <= RHYTHM.verify_interval
 
 
 def test_law10_verifications_of_a_fleet_are_spread_out() -> None:
-    dues = [verify_in(ListStatus(f"plant-{n}", "trust"), RHYTHM) for n in range(1000)]
+    dues = [verify_in(ListStatus(f"plant-{n}/ns/trust-list", "plant", "trust"), RHYTHM) for n in range(1000)]
     tenth = RHYTHM.verify_interval * 0.02
     for n in range(10):
         low = RHYTHM.verify_interval * 0.8 + n * tenth
@@ -225,13 +319,23 @@ def test_law10_verifications_of_a_fleet_are_spread_out() -> None:
 
 
 def test_law10_overdue_is_told_from_the_stated_bound() -> None:
-    status = ListStatus("plant", "trust", verified=NOW)
+    status = ListStatus(PLACE, "plant", "trust", verified=NOW)
     assert not status.overdue(NOW + RHYTHM.bound, RHYTHM.bound)
     assert status.overdue(NOW + RHYTHM.bound + timedelta(seconds=1), RHYTHM.bound)
-    assert ListStatus("plant", "trust").overdue(NOW, RHYTHM.bound)
+    assert unknown_status(PLACE, "plant").overdue(NOW, RHYTHM.bound)
 
 
 def test_a_missing_object_of_an_empty_list_is_as_it_should_be() -> None:
-    plan = Plan((), False, (), None, {})
-    new = status_after(BEFORE, PushResult(MISSING, plan, False, "digest", "head", False, NOW), RHYTHM)
-    assert (new.state, new.applied) == (State.IN_SYNC, {})
+    found = facts(observed=MISSING)
+    new = status_after(BEFORE, replace(found, plan=replace(found.plan, owned_after={})), RHYTHM)
+    assert (new.state, new.files) == (State.IN_SYNC, {})
+
+
+def test_a_list_that_was_never_pushed_is_called_as_its_object() -> None:
+    status = unknown_status(PLACE, "plant")
+    assert (status.list, status.state, status.memory) == ("trust-list", State.PENDING, ListMemory())
+
+
+def test_a_contended_list_is_due_at_once_and_keeps_what_it_knows() -> None:
+    new = contended(BEFORE, NOW)
+    assert (new.state, new.due, new.files, new.left) == (State.PENDING, NOW, BEFORE.files, BEFORE.left)
