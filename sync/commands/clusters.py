@@ -45,7 +45,7 @@ class RegistrationRequest:
 
 
 def register(runtime: Runtime, request: RegistrationRequest) -> Registration:
-    """Register a cluster or change its registration.
+    """Register a cluster or change its registration; it is pushed at once.
 
     Raises:
         Permanent: the credential is not acceptable, or points elsewhere than pinned and `confirm` is not set.
@@ -57,7 +57,7 @@ def register(runtime: Runtime, request: RegistrationRequest) -> Registration:
         raise Invalid(f"say which secret holds the kubeconfig of {request.name}: --credential SECRET")
     endpoint = runtime.clusters.endpoint(request.name, credential)
 
-    def step(snapshot: Snapshot) -> tuple[Writes, tuple[Registration, bool]]:
+    def step(snapshot: Snapshot) -> tuple[Writes, Registration]:
         before = snapshot.clusters.get(request.name)
         if request.credential is None and (before is None or before.access.secret != credential):
             raise Changed(f"{request.name} got another credential while this one was read")
@@ -67,15 +67,14 @@ def register(runtime: Runtime, request: RegistrationRequest) -> Registration:
         registration = _registration(runtime.in_force(snapshot), request, before, server, credential)
         _refuse_registered_places(snapshot, registration, runtime.in_force(snapshot))
         if before == registration and snapshot.servers.get(server.id) == server:
-            return (), (registration, False)
+            return (), registration
         if before is None:
             _set_due(runtime, request.name)
         row = Write(ClusterRow(request.name), registration, ANYTHING)
-        return (row, Write(ServerRow(server.id), server, ANYTHING)), (registration, before is None)
+        return (row, Write(ServerRow(server.id), server, ANYTHING)), registration
 
-    registration, is_new = transact(runtime, step)
-    if is_new:
-        request_push(runtime, request.name, "registered")
+    registration = transact(runtime, step)
+    request_push(runtime, request.name, "registered")
     return registration
 
 
