@@ -61,6 +61,7 @@ def test_what_is_not_set_has_the_documented_default() -> None:
     assert (found.hold_cluster_share, found.hold_clusters) == (0.10, 3)
     assert found.expiry_warning == timedelta(days=30)
     assert (found.call_timeout, found.push_timeout) == (timedelta(seconds=5), timedelta(seconds=30))
+    assert (found.deployed, found.history) == ("", timedelta(days=400))
     assert found.vault_reads_per_second == 300
     assert found.storage == Storage(connection_string=KEY)
 
@@ -78,6 +79,9 @@ def test_what_is_not_set_has_the_documented_default() -> None:
         ("vault_reads_per_second", "1", 1),
         ("quiet_period", "2s", timedelta(seconds=2)),
         ("hold_clusters", "  ", 3),
+        ("history", "30", timedelta(days=30)),
+        ("deployed", "2026-11-29T12:00:00Z", "2026-11-29T12:00:00+00:00"),
+        ("deployed", "2026-11-29T14:30:00+02:30", "2026-11-29T12:00:00+00:00"),
     ],
 )
 def test_what_is_set_is_read_and_blank_counts_as_absent(name: str, text: str, value: Any) -> None:
@@ -113,6 +117,11 @@ def test_every_example_is_accepted_and_differs_from_the_default(setting: Setting
         ("TRUSTCAST_HOLD_FILES", "-1", "'-1' is not a whole number"),
         ("TRUSTCAST_CALL_TIMEOUT", "15s", "is not below 15s"),
         ("TRUSTCAST_PUSH_TIMEOUT", "2s", "it is shorter than TRUSTCAST_CALL_TIMEOUT"),
+        ("TRUSTCAST_DEPLOYED", "yesterday", "must be a time such as 2026-11-29T12:00:00Z, with its zone"),
+        ("TRUSTCAST_DEPLOYED", "2026-11-29T12:00:00", "with its zone"),
+        ("TRUSTCAST_HISTORY_DAYS", "0", "'0' is not a number of days"),
+        ("TRUSTCAST_HISTORY_DAYS", "400d", "'400d' is not a number of days"),
+        ("TRUSTCAST_HISTORY_DAYS", "99999", "'99999' is not a number of days"),
         ("TRUSTCAST_VAULT_READS_PER_SECOND", "0", "0 would stop everything"),
         ("TRUSTCAST_TICK", "\x1b[31m", "'\\x1b[31m' is not an NCRONTAB"),
     ],
@@ -160,6 +169,15 @@ def test_law9_the_connection_string_is_never_shown() -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("0.2s", 0.2), ("1 m", 60), ("1d", 86400)])
 def test_spans_of_time_have_a_unit(text: str, seconds: float) -> None:
     assert duration(text) == timedelta(seconds=seconds)
+
+
+TIMES = ["", "2026-11-29T12:00:00Z", "2026-11-29T12:00:00.5Z", "2026-11-29T15:00:00+02:00", "2027-01-01T00:00:00Z"]
+
+
+def test_of_two_deployments_the_later_one_is_the_greater_text() -> None:
+    """Settings of an earlier one never replace those of a later; one that does not say when is the earliest."""
+    read_times = [read(TRUSTCAST_DEPLOYED=text).deployed for text in TIMES]
+    assert read_times == sorted(read_times)
 
 
 def test_the_process_reads_its_environment_at_first_use_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,6 +231,7 @@ def test_the_parser_of_a_field_gives_its_type(name: Any) -> None:
 def test_default_and_example_are_documented_as_they_are(setting: Setting[Any]) -> None:
     row = documented()[setting.name]
     required = {"must be set", "one of the two"}
-    assert row["default"] == f"`{setting.default}`" or (setting.default is None and row["default"] in required)
+    expected = required if setting.default is None else {f"`{setting.default}`"} if setting.default else {"not set"}
+    assert row["default"] in expected
     assert row["example"] == f"`{setting.example}`"
     assert row["meaning"].strip().endswith(".")
