@@ -18,7 +18,7 @@ from benchmarks.measures.starting import SDKS
 from benchmarks.stack.rig import TAGS, THREADS, Rig, certificate
 from sync.adapters.kubernetes.connections import OPEN_CLIENTS
 from sync.catalogue.assignment import Assignment
-from sync.catalogue.entry import Candidate, Claim, Entry, StoredItem
+from sync.catalogue.entry import Candidate, Entry, ListedVersion, StoredItem
 from sync.catalogue.rows import SecretRow
 from sync.catalogue.secret import SecretKey
 from sync.certificates.items import Kind
@@ -128,7 +128,10 @@ def _fill(rig: Rig) -> float:
             Assignment(("trust",), TAGS["trustcast-clusters"]),
             AT,
             candidates=(Candidate("1", AT, True, (StoredItem(Kind.CERTIFICATE, der),), ()),),
-            claims=(Claim(AT, TAGS["trustcast-clusters"], (("trust", f"{name}.der"),)),),
+            assigned_at=AT,
+            admitted=AT,
+            versions=(ListedVersion("1", AT, AT, enabled=True),),
+            complete=True,
         )
         writes.append(Write(SecretRow(entry.key), entry, ANYTHING))
     decisions = rig.runtime.decisions
@@ -139,12 +142,13 @@ def _fill(rig: Rig) -> float:
     list(rig.pool.map(lambda name: push_cluster(rig.runtime, name), names[1:VERIFIED]))
     for name in names[VERIFIED:]:
         status = ListStatus(
+            first.place.replace(names[0], name, 1),
             name,
             "trust",
             State.IN_SYNC,
             digest=first.digest,
             head=first.head,
-            applied=first.applied,
+            files=first.files,
             thumbprints=first.thumbprints,
             verified=AT,
             changed=AT,

@@ -20,6 +20,7 @@ from benchmarks.stack.world import World
 from local.storage import Azurite
 from sync.bootstrap import connect
 from sync.catalogue.rows import ClusterRow
+from sync.clock import utc_now
 from sync.fleet.clusters import Access, AccessKind, Registration
 from sync.ports.decisions import Write
 from sync.ports.messages import encode
@@ -175,7 +176,7 @@ class Rig:
             **({"TRUSTCAST_LISTS": self._lists} if self._lists else {}),
         }
         settings.cache_clear()  # another rig of this process had other addresses
-        wired = connect(settings())
+        wired = connect(settings(), utc_now())
         self.pool = enter(ThreadPoolExecutor(THREADS))
         self.relay = Relay(wired.queues, self.pool)
         self.runtime: Runtime = replace(wired, queues=self.relay, for_each=_told_apart(wired.for_each))

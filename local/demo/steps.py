@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from sync.bootstrap import connect
 from sync.catalogue.secret import SecretKey
+from sync.clock import utc_now
+from sync.commands import removals
 from sync.findings import Code
 from sync.reconcile.status import State
-from sync.reports.removals import held_removals
 from sync.reports.secrets import SecretReport, SecretState, secret_report
 from sync.settings import settings
 from tests.support.certs import Built, ca, crl, server
@@ -53,7 +54,7 @@ class Scene:
     def __init__(self, stack: Stack, say: Callable[[str], None]) -> None:
         self.stack = stack
         self.say = say
-        self.runtime = connect(settings())
+        self.runtime = connect(settings(), utc_now())
         self.client = SecretClient(stack.vault.url, DefaultAzureCredential())
         self.clusters: tuple[LocalCluster, ...] = tuple(stack.clusters.values())
         self.latencies: dict[str, list[float]] = {name: [] for name in stack.clusters}
@@ -127,8 +128,12 @@ class Scene:
 
     def state(self, cluster: str, list_name: str) -> State | None:
         """A list's state, as `trustcast status` shows it."""
-        stored = self.runtime.statuses.get(cluster, list_name)
-        return stored.value.state if stored else None
+        found = (each for each in self.runtime.statuses.all() if (each.cluster, each.list) == (cluster, list_name))
+        return next((each.state for each in found), None)
+
+    def holding(self) -> set[str]:
+        """The clusters with files that wait for a person, as `trustcast removals list` shows them."""
+        return {cluster for question in removals.waiting(self.runtime) for cluster in question.clusters}
 
 
 def register(scene: Scene) -> list[str]:
@@ -256,18 +261,18 @@ def disable(scene: Scene) -> list[str]:
 
 
 def removal(scene: Scene) -> list[str]:
-    """A removal that is too large is held, and carried out once it is approved."""
+    """A removal that is too large is held by every list that would lose it, and carried out once it is approved."""
     bundle = "".join(scene.server(f"line-{n}").pem for n in range(5))
     scene.put("line-pem", bundle, PEM, "utf-8", "trust")
     for cluster in scene.clusters:
         scene.until(f"{cluster.name} has five more", lambda c=cluster: _lines(c) == 5)  # type: ignore[misc]  # noqa: PLR2004
     scene.client.begin_delete_secret("line-pem").wait()
     scene.stack.run_function("check_drift")
-    scene.until("the removal is held", lambda: bool(held_removals(scene.runtime.decisions.snapshot(fresh=True))))
+    scene.until("every list holds the removal", lambda: scene.holding() == {c.name for c in scene.clusters})
     waiting = scene.stack.cli_json("removals", "list")
     if any(_lines(cluster) != 5 for cluster in scene.clusters):  # noqa: PLR2004
         raise Failed("files left before the approval")
-    seen = [f"held: {waiting[0]['cause']}, {len(waiting[0]['losses'][0]['files'])} files of a list"]
+    seen = [f"held: {waiting[0]['cause']}, on {', '.join(waiting[0]['clusters'])}"]
     approved = scene.stack.cli("removals", "approve", waiting[0]["digest"])
     seen.append(approved.stdout.strip() or approved.stderr.strip())
     for cluster in scene.clusters:

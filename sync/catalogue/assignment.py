@@ -121,9 +121,8 @@ def file_names(secret_name: str, assignment: Assignment, items: tuple[Item, ...]
 
 def base_names(secret_name: str, assignment: Assignment) -> frozenset[str]:
     """The names without extension and digest that a secret's files may have, whatever it holds."""
-    if assignment.file:
-        return frozenset({assignment.file[:-4]})
-    return frozenset(_from_name(secret_name, is_crl=is_crl)[0] for is_crl in (True, False))
+    named = {assignment.file[:-4]} if assignment.file else {_from_name(secret_name, is_crl=i)[0] for i in (True, False)}
+    return frozenset({*named, *(base[: LONGEST_NAME - len("-01234567.der")] for base in named)})
 
 
 def bases_of(file_name: str) -> frozenset[str]:

@@ -209,10 +209,11 @@ class Snapshot:
         answer = self.answers.get(digest)
         return answer is not None and answer.approved
 
-    def approved_deletions(self, host: str) -> frozenset[str]:
-        """Names of the vault's secrets that may count as deleted."""
-        given = (a for a in self.answers.values() if a.approved and a.vault == host)
-        return frozenset(name for answer in given for name in answer.deletions)
+    def approves_deletion(self, key: SecretKey, since: datetime) -> bool:
+        """Whether a person consented that the secret counts as deleted since then; deleted anew, it is asked anew."""
+        named = Removal(key, "DELETED", f"{since:%Y-%m-%dT%H:%M:%SZ}", "*")
+        given = (a for a in self.answers.values() if a.approved and a.vault == key.vault and key.name in a.deletions)
+        return any(named in answer.removals for answer in given)
 
     def approves(self, key: SecretKey | None, reason: str, since: str, list_name: str) -> bool:
         """Whether a person consented to just this removal."""

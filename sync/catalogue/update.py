@@ -51,6 +51,7 @@ def update_entry(
         ],
         complete=look.complete and len(look.versions) <= KNOWN_VERSIONS,
         stop=stop,
+        waiting=None,
         rejected=tuple(r for r in nothing_kept if r not in fallback.passed)[:KNOWN_VERSIONS],
         passed=tuple(r for r in nothing_kept if r in fallback.passed),
         secret_findings=(*assigned.findings, *_secret_findings(entry, look, candidates)),
@@ -86,12 +87,13 @@ def prune(entry: Entry, configuration: Configuration, proven: Callable[[Candidat
 
     Of each assigned list stay the newest that passes there and the one before it, which may be in force while a rule
     about the set rejects the newest; of CRLs that is the newest one before it that is `proven`. Where none passes, the
-    newest two of each kind of fault stay, since one of them may still be the last in force. Of the others only the
-    findings stay, so that none is read twice (law 11).
+    newest two of each kind of fault stay, since one of them may still be the last in force. The newest of all stays, so
+    that it is told what is wrong with it. Of the others only the findings stay, so that none is read twice (law 11).
     """
     kept = {version for name in entry.assignment.lists for version in _kept_on(entry, name, configuration, proven)}
     if not kept:
         kept = {candidate.version for candidate in _newest_of_each_kind(entry.candidates)}
+    kept |= {candidate.version for candidate in entry.candidates[:1]}
     left = tuple(Rejected(c.version, c.created, c.findings) for c in entry.candidates if c.version not in kept)
     candidates = tuple(c for c in entry.candidates if c.version in kept)
     return replace(entry, candidates=candidates, passed=(*left, *entry.passed)[:KNOWN_VERSIONS])

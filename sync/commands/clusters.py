@@ -45,7 +45,10 @@ class RegistrationRequest:
 
 
 def register(runtime: Runtime, request: RegistrationRequest) -> Registration:
-    """Register a cluster or change its registration; it is pushed at once.
+    """Register a cluster or change its registration; it is pushed at once, whatever it waited for.
+
+    One that was removed and is back within a day is as its statuses say: no plan has reason to push it, and nothing is
+    due of it.
 
     Raises:
         Permanent: the credential is not acceptable, or points elsewhere than pinned and `confirm` is not set.
@@ -57,7 +60,7 @@ def register(runtime: Runtime, request: RegistrationRequest) -> Registration:
         raise Invalid(f"say which secret holds the kubeconfig of {request.name}: --credential SECRET")
     endpoint = runtime.clusters.endpoint(request.name, credential)
 
-    def step(snapshot: Snapshot) -> tuple[Writes, Registration]:
+    def step(snapshot: Snapshot) -> tuple[Writes, tuple[Registration, bool]]:
         before = snapshot.clusters.get(request.name)
         if request.credential is None and (before is None or before.access.secret != credential):
             raise Changed(f"{request.name} got another credential while this one was read")
@@ -67,14 +70,15 @@ def register(runtime: Runtime, request: RegistrationRequest) -> Registration:
         registration = _registration(runtime.in_force(snapshot), request, before, server, credential)
         _refuse_registered_places(snapshot, registration, runtime.in_force(snapshot))
         if before == registration and snapshot.servers.get(server.id) == server:
-            return (), registration
+            return (), (registration, False)
         if before is None:
             _set_due(runtime, request.name)
         row = Write(ClusterRow(request.name), registration, ANYTHING)
-        return (row, Write(ServerRow(server.id), server, ANYTHING)), registration
+        return (row, Write(ServerRow(server.id), server, ANYTHING)), (registration, True)
 
-    registration = transact(runtime, step)
-    request_push(runtime, request.name, "registered")
+    registration, changed = transact(runtime, step)
+    if changed:
+        request_push(runtime, request.name, "registered")
     return registration
 
 

@@ -161,7 +161,7 @@ class DesiredState:
         chosen = choose(available, self.snapshot.revocations)
         claims, findings = self._claims(chosen)
         for entry in reaching:
-            if entry.stop is not None:
+            if entry.stop is not None and self._may_be_older_than_the_tables(entry):
                 _hold_base_name(entry, claims)
         in_force = {key: _version_in_force(version) for key, version in chosen.in_force.items()}
         ordered = {name: tuple(sorted(found, key=lambda c: c.rank)) for name, found in claims.items()}
@@ -172,6 +172,11 @@ class DesiredState:
             {key: (*findings.get(key, ()), *taken.get(key, ())) for key in {*findings, *taken}},
             _digest(ordered, in_force, self.snapshot.revocations.digest, [v.host for v in self.unswept(definition)]),
         )
+
+    def _may_be_older_than_the_tables(self, entry: Entry) -> bool:
+        """Whether the row was rebuilt: a secret that is new and never had a version in force holds no name (law 4)."""
+        begun = self.snapshot.head.begun
+        return begun is None or entry.admitted is None or entry.admitted <= begun
 
     def _claims(self, chosen: Chosen) -> tuple[dict[str, list[Claim]], dict[SecretKey, list[Finding]]]:
         claims: dict[str, list[Claim]] = defaultdict(list)

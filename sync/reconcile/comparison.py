@@ -80,11 +80,10 @@ class Comparison:
     context: ListContext
 
     @property
-    def taking_up(self) -> bool:
-        """Whether the list was found with our annotation and without a status, and vaults are awaited yet (law 1)."""
+    def known(self) -> bool:
+        """Whether it may gain files: one found with our annotation, without a status, gains none at first (law 1)."""
         marked = bool(self.observed.owners.place or self.observed.owners.files)
-        found = self.memory.taking_up or (marked and not self.memory.known)
-        return found and bool(self.context.awaited)
+        return self.memory.known or not marked or not self.context.awaited
 
     def wanted(self, wanted: WantedFile) -> Change | None:
         """What becomes of a wanted file; None where it may only stay where it is, and is not there (law 3)."""
@@ -96,7 +95,7 @@ class Comparison:
             return self._ours(wanted, file, present)
         same = sha256(present) == wanted.sha256
         edited = self.ours.edited.get(wanted.name)
-        if edited is not None and not edited.shared and not same:
+        if edited is not None and not edited.shared and not same and _may_return(wanted, edited):
             return _change(Action.RESTORE, wanted, present)
         if same:
             return self._gained(Action.ADOPT, wanted, present)
@@ -127,9 +126,7 @@ class Comparison:
         return self.context.reason_of(file.owner, file.version, name)
 
     def _absent(self, wanted: WantedFile) -> Change | None:
-        remembered = self.memory.files.get(wanted.name)
-        was_there = remembered is not None and remembered.owner == wanted.key
-        if not wanted.anew and not was_there:
+        if not _may_return(wanted, self.memory.files.get(wanted.name)):
             return None
         if self._is_newer_crl_there(wanted):
             return _change(Action.WAIT, wanted, None, "the list holds a newer CRL of the same CA")
@@ -146,7 +143,7 @@ class Comparison:
                 owner=wanted.key if passes else None,
                 version=wanted.version if passes else "",
             )
-        if file.owner is None:
+        if file.owner is None and isinstance(self._said(wanted.name, file, present), Stays):
             return Change(Action.UNACCOUNTED, wanted.name, file.sha256, file.sha256, KeptReason.NO_OWNER.value)
         if file.owner == wanted.key:
             return self._newer_of_owner(wanted, file, present)
@@ -184,12 +181,18 @@ class Comparison:
         return any(isinstance(other, RevocationList) and is_newer(authorities, other, crl) for other in there)
 
     def _gained(self, action: Action, wanted: WantedFile, present: bytes | None) -> Change:
-        """A file more; a list found with our annotation and without a status gains none at first (law 1)."""
-        if self.taking_up:
+        """A file more, where the list is known."""
+        if not self.known:
             awaited = ", ".join(self.context.awaited)
             why = f"waits until {awaited} was gone through once (`trustcast vaults waive` ends the wait)"
             return _change(Action.WAIT, wanted, present, why)
         return _change(action, wanted, present)
+
+
+def _may_return(wanted: WantedFile, remembered: OwnedFile | None) -> bool:
+    """Whether it may go on where it is not now: if it goes onto no list anew, only where it was (law 3)."""
+    was_there = remembered is not None and (remembered.owner, remembered.sha256) == (wanted.key, wanted.sha256)
+    return wanted.anew or was_there
 
 
 def _change(action: Action, wanted: WantedFile, present: bytes | None, reason: str = "") -> Change:

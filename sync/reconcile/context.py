@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sync.catalogue.eligibility import files_of
 from sync.certificates.contents import items_in
 from sync.certificates.items import Certificate
 from sync.desired.reasons import KeptReason, Leaves, RemovalReason, Stays, reason_of
@@ -60,6 +61,19 @@ class ListContext:
             return Stays(KeptReason.NO_OWNER)
         return reason_of(self.state, self.registration, self.definition, owner, version, name)
 
+    def keeps_name(self, holder: SecretKey, name: str) -> bool:
+        """Whether a name whose file is not there stays its owner's: it gives that name, or nothing proves the end."""
+        if any(claim.key == holder for claim in self.desired.claims.get(name, ())):
+            return True
+        match self.reason_of(holder, "", name):
+            case Stays(KeptReason.NO_OWNER):
+                return False
+            case Stays(KeptReason.NOT_CATALOGUED):
+                facts = self.state.snapshot.vaults.get(holder.vault)
+                return facts is None or facts.swept is None
+            case said:
+                return isinstance(said, Stays)
+
     def approved(self, owner: SecretKey | None, leaves: Leaves) -> bool:
         """Whether a person consented to just this removal."""
         return self.state.snapshot.approves(owner, leaves.reason.name, leaves.since, self.list_name)
@@ -79,6 +93,14 @@ class ListContext:
         certificates = (item for item in items_in(data) if isinstance(item, Certificate))
         found = (revocations.revoked(each) for each in certificates)
         return next((by.date for by in found if by is not None), None)
+
+    def gave_revoked(self, file: OwnedFile, name: str) -> bool:
+        """Whether the version that a file came from gives, under this name, a certificate that is revoked."""
+        entry = self.state.snapshot.entries.get(file.owner) if file.owner else None
+        version = (c for c in entry.candidates if c.version == file.version) if entry else ()
+        items = (item for c in version for given, item in files_of(entry, c) if given == name) if entry else ()
+        revoked = self.state.snapshot.revocations.revoked
+        return any(isinstance(item, Certificate) and revoked(item) is not None for item in items)
 
     @cached_property
     def vaults_known(self) -> bool:

@@ -106,9 +106,9 @@ class Holdings:
     """What a place held and would hold, by file name and group (the owner's vault).
 
     Attributes:
-        had: on the object or remembered as ours.
+        had: ours on the object.
         would_hold: after the plan, if all that may leave does.
-        left: counted losses of the last 24 hours.
+        left: counted losses of the last 24 hours, and of what was remembered as ours and is not there.
     """
 
     had: Mapping[str, str]

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from sync.catalogue.secret import SecretKey
-from sync.reconcile.holds import Left
+from sync.reconcile.holds import Leaving, Left
 from sync.reconcile.ownership import OwnedFile
 
 
@@ -17,20 +17,26 @@ class ListMemory:
     """What is remembered of a list.
 
     Attributes:
-        known: there is a status; without one only the object itself tells.
+        known: it may gain files. One that was found with our annotation and without a status is not known until every
+            vault that reaches it was gone through (law 1).
         files: what was ours there when it was last written or found, by name.
         reserved: names whose file left while its owner keeps the name (it is disabled, or revoked).
         left: losses of the last 24 hours that count.
-        taking_up: it was found without a status, and gains nothing until every vault was gone through (law 1).
         verified: when the list last held what it should (UTC).
+        held: what would have left and was held.
     """
 
     known: bool = False
     files: Mapping[str, OwnedFile] = field(default_factory=lambda: MappingProxyType({}))
     reserved: Mapping[str, SecretKey] = field(default_factory=lambda: MappingProxyType({}))
     left: tuple[Left, ...] = ()
-    taking_up: bool = False
     verified: datetime | None = None
+    held: tuple[Leaving, ...] = ()
+
+    @property
+    def holders(self) -> Mapping[str, SecretKey]:
+        """Whose names are while their files are not there: reserved, or removed by a hand or a push that died."""
+        return {**{name: file.owner for name, file in self.files.items() if file.owner}, **self.reserved}
 
 
 NO_MEMORY = ListMemory()

@@ -71,7 +71,6 @@ def status_after(previous: ListStatus, facts: PushResult, intervals: Intervals) 
         files=dict(plan.owned_after) if not plan.writes else dict(_still_ours(previous, plan)),
         reserved=dict(plan.reserved),
         left=plan.left if not plan.writes else previous.left,
-        taking_up=plan.taking_up,
         held=plan.held,
         kept=_kept(plan),
         thumbprints={name: prints[name] for name in prints if name in listed or name not in others},
@@ -84,6 +83,7 @@ def status_after(previous: ListStatus, facts: PushResult, intervals: Intervals) 
         changed=facts.at if facts.wrote else previous.changed,
         failures=0,
         due=facts.at + verify_in(previous, intervals),
+        known=plan.known,
     )
 
 

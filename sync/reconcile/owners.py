@@ -71,21 +71,26 @@ def choose_claim(
     not, gives that name; it passes to the secret that was admitted first (law 4).
     """
     file = ours.owner_of(name)
-    holder = file.owner if file else memory.reserved.get(name)
-    if holder is not None:
-        own = next((claim for claim in claims if claim.key == holder), None)
-        if own is not None:
-            return own.file
-        version = file.version if file else ""
-        said = context.reason_of(holder, version, name)
-        if isinstance(said, Stays) and not _passes(said, file, claims[0].file, context):
-            return None
-    return claims[0].file
+    holder = file.owner if file else memory.holders.get(name)
+    if holder is None:
+        return claims[0].file
+    own = next((claim for claim in claims if claim.key == holder), None)
+    if own is not None:
+        return own.file
+    if file is None:
+        return None if context.keeps_name(holder, name) else claims[0].file
+    said = context.reason_of(holder, file.version, name)
+    stays = isinstance(said, Stays) and not _passes(said, file, claims[0].file, context)
+    return None if stays else claims[0].file
 
 
-def _passes(said: Stays, file: OwnedFile | None, wanted: WantedFile | None, context: ListContext) -> bool:
-    """Whether another secret that gives the same bytes takes over: the owner's vault was forgotten, or replaced."""
-    if file is None or file.owner is None or wanted is None or wanted.sha256 != file.sha256:
+def _passes(said: Stays, file: OwnedFile, wanted: WantedFile | None, context: ListContext) -> bool:
+    """Whether a vault that is configured no more for a day was replaced by one that gives the same bytes, or forgotten.
+
+    What a forgotten vault gave stays where nothing gives the same bytes; its name is free.
+    """
+    if said.why is KeptReason.NO_OWNER:
+        return True
+    if said.why is not KeptReason.VAULT_LEFT or file.owner is None or wanted is None:
         return False
-    left = said.why is KeptReason.VAULT_LEFT and context.vault_left_for_good(file.owner.vault)
-    return left or said.why is KeptReason.NO_OWNER
+    return wanted.sha256 == file.sha256 and context.vault_left_for_good(file.owner.vault)

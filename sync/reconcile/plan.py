@@ -7,6 +7,7 @@ keep      ours, not wanted, and not leaving: stays as observed, and it is said w
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,9 @@ from sync.desired.capacity import over_limit
 from sync.desired.reasons import KeptReason, Leaves, RemovalReason
 from sync.fleet.clusters import Mode
 from sync.reconcile.comparison import PUTS, Action, Change, Comparison
-from sync.reconcile.holds import Holdings, Leaving, Left, counted_losses, held_groups
+from sync.reconcile.holds import SCOPE, Holdings, Leaving, Left, counted_losses, held_groups
 from sync.reconcile.owners import choose_claim, whose
-from sync.reconcile.ownership import OwnedFile, Owners, encode_owners, room_in_request
+from sync.reconcile.ownership import OwnedFile, Owners, encode_owners, parse_owners, room_in_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ class Plan:
         reserved: names whose owner keeps them while its file is not there.
         held: what would leave and is held.
         left: losses that count for 24 hours, this plan's among them.
-        taking_up: the list was found without a status, and waits for vaults before it gains anything.
+        known: the list may gain files (law 1).
     """
 
     changes: tuple[Change, ...]
@@ -66,7 +67,7 @@ class Plan:
     reserved: Mapping[str, SecretKey]
     held: tuple[Leaving, ...]
     left: tuple[Left, ...]
-    taking_up: bool
+    known: bool
 
     @property
     def writes(self) -> bool:
@@ -141,12 +142,19 @@ def _leaving(change: Change, leaves: Leaves, compared: Comparison) -> Leaving:
         change.version,
         leaves.reason,
         leaves.since,
-        leaves.by_scope(compared.memory.verified),
+        _is_scopes(change, leaves, compared),
         leaves.reason is RemovalReason.ORPHANED or context.approved(change.owner, leaves),
         certificate.subject if certificate else "",
         certificate.not_after if certificate else None,
         item.sha256 if item else change.before,
     )
+
+
+def _is_scopes(change: Change, leaves: Leaves, compared: Comparison) -> bool:
+    """Whether labels or settings take the file; what was held counts as it did when it was held, however long ago."""
+    named = change.file, leaves.reason, leaves.since
+    before = (each.scope for each in compared.memory.held if (each.file, each.reason, each.since) == named)
+    return next(before, leaves.by_scope(compared.memory.verified))
 
 
 def _settled(draft: Draft, compared: Comparison) -> Draft:
@@ -168,7 +176,11 @@ def _settled(draft: Draft, compared: Comparison) -> Draft:
 def _over_limit(draft: Draft, compared: Comparison) -> list[str]:
     """Names of what does not fit; what leaves makes room first."""
     data = compared.observed.data
-    staying = {n: len(content) for n, content in data.items() if draft.changes[n].action is not Action.REMOVE}
+    staying = {
+        n: len(content)
+        for n, content in data.items()
+        if draft.changes[n].action is not Action.REMOVE or _stays_anothers(n, draft.leaving[n], compared)
+    }
     growing = (w for n, w in draft.wanted.items() if n in draft.changes and draft.changes[n].action in PUTS)
     return [wanted.name for wanted in over_limit(growing, staying)]
 
@@ -180,15 +192,17 @@ def _not_whole(draft: Draft, compared: Comparison) -> dict[str, Change]:
         change = draft.changes[name]
         if leaving.reason is RemovalReason.REPLACED and leaving.owner and change.action is Action.REMOVE:
             given = compared.context.desired.in_force[leaving.owner].names
-            gives = {n for n, w in draft.wanted.items() if w.key == leaving.owner}
-            if any(not _goes_on(draft, n) for n in given if n in gives or _is_claimed(n, leaving.owner, compared)):
+            claimed = (n for n in given if _is_claimed(n, leaving.owner, compared))
+            if any(not _goes_on(draft, n, leaving.owner) for n in claimed):
                 kept[name] = replace(change, action=Action.KEEP, after=change.before, reason=KeptReason.NOT_WHOLE.value)
     return kept
 
 
-def _goes_on(draft: Draft, name: str) -> bool:
-    change = draft.changes.get(name)
-    return change is not None and (change.action in PUTS or (change.action is Action.KEEP and change.reason == ""))
+def _goes_on(draft: Draft, name: str, owner: SecretKey) -> bool:
+    """Whether the list holds the owner's file of this name after the plan, and not what another has there."""
+    change, wanted = draft.changes.get(name), draft.wanted.get(name)
+    is_there = change is not None and (change.action in PUTS or (change.action is Action.KEEP and not change.reason))
+    return is_there and wanted is not None and wanted.key == owner
 
 
 def _is_claimed(name: str, owner: SecretKey, compared: Comparison) -> bool:
@@ -226,14 +240,38 @@ def _brought(draft: Draft) -> dict[SecretKey, int]:
 
 
 def _holdings(draft: Draft, compared: Comparison) -> Holdings:
-    remembered = {**compared.memory.files, **compared.ours.edited, **compared.ours.files}
-    had = {name: file.owner.vault if file.owner else "" for name, file in remembered.items()}
-    would_hold = {
-        name: change.owner.vault if change.owner else ""
-        for name, change in draft.changes.items()
-        if change.action in PUTS | {Action.KEEP, Action.HOLD, Action.UNACCOUNTED}
-    }
-    return Holdings(had, would_hold, counted_losses(compared.memory.left, compared.context.now))
+    had = {name: _vault_of(file.owner) for name, file in compared.ours.files.items()}
+    stays = {Action.KEEP, Action.HOLD, Action.UNACCOUNTED, Action.WAIT}
+    would_hold = {name: had[name] for name, change in draft.changes.items() if change.action in stays and name in had}
+    would_hold |= {name: _vault_of(change.owner) for name, change in draft.changes.items() if change.action in PUTS}
+    before = counted_losses(compared.memory.left, compared.context.now)
+    return Holdings(had, would_hold, (*before, *_vanished(draft, compared)))
+
+
+def _vault_of(owner: SecretKey | None) -> str:
+    return owner.vault if owner else ""
+
+
+def _vanished(draft: Draft, compared: Comparison) -> tuple[Left, ...]:
+    """The losses that count of what was remembered and is not there: by a hand, or a push that wrote no status."""
+    ours, context = compared.ours.files, compared.context
+    puts = {name for name, change in draft.changes.items() if change.action in PUTS}
+    brought = Counter(file.owner for name, file in ours.items() if name not in compared.memory.files)
+    found: list[Left] = []
+    for name, file in sorted(compared.memory.files.items()):
+        if name in ours or name in puts or context.gave_revoked(file, name) or context.removed_by_hand(file):
+            continue
+        said = context.reason_of(file.owner, file.version, name)
+        group = _vault_of(file.owner)
+        if isinstance(said, Leaves):
+            if context.approved(file.owner, said):
+                continue
+            if said.reason is RemovalReason.REPLACED and brought[file.owner] > 0:
+                brought[file.owner] -= 1
+                continue
+            group = SCOPE if said.by_scope(compared.memory.verified) else group
+        found.append(Left(name, group, context.now))
+    return tuple(found)
 
 
 def _plan(draft: Draft, compared: Comparison) -> Plan:
@@ -247,7 +285,7 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
     sizes = {n: len(data) for n, data in {**observed.data, **final}.items() if n not in removed}
     room = min(observed.annotation_room, room_in_request(sizes))
     annotation = encode_owners(Owners(context.place, owned), room) if owned else ""
-    applies = bool(put) or bool((removed - set(remove_first)) & observed.owned) or annotation != observed.annotation
+    applies = bool(put) or bool((removed - set(remove_first)) & observed.owned) or _says_other(annotation, observed)
     return Plan(
         tuple(draft.changes[name] for name in sorted(draft.changes)),
         applies and not observed.exists,
@@ -255,11 +293,22 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
         final if applies else None,
         annotation,
         owned,
-        _reserved(draft, compared),
+        _reserved(owned, compared),
         tuple(draft.leaving[name] for name, change in sorted(draft.changes.items()) if change.action is Action.HOLD),
         _left(draft, owned, compared),
-        compared.taking_up,
+        compared.known,
     )
+
+
+def _says_other(annotation: str, observed: Observed) -> bool:
+    """Whether the annotation must be written by itself; newer versions with equal bytes wait for content (law 5)."""
+    if annotation == observed.annotation:
+        return False
+    return _without_versions(parse_owners(annotation)) != _without_versions(observed.owners)
+
+
+def _without_versions(owners: Owners) -> Owners:
+    return Owners(owners.place, {name: replace(file, version="") for name, file in owners.files.items()})
 
 
 def _owned_after(draft: Draft, compared: Comparison) -> dict[str, OwnedFile]:
@@ -277,42 +326,47 @@ def _owned_after(draft: Draft, compared: Comparison) -> dict[str, OwnedFile]:
 
 def _co_owned(name: str, leaving: Leaving, compared: Comparison) -> bool:
     """Whether an apply alone would not remove the file: another owns it too, and it leaves all the same."""
-    file = compared.ours.files[name]
-    if file.shared and leaving.reason not in CO_OWNED:
+    if _stays_anothers(name, leaving, compared):
         return False
     return name in compared.observed.others or name not in compared.observed.owned
 
 
-def _reserved(draft: Draft, compared: Comparison) -> dict[str, SecretKey]:
-    """Names that are not on the list and stay their owners': these exist, reach the list and give that name."""
-    reserved: dict[str, SecretKey] = {}
-    for name, claims in compared.context.desired.claims.items():
-        file = compared.ours.owner_of(name)
-        holder = file.owner if file else compared.memory.reserved.get(name)
-        change = draft.changes.get(name)
-        is_there = change is not None and change.action is not Action.REMOVE
-        if holder is not None and not is_there and any(claim.key == holder for claim in claims):
-            reserved[name] = holder
-    return reserved
+def _stays_anothers(name: str, leaving: Leaving, compared: Comparison) -> bool:
+    """Whether only our share of the key ends (law 6)."""
+    return compared.ours.files[name].shared and leaving.reason not in CO_OWNED
+
+
+def _reserved(owned: Mapping[str, OwnedFile], compared: Comparison) -> dict[str, SecretKey]:
+    """Names that are not on the list and stay their owners'."""
+    seen = {**compared.ours.edited, **compared.ours.files}
+    holders = {**compared.memory.holders, **{name: file.owner for name, file in seen.items()}}
+    return {
+        name: holder
+        for name, holder in sorted(holders.items())
+        if holder is not None and name not in owned and compared.context.keeps_name(holder, name)
+    }
 
 
 def _left(draft: Draft, owned: Mapping[str, OwnedFile], compared: Comparison) -> tuple[Left, ...]:
-    """The losses of 24 hours that count: those before that did not come back, and this plan's."""
+    """The losses of 24 hours that count: those before that did not come back, what vanished, and this plan's."""
     now = compared.context.now
     leaving = {name: each for name, each in draft.leaving.items() if draft.changes[name].action in GOES}
     brought = _brought(draft)
-    found = [each for each in counted_losses(compared.memory.left, now) if each.file not in owned]
-    known = {each.file for each in found}
+    before = [each for each in counted_losses(compared.memory.left, now) if not _came_back(each, owned)]
+    known = {each.file for each in before}
+    found = [*before, *(each for each in _vanished(draft, compared) if each.file not in known)]
     for name, each in sorted(leaving.items()):
         if each.reason is RemovalReason.REPLACED and each.owner and brought.get(each.owner, 0) > 0:
             brought[each.owner] -= 1
         elif each.counts and name not in known:
             found.append(Left(name, each.group, now))
-    missing = compared.memory.files.keys() - compared.observed.data.keys() - owned.keys() - known
-    for name in sorted(missing):
-        owner = compared.memory.files[name].owner
-        found.append(Left(name, owner.vault if owner else "", now))
     return tuple(found)
+
+
+def _came_back(left: Left, owned: Mapping[str, OwnedFile]) -> bool:
+    """Whether the place has the file again: of the same vault, where a vault lost it."""
+    file = owned.get(left.file)
+    return file is not None and left.group in {SCOPE, _vault_of(file.owner)}
 
 
 def writable(observed: Observed, registration: Registration, plan: Plan) -> bool:
@@ -324,5 +378,10 @@ def writable(observed: Observed, registration: Registration, plan: Plan) -> bool
 def after(plan: Plan, memory: ListMemory) -> ListMemory:
     """What is to be remembered once the plan is carried out."""
     return replace(
-        memory, known=True, files=plan.owned_after, reserved=plan.reserved, left=plan.left, taking_up=plan.taking_up
+        memory,
+        known=plan.known,
+        files=plan.owned_after,
+        reserved=plan.reserved,
+        left=plan.left,
+        held=plan.held,
     )

@@ -1,4 +1,7 @@
-"""Two lists must not share one object: what is wanted of it would change with every push."""
+"""Two lists must not share one object: what is wanted of it would change with every push.
+
+Two registrations may share an API server, each with lists of its own.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,21 @@ def refuse_shared(state: DesiredState, registration: Registration, place: str, o
         f"remove one registration, or declare it another object (a restored backup, an image) with "
         f"`trustcast clusters add {registration.name} --confirm`"
     )
+
+
+def sees_to(state: DesiredState, registration: Registration, place: str, last: str) -> bool:
+    """Whether the cluster pushes a place that it does not name: no other does, and it is whose push was the last.
+
+    Args:
+        state: what decides.
+        registration: a cluster of the place's API server.
+        place: that no list of this cluster names.
+        last: name of the cluster that pushed it last; of one that is gone, the first of the API server does.
+    """
+    if any(_named(state, registration.server, place)):
+        return False
+    names = [each.name for each in state.on_server(registration.server)]
+    return registration.name == (last if last in names else min(names))
 
 
 def _named(state: DesiredState, server: str, place: str) -> Iterator[tuple[str, str]]:

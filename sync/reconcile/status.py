@@ -90,6 +90,7 @@ class ListSummary:
         cluster, state, digest, due: of the status; the defaults are those of a list never pushed.
         kept: what stays without being wanted, up to `MOST_KEPT`.
         many: there is more of it.
+        holds: something of ours is there.
     """
 
     cluster: str = ""
@@ -98,6 +99,7 @@ class ListSummary:
     due: datetime | None = None
     kept: tuple[KeptFact, ...] = ()
     many: bool = False
+    holds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,6 @@ class ListStatus:
         files: what is ours there, by name, as last applied or confirmed, and whose.
         reserved: names whose owners keep them while their files are not there.
         left: losses of the last 24 hours that count.
-        taking_up: it was found without a status, and gains nothing until every vault was gone through.
         held: what would leave, and waits for a person.
         kept: ours and not wanted; they stay, held ones included.
         thumbprints: file name to the SHA-256 and SHA-1 of its certificates (DER), ours or not; OPC UA identifies
@@ -127,6 +128,7 @@ class ListStatus:
         changed: last time we wrote.
         failures: failed attempts in a row.
         due: when this list is pushed again.
+        known: it was reached, and may gain files (`ListMemory.known`).
     """
 
     place: str
@@ -139,7 +141,6 @@ class ListStatus:
     files: dict[str, OwnedFile] = field(default_factory=dict)
     reserved: dict[str, SecretKey] = field(default_factory=dict)
     left: tuple[Left, ...] = ()
-    taking_up: bool = False
     held: tuple[Leaving, ...] = ()
     kept: tuple[KeptFile, ...] = ()
     thumbprints: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -152,6 +153,7 @@ class ListStatus:
     changed: datetime | None = None
     failures: int = 0
     due: datetime | None = None
+    known: bool = False
 
     @property
     def server(self) -> str:
@@ -162,14 +164,13 @@ class ListStatus:
     def summary(self) -> ListSummary:
         """What planning compares."""
         kept = tuple(KeptFact(k.file, k.owner, k.version, k.fact) for k in self.kept[:MOST_KEPT])
-        return ListSummary(self.cluster, self.state, self.digest, self.due, kept, len(self.kept) > MOST_KEPT)
+        many, holds = len(self.kept) > MOST_KEPT, bool(self.files)
+        return ListSummary(self.cluster, self.state, self.digest, self.due, kept, many, holds)
 
     @property
     def memory(self) -> ListMemory:
         """What the next plan remembers."""
-        return ListMemory(
-            self.attempted is not None, self.files, self.reserved, self.left, self.taking_up, self.verified
-        )
+        return ListMemory(self.known, self.files, self.reserved, self.left, self.verified, self.held)
 
     @property
     def unaccounted(self) -> tuple[str, ...]:

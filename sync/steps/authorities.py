@@ -48,17 +48,21 @@ class Proofs:
 
 
 def proofs(runtime: Runtime, old: Entry | None, new: Entry) -> Proofs:
-    """What changes where a secret holds CAs or CRLs that it did not hold before."""
+    """What changes where a secret holds CAs or CRLs that it did not hold before, or what they prove is not remembered.
+
+    The latter heals a damaged row, and an older schema's catalogue, which remembered what was revoked elsewhere.
+    """
     names = _names(new)
     if not names:
         return Proofs()
     fresh = _names(new, _fresh(old, new))
-    tokens = [(name, runtime.decisions.row(IssuerRow.of(name))) for name in sorted(fresh)]
+    tokens = [(name, runtime.decisions.row(IssuerRow.of(name))) for name in sorted(names)]
     snapshot = runtime.decisions.snapshot()
     writes: list[Write] = []
     for name, stored in tokens:
         rows = tuple(_rows(runtime, snapshot, new, name))
-        writes += [Write(IssuerRow.of(name), Issuer(runtime.token()), as_read(stored)), *rows]
+        if rows or name in fresh:
+            writes += [Write(IssuerRow.of(name), Issuer(runtime.token()), as_read(stored)), *rows]
     return Proofs(tuple(writes), _proven(snapshot, new, names))
 
 

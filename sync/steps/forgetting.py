@@ -6,6 +6,7 @@ Nothing that is dropped here decides anything any more, so the head stays; that 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from sync.catalogue.rows import AnswerRow, SecretRow, ServerRow
 from sync.certificates.items import Certificate
 from sync.errors import Changed
 from sync.ports.decisions import Write
-from sync.ports.stored import ANYTHING
 from sync.reconcile.holds import WINDOW
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from sync.catalogue.authorities import Authority
     from sync.catalogue.entry import Entry
+    from sync.catalogue.rows import RowKey
     from sync.catalogue.snapshot import Answer, Removal, Snapshot
+    from sync.ports.decisions import Row
     from sync.reconcile.status import ListStatus
     from sync.steps.runtime import Runtime
 
@@ -46,13 +48,32 @@ def forget_what_is_past(runtime: Runtime) -> None:
     statuses = runtime.statuses.all()
     for status in _abandoned(snapshot, statuses, now):
         runtime.statuses.forget(status.place)
-    writes = [*_answers(snapshot, now), *_deleted(snapshot, statuses, now), *_servers(snapshot, statuses, now)]
-    writes += _authorities(runtime, snapshot, now)
+    past = (
+        *_answers(snapshot, now),
+        *_deleted(snapshot, statuses, now),
+        *_servers(snapshot, statuses, now),
+        *_authorities(runtime, snapshot, now),
+    )
+    writes = [write for each in past[:MOST_WRITES] if (write := _write(runtime, each)) is not None]
     try:
         if writes:
-            runtime.decisions.commit(writes[:MOST_WRITES], head=None)
+            runtime.decisions.commit(writes, head=None)
     except Changed:
         log.debug("another worker forgets the same rows")
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A row that is let go, or what is left of it; only if it still is as it was known (law 7)."""
+
+    row: RowKey
+    known: Row
+    left: Row | None = None
+
+
+def _write(runtime: Runtime, past: Past) -> Write | None:
+    stored = runtime.decisions.row(past.row)
+    return Write(past.row, past.left, stored.unchanged) if stored and stored.value == past.known else None
 
 
 def _abandoned(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[ListStatus]:
@@ -66,21 +87,21 @@ def _is_abandoned(status: ListStatus, servers: set[str], now: datetime) -> bool:
     return old and status.place.rsplit("/", 2)[0] not in servers
 
 
-def _servers(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[Write]:
+def _servers(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[Past]:
     known = {registration.server for registration in snapshot.clusters.values()}
     known |= {status.place.rsplit("/", 2)[0] for status in statuses if not _is_abandoned(status, known, now)}
-    return (Write(ServerRow(name), None, ANYTHING) for name in snapshot.servers if name not in known)
+    return (Past(ServerRow(name), server) for name, server in snapshot.servers.items() if name not in known)
 
 
-def _deleted(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[Write]:
+def _deleted(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[Past]:
     owners = {file.owner for status in statuses for file in status.files.values()}
     for key, entry in snapshot.entries.items():
         if entry.deleted_at is not None and now - entry.deleted_at > DELETED_FOR and key not in owners:
-            yield Write(SecretRow(key), None, ANYTHING)
+            yield Past(SecretRow(key), entry)
 
 
-def _answers(snapshot: Snapshot, now: datetime) -> Iterator[Write]:
-    return (Write(AnswerRow(d), None, ANYTHING) for d, a in snapshot.answers.items() if is_past(snapshot, a, now))
+def _answers(snapshot: Snapshot, now: datetime) -> Iterator[Past]:
+    return (Past(AnswerRow(d), a) for d, a in snapshot.answers.items() if is_past(snapshot, a, now))
 
 
 def is_past(snapshot: Snapshot, answer: Answer, now: datetime) -> bool:
@@ -106,15 +127,15 @@ def _facts(entry: Entry) -> set[str]:
     return texts | {f"none {text}" for text in texts} | {each.version for each in entry.versions} | {""}
 
 
-def _authorities(runtime: Runtime, snapshot: Snapshot, now: datetime) -> Iterator[Write]:
+def _authorities(runtime: Runtime, snapshot: Snapshot, now: datetime) -> Iterator[Past]:
     """What CAs revoked is kept until nothing of theirs was in the catalogue for long."""
     for row, authority in snapshot.authorities.items():
         if now - authority.needed <= timedelta(days=1):
             continue
         if _is_needed(authority, snapshot):
-            yield Write(row, msgspec.structs.replace(authority, needed=now), ANYTHING)
+            yield Past(row, authority, msgspec.structs.replace(authority, needed=now))
         elif now - authority.needed > runtime.history:
-            yield Write(row, None, ANYTHING)
+            yield Past(row, authority)
 
 
 def _is_needed(authority: Authority, snapshot: Snapshot) -> bool:

@@ -13,6 +13,7 @@ from sync.ports.stored import ANYTHING
 from sync.ports.work import PlanMark
 from sync.reconcile.context import ListContext
 from sync.reconcile.outcome import fact_of
+from sync.reconcile.sharing import sees_to
 from sync.reconcile.status import State
 from sync.steps.enqueue import request_push
 
@@ -97,7 +98,11 @@ def needs_push(
         summaries: of the places of its API server.
     """
     named = {registration.place(each): each for each in registration.definitions(state.configuration)}
-    left = (place for place, summary in summaries.items() if place not in named and summary.kept)
+    left = (
+        place
+        for place, summary in summaries.items()
+        if place not in named and summary.holds and sees_to(state, registration, place, summary.cluster)
+    )
     return any(
         _differs(runtime, registration, state, place, named.get(place), summaries.get(place))
         for place in (*named, *left)

@@ -27,7 +27,7 @@ from sync.ports.work import ClusterWork
 from sync.reconcile.context import ListContext
 from sync.reconcile.outcome import PushResult, contended, failed, paused, status_after
 from sync.reconcile.plan import Plan, after, make_plan, writable
-from sync.reconcile.sharing import refuse_shared
+from sync.reconcile.sharing import refuse_shared, sees_to
 from sync.reconcile.status import ListStatus, State, unknown_status
 from sync.steps.enqueue import request_push
 
@@ -79,9 +79,14 @@ def push_cluster(runtime: Runtime, name: str, *, redelivered: bool = False) -> t
 
 def places_of(runtime: Runtime, snapshot: Snapshot, registration: Registration) -> tuple[str, ...]:
     """The places of a cluster: of its lists, then those that no definition names any more and that hold ours yet."""
-    named = [registration.place(each) for each in registration.definitions(runtime.in_force(snapshot))]
-    known = runtime.statuses.of_server(registration.server)
-    return tuple(dict.fromkeys((*named, *(status.place for status in known if status.files))))
+    state = runtime.desired_state(snapshot)
+    named = [registration.place(each) for each in registration.definitions(state.configuration)]
+    left = [
+        status.place
+        for status in runtime.statuses.of_server(registration.server)
+        if status.place not in named and status.files and sees_to(state, registration, status.place, status.cluster)
+    ]
+    return tuple(dict.fromkeys((*named, *left)))
 
 
 def _clear_mark(runtime: Runtime, name: str) -> Expect | None:

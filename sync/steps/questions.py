@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sync.catalogue.entry import WaitingAssignment
 from sync.catalogue.questions import assignment_digest
 from sync.catalogue.rows import DeletionsRow
+from sync.catalogue.secret import SecretKey
 from sync.catalogue.snapshot import Deletions
 from sync.desired.reach import losing
 from sync.ports.decisions import Write
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sync.catalogue.entry import Entry
-    from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Snapshot
     from sync.fleet.configuration import Configuration
     from sync.steps.runtime import Runtime
@@ -31,7 +31,7 @@ def may_count_as_deleted(runtime: Runtime, key: SecretKey) -> datetime | None:
     waiting = snapshot.deletions.get(key.vault)
     if waiting is None or key.name not in waiting.secrets:
         return runtime.clock()
-    return waiting.since if key.name in snapshot.approved_deletions(key.vault) else None
+    return waiting.since if snapshot.approves_deletion(key, waiting.since) else None
 
 
 def ask_about_deletions(runtime: Runtime, host: str, missing: Collection[str], now: datetime) -> None:
@@ -60,14 +60,14 @@ def _question(
 ) -> Deletions | None:
     """The question as it stands now; None where there is none."""
     entries = [e for e in snapshot.entries.values() if e.key.vault == host]
-    approved = snapshot.approved_deletions(host)
-    recent = [e for e in entries if e.deleted_at and now - e.deleted_at <= WINDOW and e.key.name not in approved]
+    deleted = [(e.key, e.deleted_at) for e in entries if e.deleted_at and now - e.deleted_at <= WINDOW]
+    recent = [key for key, at in deleted if not snapshot.approves_deletion(key, at)]
     assigned = [e for e in entries if e.assigned]
-    open_ones = {*missing} - approved
     if before is not None and {*before.secrets} & {*missing}:
         names = tuple(sorted({*missing}))
-        return before if not open_ones or names == before.secrets else Deletions(before.since, names)
-    if runtime.limits.too_many(len(open_ones) + len(recent), len(assigned) + len(recent)):
+        approved = all(snapshot.approves_deletion(SecretKey(host, name), before.since) for name in missing)
+        return before if approved or names == before.secrets else Deletions(before.since, names)
+    if runtime.limits.too_many(len(missing) + len(recent), len(assigned) + len(recent)):
         return Deletions(now, tuple(sorted(missing)))
     return None
 

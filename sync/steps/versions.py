@@ -48,7 +48,7 @@ def _current_first(
     if len(tied) <= 1 or not tagged or not any(v.enabled for v in tied) or versions[0].managed:
         return versions
     if not _may_be_assigned(vault, key, versions):
-        return versions
+        return (*sorted(tied, key=_assigns), *versions[len(tied) :])
     try:
         current = vault.read(key.name, None).properties
     except NotFound:
@@ -70,6 +70,11 @@ def _may_be_assigned(vault: Vault, key: SecretKey, versions: tuple[VersionProper
         return False
     listed = next((s for s in vault.listing() if s.name.casefold() == key.name), None)
     return listed is not None and listed.tags.get(LISTS_TAG, "").strip() != NO_LIST
+
+
+def _assigns(version: VersionProperties) -> bool:
+    """Whether its tags do not unassign; where the current one of several does, those that do come first."""
+    return version.tags.get(LISTS_TAG, "").strip() != NO_LIST
 
 
 def _known_by_name(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[VersionProperties, ...]:

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.catalogue.assignment import NOWHERE, Assigned, Assignment, assign, content, file_names, reaches
+from sync.catalogue.assignment import (
+    NOWHERE,
+    Assigned,
+    Assignment,
+    assign,
+    base_names,
+    bases_of,
+    content,
+    file_names,
+)
 from sync.catalogue.secret import VersionProperties
 from sync.certificates.items import Kind, parse, pem
 from sync.findings import Code, Finding, Severity
@@ -219,25 +228,6 @@ def test_a_secret_that_is_no_certificate_is_left_alone_without_a_word() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ceiling", "tag", "labels", "expected"),
-    [
-        ("*", "*", {}, True),
-        ("*", "site=h", {"site": "h"}, True),
-        ("*", "site=h", {"site": "b"}, False),
-        ("env=test", "*", {"env": "test"}, True),
-        ("env=test", "*", {"env": "prod"}, False),
-        ("env=test", "site=h", {"site": "h", "env": "prod"}, False),
-        ("env=test", "env=prod", {"env": "prod"}, False),
-    ],
-)
-def test_law13_the_vaults_ceiling_narrows_the_selector(
-    ceiling: str, tag: str, labels: dict[str, str], expected: bool
-) -> None:
-    vault = WatchedVault(VAULT.url, clusters=ceiling)
-    assert reaches(tag, vault, labels) is expected
-
-
-@pytest.mark.parametrize(
     ("secret", "file", "item", "expected"),
     [
         ("corp-root-der", None, CERTIFICATE, "corp-root.der"),
@@ -316,3 +306,23 @@ def test_any_tags_give_an_assignment_exactly_if_no_finding_rejects(tags: dict[st
     rejected = any(finding.severity is Severity.REJECT for finding in found.findings)
     assert (found.assignment is None) is rejected
     assert all(finding.detail.isprintable() for finding in found.findings)
+
+
+@pytest.mark.parametrize("secret", ["corp-root", "Corp-Root-DER", "corp-root-crl", "-der", "a" * 127])
+@pytest.mark.parametrize("file", [None, "Root.der", "Root.crl", "r-01234567.crt", "a" * 249 + ".der"])
+@pytest.mark.parametrize("items", [(CERTIFICATE,), (CRL,), (CERTIFICATE, OTHER), (CERTIFICATE, CRL)])
+def test_law1_a_base_name_covers_all_names_that_the_secret_may_give(
+    secret: str, file: str | None, items: tuple[Item, ...]
+) -> None:
+    """Every extension, digests included: what the secret of a stopped rebuild holds is not known."""
+    assignment = Assignment(("trust",), "*", file=file)
+    held = base_names(secret, assignment)
+    assert all(held & bases_of(name) for name, _ in file_names(secret, assignment, items))
+
+
+def test_a_base_name_covers_no_other_secrets_names() -> None:
+    held = base_names("corp-root-der", NOWHERE)
+    assert held == {"corp-root"}
+    assert not held & bases_of("corp-root-2.der")
+    assert held & bases_of("corp-root-0123abcd.crt")
+    assert not held & bases_of("corp-root-0123abc.crt")

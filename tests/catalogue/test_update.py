@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.catalogue.assignment import assign
-from sync.catalogue.eligibility import files_of
 from sync.catalogue.entry import KNOWN_VERSIONS, Rejected
 from sync.catalogue.reading import Read, VaultReading, next_read
 from sync.catalogue.update import prune, update_entry
@@ -49,6 +48,7 @@ CA, EXPIRED_CA = certs.ca(), certs.ca(not_after=NOW - DAY, key_name="old")
 WEAK = certs.server(key="rsa-1024")
 WEAK_AND_EXPIRED = certs.server(key="rsa-1024", not_after=NOW - DAY)
 GARBAGE = None
+BOTH = ("issuer", "trust")
 SERVER_ON_ISSUER = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*"}
 
 
@@ -201,7 +201,7 @@ def test_none_unassigns_and_nothing_is_read_or_kept() -> None:
     before, _ = look_at(None, {1: GOOD})
     found, read = look_at(before, {1: GOOD, 2: (OTHER, {"tags": {"trustcast-lists": "none"}})})
     assert (found.assignment.lists, found.candidates, read) == ((), (), [])
-    assert found.former == ("plc7.der",)
+    assert (found.assignment.version, found.assigned_at) == (version_name(2), NOW)
 
 
 def test_a_secret_on_two_lists_is_walked_until_both_are_served() -> None:
@@ -218,17 +218,81 @@ def test_law1_one_list_that_accepts_the_expired_lets_no_other_fall_back() -> Non
     assert (read, found.stop) == ([2], version_name(2))
 
 
-def test_a_gone_secret_keeps_only_the_names_of_its_files() -> None:
+def test_a_gone_secret_keeps_where_it_went_and_since_when_it_is_gone() -> None:
     before, _ = look_at(None, {1: GOOD})
-    found, _ = look_at(before, {})
-    assert (found.deleted, found.candidates, found.former, found.newest) == (True, (), ("plc7.der",), None)
+    found, _ = look_at(before, {}, at=NOW + DAY)
+    assert (found.deleted_at, found.candidates, found.versions, found.newest) == (NOW + DAY, (), (), None)
+    assert (found.assignment, found.assigned_at) == (before.assignment, before.assigned_at)
+    later, _ = look_at(found, {}, at=NOW + 2 * DAY)
+    assert later.deleted_at == NOW + DAY
 
 
-def test_a_recovered_secret_is_as_it_was() -> None:
+def test_a_recovered_secret_is_as_it_was_and_admitted_anew() -> None:
     before, _ = look_at(None, {1: GOOD})
-    deleted, _ = look_at(before, {})
-    back, read = look_at(deleted, {1: GOOD})
-    assert (back.deleted, versions_of(back), back.former, read) == (False, [1], (), [1])
+    deleted, _ = look_at(before, {}, at=NOW + DAY)
+    back, read = look_at(deleted, {1: GOOD}, at=NOW + 2 * DAY)
+    assert (back.deleted, versions_of(back), read) == (False, [1], [1])
+    assert (before.admitted, back.admitted) == (NOW, NOW + 2 * DAY)
+
+
+# --- Since when, and which versions there are ------------------------------------------------------------
+
+
+def test_law4_who_was_admitted_first_is_told_by_when_it_first_went_to_a_list() -> None:
+    nowhere, _ = look_at(None, {1: (GOOD, {"tags": {}})})
+    first, _ = look_at(nowhere, {1: GOOD}, at=NOW + DAY)
+    renewed, _ = look_at(first, {1: GOOD, 2: OTHER}, at=NOW + 2 * DAY)
+    assert (first.admitted, renewed.admitted) == (NOW + DAY, NOW + DAY)
+
+
+@pytest.mark.parametrize(
+    ("begun", "admitted"),
+    [(None, NOW), (NOW - DAY, NOW), (NOW - timedelta(minutes=1), version(1).created)],
+    ids=["no rebuild", "made since the rebuild began", "older than the rebuild"],
+)
+def test_law1_in_a_rebuild_the_oldest_created_tells_who_was_admitted_first(
+    begun: datetime | None, admitted: datetime
+) -> None:
+    versions = (version(2), version(1))
+    assigned = assign(versions, VAULT, CONFIGURATION)
+    look = VaultReading(NOW, versions, {version_name(2): candidate(2, GOOD)}, begun)
+    assert update_entry(None, key("plc7"), look, assigned, CONFIGURATION).admitted == admitted
+
+
+def test_since_when_it_goes_somewhere_moves_with_the_assignment_alone() -> None:
+    before, _ = look_at(None, {1: GOOD})
+    renewed, _ = look_at(before, {1: GOOD, 2: (OTHER, {"tags": {}})}, at=NOW + DAY)
+    elsewhere = TAGS | {"trustcast-clusters": "site=lab"}
+    moved, _ = look_at(renewed, {1: (GOOD, {"tags": elsewhere}), 2: (OTHER, {"tags": {}})}, at=NOW + 2 * DAY)
+    assert [e.assigned_at for e in (before, renewed, moved)] == [NOW, NOW, NOW + 2 * DAY]
+
+
+def test_the_versions_are_kept_as_the_vault_lists_them_newest_first() -> None:
+    found, _ = look_at(None, {1: GOOD, 2: (OTHER, OFF), 3: THIRD})
+    assert [(int(v.version, 16), v.enabled) for v in found.versions] == [(3, True), (2, False), (1, True)]
+    assert [found.age(version_name(n)) for n in (3, 2, 1, 9)] == [0, 1, 2, 3]
+    assert found.complete
+    assert found.listed(version_name(9)) is None
+
+
+def test_law4_of_a_look_that_saw_not_all_versions_none_counts_as_gone() -> None:
+    look = VaultReading(NOW, (version(1),), {version_name(1): candidate(1, GOOD)}, complete=False)
+    found = update_entry(None, key("plc7"), look, assign(look.versions, VAULT, CONFIGURATION), CONFIGURATION)
+    assert not found.complete
+
+
+def test_law11_a_version_more_decides_nothing_and_one_gone_or_disabled_does() -> None:
+    before, _ = look_at(None, {1: GOOD, 2: OTHER})
+    more, _ = look_at(before, {1: GOOD, 2: OTHER, 3: (GOOD, OFF | {"tags": {}})})
+    gone, _ = look_at(before, {2: OTHER})
+    off, _ = look_at(before, {1: (GOOD, OFF), 2: OTHER})
+    assert (more.decides_like(before), gone.decides_like(before), off.decides_like(before)) == (True, False, False)
+
+
+def test_a_look_under_other_settings_is_noted() -> None:
+    narrowed = replace(CONFIGURATION, lists=(TRUST,))
+    found, _ = look_at(None, {1: GOOD}, configuration=narrowed)
+    assert (found.judged, look_at(found, {})[0].judged) == (narrowed.digest, CONFIGURATION.digest)
 
 
 def test_a_newer_disabled_head_is_told() -> None:
@@ -304,27 +368,47 @@ def test_law1_a_disabled_version_behind_a_rejected_one_is_looked_at_until_enable
 
 def test_known_versions_are_bounded_newest_first() -> None:
     found, _ = look_at(None, dict.fromkeys(range(1, KNOWN_VERSIONS + 10), GOOD))
-    assert len(found.known) == KNOWN_VERSIONS
-    assert found.known[0] == version_name(KNOWN_VERSIONS + 9)
+    assert len(found.versions) == KNOWN_VERSIONS
+    assert found.versions[0].version == version_name(KNOWN_VERSIONS + 9)
+    assert not found.complete
 
 
-def test_settling_forgets_what_was_replaced_and_keeps_its_file_names() -> None:
-    two_files = certs.server(name="other")
-    found = entry("plc7", candidate(3, GOOD), candidate(2, OTHER, two_files), candidate(1, THIRD))
-    pruned = prune(found, {version_name(3)})
-    assert versions_of(pruned) == [3]
-    assert set(pruned.former) == {f"plc7-{OTHER.sha256[:8]}.der", f"plc7-{two_files.sha256[:8]}.der"}
+def pruned(found: Entry, *, proven: bool = True, configuration: Configuration = CONFIGURATION) -> Entry:
+    return prune(found, configuration, lambda _: proven)
 
 
-def test_settling_keeps_down_to_the_oldest_in_force_on_any_list() -> None:
+def test_pruning_keeps_the_newest_that_passes_and_the_one_before_it() -> None:
+    """A rule about the set may reject the newest while the one before it is in force (law 3)."""
     found = entry("plc7", candidate(3, GOOD), candidate(2, OTHER), candidate(1, THIRD))
-    assert versions_of(prune(found, {version_name(2), version_name(3)})) == [3, 2]
+    assert versions_of(pruned(found)) == [3, 2]
 
 
-def test_settling_without_any_in_force_keeps_the_newest_two_of_each_kind_of_fault() -> None:
+def test_pruning_keeps_what_passes_on_each_list() -> None:
+    found = entry("plc7", *(candidate(n, b) for n, b in ((4, GOOD), (3, OTHER), (2, CA), (1, THIRD))), lists=BOTH)
+    assert versions_of(pruned(found)) == [4, 3, 2]
+
+
+def test_pruning_drops_rejected_versions_that_are_not_read_again() -> None:
+    found = entry("plc7", candidate(3, WEAK), candidate(2, OTHER), candidate(1, WEAK))
+    kept = pruned(found)
+    assert versions_of(kept) == [2]
+    assert [(int(p.version, 16), p.findings) for p in kept.passed] == [
+        (3, found.candidates[0].findings),
+        (1, found.candidates[2].findings),
+    ]
+
+
+def test_law3_of_crls_the_last_proven_one_stays_behind_unproven_newer_ones() -> None:
+    found = entry("crl", *(candidate(n, certs.crl(CA, number=n)) for n in (5, 4, 3, 2)))
+    last = prune(found, CONFIGURATION, lambda c: c.version in {version_name(2), version_name(3)})
+    assert versions_of(last) == [5, 4, 3]
+    assert versions_of(pruned(found, proven=False)) == [5, 4]
+
+
+def test_pruning_without_any_that_passes_keeps_the_newest_two_of_each_kind_of_fault() -> None:
     weak = [candidate(n, WEAK) for n in (6, 5, 4)]
     old = [candidate(n, EXPIRED) for n in (3, 2, 1)]
-    assert versions_of(prune(entry("plc7", *weak, *old), ())) == [6, 5, 3, 2]
+    assert versions_of(pruned(entry("plc7", *weak, *old))) == [6, 5, 3, 2]
 
 
 # --- Properties ------------------------------------------------------------------------------------------
@@ -371,40 +455,23 @@ def test_the_tags_of_the_table_are_what_the_tests_say() -> None:
 # --- Versions that were read and are not kept (law 11) ---------------------------------------------------
 
 
-def test_law11_what_settling_forgets_is_not_read_again() -> None:
+def test_law11_what_pruning_drops_is_not_read_again() -> None:
     values = dict.fromkeys(range(1, 5), WEAK)
     first, _ = look_at(None, values)
-    pruned = prune(first, ())
-    again, read = look_at(pruned, values)
-    assert (versions_of(pruned), [int(p.version, 16) for p in pruned.passed]) == ([4, 3], [2, 1])
-    assert (read, again.passed, again.rejected) == ([], pruned.passed, ())
+    kept = pruned(first)
+    again, read = look_at(kept, values)
+    assert (versions_of(kept), [int(p.version, 16) for p in kept.passed]) == ([4, 3], [2, 1])
+    assert (read, again.passed, again.rejected) == ([], kept.passed, ())
 
 
-def test_what_settling_forgot_is_read_again_once_a_list_would_take_it() -> None:
+def test_what_pruning_dropped_is_read_again_once_a_list_would_take_it() -> None:
     """A server's certificate was replaced by a CA's; then the secret is put on the trust list as well."""
     issuer = {"tags": {"trustcast-lists": "issuer", "trustcast-clusters": "*"}}
     strict = replace(TRUST, policy=Policy(reject=frozenset({Code.CA_IN_TRUST_LIST})))
     configuration = replace(CONFIGURATION, lists=(strict, ISSUER))
     first, _ = look_at(None, {1: (GOOD, issuer)}, configuration=configuration)
     second, _ = look_at(first, {1: (GOOD, issuer), 2: (CA, issuer)}, configuration=configuration)
-    pruned = prune(second, {version_name(2)})
+    kept = pruned(second, configuration=configuration)
     both = {"tags": SERVER_ON_ISSUER}
-    found, read = look_at(pruned, {1: (GOOD, both), 2: (CA, both)}, configuration=configuration)
-    assert (versions_of(pruned), read, versions_of(found), found.passed) == ([2], [1], [2, 1], ())
-
-
-# --- Names of former files -------------------------------------------------------------------------------
-
-
-def test_law4_the_names_that_left_last_are_remembered_and_those_of_one_look_all() -> None:
-    """A name that is forgotten stays on every list that has it."""
-    lines = [candidate(number, *(certs.server(name=f"{number}-{n}") for n in range(50))) for number in range(1, 9)]
-    found = entry("line", lines[0])
-    left: list[str] = []
-    for line in lines[1:]:
-        left = [*sorted(name for name, _ in files_of(found, found.candidates[0])), *left]
-        found = prune(replace(found, candidates=(line, *found.candidates)), {line.version})
-        assert list(found.former) == left[:256]
-    many = entry("line", candidate(1, *(certs.server(name=f"many-{n}") for n in range(300))))
-    deleted, _ = look_at(many, {})
-    assert len(deleted.former) == 300
+    found, read = look_at(kept, {1: (GOOD, both), 2: (CA, both)}, configuration=configuration)
+    assert (versions_of(kept), read, versions_of(found), found.passed) == ([2], [1], [2, 1], ())

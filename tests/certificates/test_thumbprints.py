@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.certificates.thumbprints import LARGEST, thumbprints
+from sync.certificates.contents import LARGEST
+from sync.certificates.thumbprints import thumbprints
 from tests.support import certs
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,22 +12,24 @@ import pytest
 from sync.adapters.storage.rows import SCHEMA
 from sync.adapters.storage.table import Operation
 from sync.catalogue.entry import Entry
-from sync.catalogue.rows import ApprovalRow, ClusterProposal, IssuerRow, SecretRow
+from sync.catalogue.rows import AnswerRow, IssuerRow, SecretRow, ServerRow, SettingsProposalRow, VaultRow
 from sync.catalogue.secret import SecretKey
-from sync.catalogue.snapshot import Approval, Head, Issuer
-from sync.errors import Changed, Invalid, Permanent
+from sync.catalogue.snapshot import Answer, Head, Issuer
+from sync.errors import Changed, Invalid, Permanent, Temporary
 from sync.ports.decisions import Damaged, Write
 from sync.ports.stored import ABSENT, ANYTHING
 from tests.support.memory import MemoryDecisions, MemoryTable
 from tests.support.stores import (
-    APPROVAL,
+    ANSWER,
     AUTHORITY,
     CLEARANCE,
-    LOSSES,
+    DELETIONS,
     NOW,
     ODD_NAMES,
     ROWS,
     SECRET,
+    VAULT,
+    answer,
     authority,
     configuration,
     damage,
@@ -36,8 +39,10 @@ from tests.support.stores import (
     insert,
     large_authority,
     large_entry,
+    listed,
     put,
     registration,
+    settings,
     there,
 )
 
@@ -80,7 +85,7 @@ def test_a_row_of_every_kind_is_read_as_it_was_written(decisions: Decisions, nam
 def test_a_row_that_must_not_exist_and_does_is_changed(decisions: Decisions) -> None:
     insert(decisions, SECRET)
     with pytest.raises(Changed):
-        put(decisions, entry(former=("x",)), ABSENT)
+        put(decisions, entry(stop="x"), ABSENT)
     assert there(decisions.row(SECRET)).value == full_entry()
 
 
@@ -96,10 +101,10 @@ def test_a_row_written_since_it_was_read_is_changed(decisions: Decisions) -> Non
     """Law 7: an old look never overwrites a newer one."""
     insert(decisions, SECRET)
     read = there(decisions.row(SECRET)).unchanged
-    put(decisions, entry(former=("newer",)), read)
+    put(decisions, entry(stop="newer"), read)
     with pytest.raises(Changed):
-        put(decisions, entry(former=("older",)), read)
-    assert kept(decisions).former == ("newer",)
+        put(decisions, entry(stop="older"), read)
+    assert kept(decisions).stop == "newer"
 
 
 def test_the_same_content_written_again_is_a_change_all_the_same(decisions: Decisions) -> None:
@@ -130,9 +135,9 @@ def test_a_row_deleted_on_a_stale_etag_stays(decisions: Decisions) -> None:
 
 
 def test_a_star_writes_whatever_is_there(decisions: Decisions) -> None:
-    put(decisions, entry(former=("a",)), ANYTHING)
-    put(decisions, entry(former=("b",)), ANYTHING)
-    assert kept(decisions).former == ("b",)
+    put(decisions, entry(stop="a"), ANYTHING)
+    put(decisions, entry(stop="b"), ANYTHING)
+    assert kept(decisions).stop == "b"
 
 
 def test_a_star_deletes_what_is_there_and_nothing_else(decisions: Decisions) -> None:
@@ -158,16 +163,16 @@ def test_a_secret_is_one_row_in_any_case(decisions: Decisions) -> None:
 
 
 def test_names_of_any_characters_are_rows_of_their_own(decisions: Decisions) -> None:
-    names = [ApprovalRow(name) for name in ODD_NAMES]
-    decisions.commit([Write(name, Approval(name.digest, NOW), ABSENT) for name in names], head=head())
+    names = [AnswerRow(name) for name in ODD_NAMES]
+    decisions.commit([Write(name, answer(name.digest), ABSENT) for name in names], head=head())
     found = [there(decisions.row(name)).value for name in names]
-    assert [row.digest for row in found if isinstance(row, Approval)] == ODD_NAMES
-    assert set(decisions.snapshot().approvals) == set(ODD_NAMES)
+    assert [row.digest for row in found if isinstance(row, Answer)] == ODD_NAMES
+    assert set(decisions.snapshot().answers) == set(ODD_NAMES)
 
 
 def test_a_name_too_long_for_a_key_is_refused_in_words(decisions: Decisions) -> None:
     with pytest.raises(Invalid, match="too long"):
-        decisions.row(ApprovalRow("é" * 200))
+        decisions.row(AnswerRow("é" * 200))
 
 
 def test_an_entry_far_larger_than_one_property_is_read_as_it_was_written(decisions: Decisions) -> None:
@@ -222,7 +227,7 @@ def test_the_head_may_be_required_to_be_the_one_that_was_read(decisions: Decisio
     """Law 4: a removal is judged under one head, and written only if it still is the head."""
     insert(decisions, SECRET, token="first")
     read = decisions.head().unchanged
-    decisions.commit([Write(APPROVAL, ROWS[APPROVAL], ABSENT)], head=head("second"), on_head=read)
+    decisions.commit([Write(ANSWER, ROWS[ANSWER], ABSENT)], head=head("second"), on_head=read)
     with pytest.raises(Changed):
         decisions.commit([Write(SECRET, None, ANYTHING)], head=head("third"), on_head=read)
     assert decisions.head().value.token == "second"
@@ -263,18 +268,18 @@ def test_one_failing_write_leaves_nothing_of_the_others(decisions: Decisions, fa
     insert(decisions, SECRET, token="first")
     stale = there(decisions.row(SECRET)).unchanged
     put(decisions, entry(), stale, token="second")
-    other = Write(APPROVAL, ROWS[APPROVAL], ABSENT)
+    other = Write(ANSWER, ROWS[ANSWER], ABSENT)
     last = {
         "exists": Write(SECRET, full_entry(), ABSENT),
         "stale": Write(SECRET, full_entry(), stale),
-        "gone": Write(LOSSES, None, ANYTHING),
-        "head": Write(LOSSES, ROWS[LOSSES], ABSENT),
+        "gone": Write(DELETIONS, None, ANYTHING),
+        "head": Write(DELETIONS, ROWS[DELETIONS], ABSENT),
     }[failing]
     with pytest.raises(Changed):
         decisions.commit([other, last], head=head("third"), on_head=stale if failing == "head" else ANYTHING)
     assert decisions.head().value.token == "second"
-    assert decisions.row(APPROVAL) is None
-    assert decisions.row(LOSSES) is None
+    assert decisions.row(ANSWER) is None
+    assert decisions.row(DELETIONS) is None
     assert there(decisions.row(SECRET)).value == entry()
 
 
@@ -303,12 +308,15 @@ def test_a_snapshot_has_every_row_by_its_kind(decisions: Decisions) -> None:
     insert(decisions, *ROWS)
     found = decisions.snapshot()
     assert found.head == head()
+    assert found.settings == settings()
     assert found.configuration == configuration()
     assert found.entries == {full_entry().key: full_entry()}
     assert found.clusters == {"plant-1": registration()}
-    assert found.proposals == {ClusterProposal("plant-1"): ROWS[ClusterProposal("plant-1")]}
-    assert found.approvals == {"a" * 64: ROWS[APPROVAL]}
-    assert found.losses == {LOSSES: ROWS[LOSSES]}
+    assert found.servers == {"plant-1-id": ROWS[ServerRow("plant-1-id")]}
+    assert found.vaults == {VAULT: ROWS[VaultRow(VAULT)]}
+    assert found.proposal == ROWS[SettingsProposalRow()]
+    assert found.deletions == {VAULT: ROWS[DELETIONS]}
+    assert found.answers == {"a" * 64: ROWS[ANSWER]}
     assert found.authorities == {AUTHORITY: authority()}
     assert found.clearances == {CLEARANCE.sha256: ROWS[CLEARANCE]}
 
@@ -355,7 +363,7 @@ def test_rows_that_did_not_change_are_not_decoded_again(decisions: Decisions) ->
     decisions.commit(many(2), head=head("first"))
     before = decisions.snapshot().entries
     first, second = before
-    decisions.commit([Write(SecretRow(first), entry("s00000", deleted=True), ANYTHING)], head=head("second"))
+    decisions.commit([Write(SecretRow(first), entry("s00000", deleted_at=NOW), ANYTHING)], head=head("second"))
     after = decisions.snapshot().entries
     assert after[first].deleted
     assert after[second] is before[second]
@@ -384,7 +392,7 @@ def test_sixteen_writers_of_one_row_lose_no_update(decisions: Decisions) -> None
         while True:
             stored = there(decisions.row(SECRET))
             assert isinstance(stored.value, Entry)
-            grown = replace(stored.value, known=(*stored.value.known, str(number)))
+            grown = replace(stored.value, versions=(*stored.value.versions, listed(str(number))))
             try:
                 return put(decisions, grown, stored.unchanged, token=str(number))
             except Changed:
@@ -393,7 +401,7 @@ def test_sixteen_writers_of_one_row_lose_no_update(decisions: Decisions) -> None
     put(decisions, entry(), ABSENT)
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(add, range(16)))
-    assert sorted(kept(decisions).known, key=int) == [str(n) for n in range(16)]
+    assert sorted((each.version for each in kept(decisions).versions), key=int) == [str(n) for n in range(16)]
 
 
 # Damage
@@ -431,24 +439,40 @@ def test_what_a_newer_trustcast_wrote_stops_the_reader(tables: Stores) -> None:
 # What only the double can show
 
 
-def test_a_scan_may_see_what_was_written_between_its_pages() -> None:
-    """So rows may be newer than the head that was read before them, never older."""
+def writing_between_pages(table: MemoryTable, heads: int) -> None:
+    """Another process changes a row and the head, as many times, whenever a second page is read."""
+    left, pages = iter(range(heads)), itertools.count(1)
+
+    def pause(label: str) -> None:
+        if label.startswith("scan") and next(pages) % 2 == 0 and (number := next(left, None)) is not None:
+            table.pause = lambda _: None
+            MemoryDecisions(table=table).commit(
+                [Write(SecretRow(entry("s00000").key), entry("s00000", stop=str(number)), ANYTHING)],
+                head=head(f"head {number}"),
+            )
+            table.pause = pause
+
+    table.pause = pause
+
+
+def test_law7_a_snapshot_is_whole_whatever_is_written_between_its_pages() -> None:
+    """A scan sees old and new rows: the head is read again after the last, and where it has moved, so are all rows."""
     table = MemoryTable("rows", page=1)
     decisions = MemoryDecisions(table=table)
     decisions.commit(many(2), head=head("first"))
-    scans: list[str] = []
-
-    def write_once(label: str) -> None:
-        if label.startswith("scan"):
-            scans.append(label)
-            if len(scans) == 2:
-                MemoryDecisions(table=table).commit(
-                    [Write(SecretRow(entry("s00001").key), entry("s00001", deleted=True), ANYTHING)],
-                    head=head("second"),
-                )
-
-    table.pause = write_once
+    writing_between_pages(table, heads=3)
     found = decisions.snapshot()
-    assert found.head.token == "first"
-    assert decisions.snapshot().head.token == "second"
-    assert decisions.snapshot().entries[entry("s00001").key].deleted
+    assert found.head.token == decisions.head().value.token == "head 2"
+    assert found.entries[entry("s00000").key].stop == "2"
+    assert decisions.snapshot() is found
+
+
+def test_what_changes_faster_than_it_can_be_read_is_read_again_later() -> None:
+    table = MemoryTable("rows", page=1)
+    decisions = MemoryDecisions(table=table)
+    decisions.commit(many(2), head=head("first"))
+    writing_between_pages(table, heads=99)
+    with pytest.raises(Temporary, match="it is read again"):
+        decisions.snapshot()
+    writing_between_pages(table, heads=0)
+    assert decisions.snapshot().head == decisions.head().value

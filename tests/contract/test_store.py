@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import socket
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,17 @@ import pytest
 
 from sync.adapters.storage.azure_tables import connect_tables
 from sync.adapters.storage.rows import SCHEMA
+from sync.adapters.storage.statuses import PARTITION
 from sync.adapters.storage.table import Operation
+from sync.catalogue.secret import SecretKey
+from sync.desired.reasons import RemovalReason
 from sync.errors import Changed, Invalid, Permanent, Unauthorized, Unreachable
 from sync.ports.stored import ABSENT, ANYTHING, Unchanged
 from sync.ports.work import ClusterWork, PlanMark, VaultWork
-from sync.reconcile.status import ListSummary, State
-from tests.support.stores import MICROSECOND, NOW, ODD_NAMES, damage, status, there
+from sync.reconcile.holds import SCOPE, Leaving, Left
+from sync.reconcile.ownership import OwnedFile
+from sync.reconcile.status import KeptFile, ListSummary, State, unknown_status
+from tests.support.stores import MICROSECOND, NOW, ODD_NAMES, damage, place, status, there
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +33,16 @@ if TYPE_CHECKING:
     from sync.ports.stored import Expect, Stored
     from sync.ports.work import Work
     from tests.support.stores import Stores
+
+
+OWNER = SecretKey("kv1.vault.azure.net", "corp-root")
+OURS = OwnedFile("0" * 64, OWNER, "1" * 32)
+KEY = "plant-1|opc-ua|trust"
+
+
+def leaving() -> Leaving:
+    reason = RemovalReason.DELETED
+    return Leaving("a.der", OWNER, "1" * 32, reason, "2026-06-01T12:00:00Z", True, True, "CN=a", NOW, "0" * 64)
 
 
 @pytest.fixture
@@ -153,23 +169,28 @@ def test_a_status_is_written_by_test_and_set(statuses: Statuses) -> None:
     full = status(
         state=State.IN_SYNC,
         detail="ünï <b>",
-        applied={"a.der": "0" * 64},
+        digest="d" * 64,
+        files={"a.der": OURS, "b.der": OwnedFile("2" * 64, None), "c.der": replace(OURS, shared=True)},
+        reserved={"gone.der": OWNER},
+        left=(Left("left.der", OWNER.vault, NOW), Left("moved.der", SCOPE, NOW)),
+        held=(leaving(),),
+        kept=(KeptFile("b.der", None, "", "fact", "no secret is known to have given it"),),
         thumbprints={"a.der": ("1" * 64,)},
-        unaccounted=("b.der",),
+        unmanaged={"theirs.der": "4" * 64},
         verified=NOW,
         failures=3,
         due=NOW,
     )
-    assert statuses.get("plant-1", "trust") is None
+    assert statuses.get(place()) is None
     first = statuses.put(full, ABSENT)
-    read = there(statuses.get("plant-1", "trust"))
+    read = there(statuses.get(place()))
     assert (read.value, read.unchanged) == (full, first)
     with pytest.raises(Changed):
         statuses.put(status(), ABSENT)
     statuses.put(status(), first)
     with pytest.raises(Changed):
         statuses.put(full, first)
-    assert there(statuses.get("plant-1", "trust")).value == status()
+    assert there(statuses.get(place())).value == status()
 
 
 def test_all_statuses_are_found_whatever_their_names(statuses: Statuses) -> None:
@@ -177,47 +198,72 @@ def test_all_statuses_are_found_whatever_their_names(statuses: Statuses) -> None
     for cluster, list_name in pairs:
         statuses.put(status(cluster, list_name), ABSENT)
     assert sorted((s.cluster, s.list) for s in statuses.all()) == pairs
+    assert all(there(statuses.get(place(*pair))).value == status(*pair) for pair in pairs)
 
 
 def test_what_planning_compares_is_told_of_every_status_as_it_was_written(statuses: Statuses) -> None:
-    files = {f"file-{number}.der": f"{number:064}" for number in range(1000)}
+    many = {f"file-{number}.der": OwnedFile(f"{number:064}", OWNER) for number in range(1000)}
+    kept = tuple(KeptFile(file, OWNER, "1" * 32, "DELETED", "its secret was deleted") for file in many)
     written = [
-        status(name, list_name, state=State.OFFLINE, digest="d" * 64, applied=applied, due=NOW)
-        for name, applied in zip(ODD_NAMES, [files, {}, *[{"a.der": "0" * 64}] * 8], strict=True)
+        status(name, list_name, state=State.OFFLINE, digest="d" * 64, files=files, kept=stays, due=NOW)
+        for name, (files, stays) in zip(
+            ODD_NAMES, [(many, kept), ({}, ()), *[({"a.der": OURS}, kept[:1])] * 8], strict=True
+        )
         for list_name in ("trust", "is|suer")
     ]
     for each in written:
         statuses.put(each, ABSENT)
-    assert statuses.summaries() == {(each.cluster, each.list): each.summary for each in written}
+    assert statuses.summaries() == {each.place: each.summary for each in written}
     changed = status(ODD_NAMES[0], state=State.IN_SYNC)
-    statuses.put(changed, there(statuses.get(ODD_NAMES[0], "trust")).unchanged)
-    assert statuses.summaries()[ODD_NAMES[0], "trust"] == changed.summary
+    statuses.put(changed, there(statuses.get(place(ODD_NAMES[0]))).unchanged)
+    assert statuses.summaries()[place(ODD_NAMES[0])] == changed.summary
 
 
-def test_a_forgotten_cluster_takes_its_own_statuses_only(statuses: Statuses) -> None:
-    names = ["plant", "plant-1", "plant|", "plant.", "plan", "Plant", "plant~"]
-    for name in names:
+NEIGHBOURS = ["plant", "plant-1", "plant|", "plant.", "plan", "Plant", "plant~", "plant/opc-ua", "x/plant"]
+
+
+def test_the_statuses_of_a_server_are_those_of_its_places_only(statuses: Statuses) -> None:
+    for name in NEIGHBOURS:
+        for list_name in ("trust", "issuer"):
+            statuses.put(status(name, list_name), ABSENT)
+    for name in NEIGHBOURS:
+        assert {s.place for s in statuses.of_server(name)} == {place(name, "trust"), place(name, "issuer")}
+    assert statuses.of_server("none") == ()
+
+
+def test_a_forgotten_place_takes_its_own_status_only(statuses: Statuses) -> None:
+    for name in NEIGHBOURS:
         for list_name in ("trust", "issuer"):
             statuses.put(status(name, list_name), ABSENT)
     for _ in range(2):
-        statuses.forget_cluster("plant")
-    assert sorted({s.cluster for s in statuses.all()}) == sorted(set(names) - {"plant"})
-    assert len(statuses.all()) == 12
+        statuses.forget(place("plant"))
+    left = {place(name, list_name) for name in NEIGHBOURS for list_name in ("trust", "issuer")} - {place("plant")}
+    assert {s.place for s in statuses.all()} == left == set(statuses.summaries())
+
+
+def test_a_status_stays_where_cluster_and_list_are_renamed(statuses: Statuses) -> None:
+    """A place has an id that outlives names: what is remembered of the object lies under it."""
+    first = statuses.put(status(files={"a.der": OURS}), ABSENT)
+    renamed = replace(status(files={"a.der": OURS}), cluster="renamed", list="trusted")
+    statuses.put(renamed, first)
+    assert statuses.all() == (renamed,)
+    assert there(statuses.get(place())).value == renamed
 
 
 def test_a_status_of_a_thousand_files_is_read_as_it_was_written(statuses: Statuses) -> None:
     noise = random.Random(1)
-    applied = {f"file-{number}.der": noise.randbytes(32).hex() for number in range(1000)}
-    statuses.put(status(applied=applied), ABSENT)
-    assert there(statuses.get("plant-1", "trust")).value.applied == applied
+    versions = [noise.randbytes(16).hex() for _ in range(1000)]
+    files = {f"file-{n}.der": OwnedFile(noise.randbytes(32).hex(), OWNER, versions[n]) for n in range(1000)}
+    statuses.put(status(files=files), ABSENT)
+    assert there(statuses.get(place())).value.files == files
 
 
 def test_lists_that_hold_alike_are_told_apart_where_they_do_not(statuses: Statuses) -> None:
-    held = {"a.der": "0" * 64}
-    for cluster, applied in (("c1", held), ("c2", dict(held)), ("c3", {"a.der": "1" * 64}), ("c4", {})):
-        statuses.put(status(cluster, applied=applied), ABSENT)
-    found = {s.cluster: s.applied for s in statuses.all()}
-    assert found == {"c1": held, "c2": held, "c3": {"a.der": "1" * 64}, "c4": {}}
+    held, other = {"a.der": OURS}, {"a.der": replace(OURS, owner=None)}
+    for cluster, files in (("c1", held), ("c2", dict(held)), ("c3", other), ("c4", {})):
+        statuses.put(status(cluster, files=files), ABSENT)
+    found = {s.cluster: s.files for s in statuses.all()}
+    assert found == {"c1": held, "c2": held, "c3": other, "c4": {}}
 
 
 # Damage
@@ -226,12 +272,13 @@ def test_lists_that_hold_alike_are_told_apart_where_they_do_not(statuses: Status
 def test_a_damaged_status_is_as_if_the_list_was_never_looked_at(tables: Stores) -> None:
     tables.statuses.put(status(failures=3), ABSENT)
     tables.statuses.put(status("plant-2", failures=4), ABSENT)
-    damage(tables.statuses, "status", "plant-1|trust")
+    damage(tables.statuses, PARTITION, KEY)
     assert [s.failures for s in tables.statuses.all()] == [0, 4]
-    stored = there(tables.statuses.get("plant-1", "trust"))
-    assert stored.value == status()
+    stored = there(tables.statuses.get(place()))
+    assert stored.value == unknown_status(place(), "")
+    assert not stored.value.memory.known
     tables.statuses.put(status(failures=1), stored.unchanged)
-    assert there(tables.statuses.get("plant-1", "trust")).value.failures == 1
+    assert there(tables.statuses.get(place())).value.failures == 1
 
 
 @pytest.mark.parametrize("brief", [None, b"}{", b"[]", "text"], ids=["absent", "damaged", "of another type", "text"])
@@ -240,17 +287,17 @@ def test_a_status_that_does_not_say_what_planning_compares_must_be_looked_at(
 ) -> None:
     """A row of an earlier trustcast, or a damaged one: it stands for nothing, and its value is read all the same."""
     tables.statuses.put(status(failures=3, digest="d" * 64), ABSENT)
-    known = there(tables.statuses._table.get("status", "plant-1|trust"))
+    known = there(tables.statuses._table.get(PARTITION, KEY))
     columns = {name: known.value[name] for name in ("schema", "zlib", "body0")}
     columns |= {} if brief is None else {"brief": brief}
-    tables.statuses._table.write("status", Operation("plant-1|trust", columns, ANYTHING))
-    assert tables.statuses.summaries() == {("plant-1", "trust"): ListSummary()}
-    assert there(tables.statuses.get("plant-1", "trust")).value.failures == 3
+    tables.statuses._table.write(PARTITION, Operation(KEY, columns, ANYTHING))
+    assert tables.statuses.summaries() == {place(): ListSummary()}
+    assert there(tables.statuses.get(place())).value.failures == 3
 
 
 def test_what_a_newer_trustcast_wrote_is_not_planned_by(tables: Stores) -> None:
     columns = {"schema": SCHEMA + 1, "zlib": False, "body0": b"{}", "brief": b"{}"}
-    tables.statuses._table.write("status", Operation("plant-1|trust", columns, ABSENT))
+    tables.statuses._table.write(PARTITION, Operation(KEY, columns, ABSENT))
     with pytest.raises(Permanent, match="deploy the newer version"):
         tables.statuses.summaries()
 

@@ -60,7 +60,7 @@ class RealFleet:
         self.fleet.work_off()
 
     def state(self, name: str = SICK) -> State:
-        stored = self.fleet.statuses.get(name, TRUST.name)
+        stored = self.fleet.statuses.get(f"{name}/{TRUST.namespace}/{TRUST.object}")
         assert stored
         return stored.value.state
 

@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.storage.queue import QueueServiceClient
 
+from local.clusters import NAMESPACE
 from local.stack import RESPONSIVE, ROOT, Stack
 from local.storage import Azurite
 from local.support.children import Child
 from sync.bootstrap import connect
+from sync.clock import utc_now
 from sync.commands.clusters import RegistrationRequest, register
 from sync.reconcile.status import State
 from sync.settings import Settings
 from sync.steps.drift import check_drift
-from sync.clock import utc_now
 from tests.faults.gate import Gate, endpoint, through
 from tests.support.certs import server
 
@@ -87,9 +88,9 @@ class Processes:
     def settled(self) -> bool:
         head = self.runtime.decisions.head().value.token
         return self.runtime.work.planned() == head and all(
-            (found := self.runtime.statuses.get(c, "trust")) is not None
+            (found := self.runtime.statuses.get(f"{c}/{NAMESPACE}/{TRUST}")) is not None
             and found.value.state is State.IN_SYNC
-            and set(found.value.applied) == set(self.on(c))
+            and set(found.value.files) == set(self.on(c))
             for c in NAMES
         )
 
@@ -109,7 +110,7 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
         with pytest.MonkeyPatch.context() as patched:
             for name, value in stack.environment.items():
                 patched.setenv(name, value)
-            runtime = connect(Settings.from_environment(stack.environment | {"AzureWebJobsStorage": direct}))
+            runtime = connect(Settings.from_environment(stack.environment | {"AzureWebJobsStorage": direct}), utc_now())
             for name in NAMES:
                 tags = {"trustcast-credential": name}
                 stack.credentials.set(f"{name}-kubeconfig", stack.clusters[name].kubeconfig(), tags=tags)

@@ -18,6 +18,7 @@ from sync.errors import Changed, Unreachable
 from sync.findings import Code
 from sync.ports.messages import PushCluster, encode
 from sync.reconcile.status import State
+from sync.steps.planning import request_pushes
 from sync.triggers import record_failure
 from tests.support.certs import server
 from tests.support.fleet import HOST, TRUST, Fleet, registration
@@ -145,9 +146,7 @@ def steps() -> int:
 def assert_settled(fleet: Fleet, struck: str) -> None:
     assert_holds(fleet, AFTER, struck)
     for cluster in CLUSTERS:
-        status = fleet.statuses.get(cluster.name, TRUST.name)
-        assert status, struck
-        assert status.value.state is State.IN_SYNC, struck
+        assert fleet.status(cluster.name).state is State.IN_SYNC, struck
         work = fleet.work.cluster(cluster.name)
         assert work, struck
         assert work.value.due is not None, struck
@@ -179,6 +178,7 @@ def test_tables_emptied_at_any_step(which: str) -> None:
         change(fleet)
         if which in {"decisions", "all"}:
             fleet.register(*CLUSTERS)
+            request_pushes(fleet.runtime, [each.name for each in CLUSTERS], "registered")
         assert_goes_on_being_verified(fleet, disturbed.struck)
         assert_settled(fleet, disturbed.struck)
 

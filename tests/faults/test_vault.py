@@ -283,7 +283,7 @@ def test_forged_events_of_other_vaults_and_of_what_is_known_cost_no_request(plan
     found = entry(plant, "plc1-der")
     assert found is not None
     plant.site.vault.faults.reset_counts()
-    known = plant.told("plc1-der", found.known[0])
+    known = plant.told("plc1-der", found.versions[0].version)
     foreign = known.replace(plant.site.vault.url, "https://evil.vault.azure.net")
     for _ in range(50):
         handle_event(plant.runtime, known)

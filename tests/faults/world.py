@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from local.kubernetes.cluster import Cluster
     from local.kubernetes.server import Fleet as KubernetesStandIn
     from local.support.tls import Authority
+    from sync.catalogue.snapshot import Stamp
     from tests.support.fleet import Clock
 
 PATIENT = 30.0
@@ -72,8 +73,8 @@ class World(Fleet):
     def host(self) -> str:
         return self.configured.vaults[0].host
 
-    def lose_decisions(self) -> None:
-        super().lose_decisions()
+    def start(self, configured: Configuration | None = None, stamp: Stamp | None = None) -> None:
+        super().start(configured, stamp)
         vault = self._open.enter_context(_closing(self.site.open_vault(self.site.vault)))
         credentials = self._open.enter_context(_closing(self.site.open_vault(self.site.credentials)))
         access = ClusterConnections(credentials, self._open_client)
@@ -110,8 +111,15 @@ class World(Fleet):
         self.site.credentials.set(cluster.name, kubeconfig(cluster), tags={"trustcast-credential": name})
 
     def upload(
-        self, name: str, value: str, tags: Mapping[str, str] | None = EVERYWHERE, *, enabled: bool = True
+        self,
+        name: str,
+        value: str,
+        tags: Mapping[str, str] | None = EVERYWHERE,
+        *,
+        enabled: bool = True,
+        host: str = "",
     ) -> str:
+        assert host in {"", self.host}
         version = self.site.vault.set(name, value, tags=dict(tags) if tags else None, enabled=enabled)
         self.events.append(self.told(name, version))
         return version

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync.reconcile.ownership import OWNERS_ANNOTATION
 from sync.reconcile.status import State
+from sync.steps.push import push_cluster
 from tests.support import certs
-from tests.support.catalogues import CONFIGURATION
+from tests.support.catalogues import CONFIGURATION, TRUST
 from tests.support.certs import DAY, NOW
 from tests.support.fleet import Fleet, registration
 
@@ -54,7 +56,7 @@ def uploaded(fleet: Fleet, *uploads: Upload) -> None:
 def lose_catalogue(fleet: Fleet, *, statuses: bool = False) -> None:
     """The table of decisions is emptied; the operator registers the clusters anew."""
     if statuses:
-        fleet.statuses.forget_cluster("plant")
+        fleet.statuses.forget(PLANT.place(TRUST))
     fleet.lose_decisions()
     fleet.register(PLANT)
 
@@ -172,15 +174,33 @@ def test_law1_a_stopped_rebuild_goes_on_once_it_is_enabled_or_a_newer_one_is_set
     assert fleet.files("plant") == {"a.der": C.der}
 
 
-def test_law1_and_law4_what_was_deleted_before_a_rebuild_stays_and_is_reported(fleet: Fleet) -> None:
+@pytest.mark.parametrize("statuses", [False, True], ids=["statuses kept", "statuses lost"])
+def test_law1_and_law4_what_was_deleted_before_a_rebuild_leaves_by_its_owner(fleet: Fleet, statuses: bool) -> None:
+    """The list tells whose the file is, and the vault's next sweep looks at that secret."""
     uploaded(fleet, ("a", A, TAGS), ("b", B, TAGS))
     fleet.vault.delete("a")
-    lose_catalogue(fleet)
+    lose_catalogue(fleet, statuses=statuses)
+    push_cluster(fleet.runtime, "plant")
+    assert fleet.files("plant") == {"a.der": A.der, "b.der": B.der}
+    for _ in range(3):
+        fleet.sweep(MINUTE)
+    assert fleet.files("plant") == {"b.der": B.der}
+
+
+def test_law1_and_law4_what_was_deleted_and_is_nobodys_stays_and_is_reported(fleet: Fleet) -> None:
+    uploaded(fleet, ("a", A, TAGS), ("b", B, TAGS))
+    fleet.vault.delete("a")
+    lose_catalogue(fleet, statuses=True)
+    annotation = {"metadata": {"annotations": {OWNERS_ANNOTATION: None}}}
+    fleet.clusters["plant"].state.merge(TRUST.namespace, TRUST.object, annotation, "kubectl-edit")
     fleet.sweep(MINUTE)
     fleet.clock.move(timedelta(hours=1))
     fleet.sweep(MINUTE)
     assert fleet.files("plant") == {"a.der": A.der, "b.der": B.der}
     assert fleet.status("plant").unaccounted == ("a.der",)
+    owner = fleet.status("plant").files["b.der"].owner
+    assert owner is not None
+    assert owner.name == "b"
 
 
 UPLOADS = st.lists(

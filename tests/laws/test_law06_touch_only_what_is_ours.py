@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sync.reconcile.ownership import OWNERS_ANNOTATION
 from sync.reconcile.status import State
 from sync.steps.push import push_cluster
 from tests.support import certs
@@ -106,16 +108,40 @@ def test_law6_an_object_deleted_by_hand_is_made_anew(filled: HttpFleet, plant: C
 
 
 def test_law6_what_is_ours_is_known_from_managed_fields_where_the_status_is_lost(filled: HttpFleet) -> None:
-    filled.statuses.forget_cluster("plant")
+    filled.statuses.forget(filled.status("plant").place)
     filled.watched.secrets.delete("b")
     delete(filled, "a")
     assert filled.files("plant") == {}
 
 
+def test_law6_what_is_ours_is_known_from_the_annotation_where_even_that_is_not_told(
+    filled: HttpFleet, plant: Cluster
+) -> None:
+    """As an object that was restored from a backup: another manager owns its keys."""
+    filled.statuses.forget(filled.status("plant").place)
+    body = plant.get(*WHERE).body()
+    plant.delete(*WHERE)
+    annotations = {OWNERS_ANNOTATION: body["metadata"]["annotations"][OWNERS_ANNOTATION]}
+    restored = {"metadata": {"name": TRUST.object, "annotations": annotations}, "data": body["data"]}
+    plant.create(TRUST.namespace, restored, "velero")
+    delete(filled, "a")
+    verify(filled)
+    assert filled.files("plant") == {"b.der": B.der}
+
+
 def test_law6_what_is_ours_is_known_from_the_status_where_an_editor_took_it(filled: HttpFleet, plant: Cluster) -> None:
-    plant.edit(*WHERE, {"a.der": b"edited"})
+    for data in (b"edited", A.der):
+        plant.edit(*WHERE, {"a.der": data})
+    assert managers(plant, "a.der") == {("kubectl-edit", "Update")}
     delete(filled, "a")
     assert filled.files("plant") == {"b.der": B.der}
+
+
+def test_law6_what_another_changed_and_nobody_wants_any_more_is_his(filled: HttpFleet, plant: Cluster) -> None:
+    plant.edit(*WHERE, {"a.der": b"edited"})
+    delete(filled, "a")
+    assert filled.files("plant") == {"a.der": b"edited", "b.der": B.der}
+    assert filled.status("plant").unmanaged == {"a.der": sha256(b"edited")}
 
 
 # --- Others' ---------------------------------------------------------------------------------------------
@@ -137,7 +163,9 @@ def test_law6_labels_and_annotations_of_others_stay(filled: HttpFleet, plant: Cl
     plant.merge(*WHERE, {"metadata": metadata}, "kubectl-edit")
     upload(filled, "c", certs.server(name="c"))
     body = plant.get(*WHERE).body()
-    assert (body["metadata"]["labels"], body["metadata"]["annotations"]) == tuple(metadata.values())
+    assert body["metadata"]["labels"] == metadata["labels"]
+    annotations = {name: text for name, text in body["metadata"]["annotations"].items() if name != OWNERS_ANNOTATION}
+    assert annotations == metadata["annotations"]
 
 
 def test_law6_anothers_file_of_our_name_with_other_bytes_is_a_conflict_and_stays(
@@ -171,14 +199,47 @@ def test_law6_anothers_file_is_not_removed_because_a_secret_of_that_name_went(fl
 # --- Ours and another's ----------------------------------------------------------------------------------
 
 
-def test_law6_a_key_that_is_ours_and_anothers_leaves_with_its_secret(fleet: HttpFleet, plant: Cluster) -> None:
-    """A revoked certificate does not stay trusted because kubectl once wrote it too."""
+@pytest.fixture
+def shared(fleet: HttpFleet, plant: Cluster) -> HttpFleet:
+    """Somebody wrote a.der before us, with the same bytes."""
     plant.edit(*WHERE, {"a.der": A.der}, manager="somebody")
     upload(fleet, "a", A)
     upload(fleet, "b", B)
     assert managers(plant, "a.der") == {("trustcast", "Apply"), ("kubectl-create", "Update")}
-    delete(fleet, "a")
-    assert fleet.files("plant") == {"b.der": B.der}
+    assert fleet.status("plant").files["a.der"].shared
+    return fleet
+
+
+def test_law6_our_share_of_a_key_ends_with_the_secret_and_the_key_stays(shared: HttpFleet, plant: Cluster) -> None:
+    delete(shared, "a")
+    assert shared.files("plant") == {"a.der": A.der, "b.der": B.der}
+    assert managers(plant, "a.der") == {("kubectl-create", "Update")}
+    assert shared.status("plant").unmanaged == {"a.der": sha256(A.der)}
+    assert plant.requests["merge"] == 0
+
+
+def test_law6_a_shared_key_of_a_version_that_is_disabled_leaves(shared: HttpFleet, plant: Cluster) -> None:
+    shared.clock.move(MINUTE)
+    shared.watched.update("a", enabled=False)
+    shared.sweep(MINUTE)
+    assert shared.files("plant") == {"b.der": B.der}
+    assert plant.requests["merge"] == 1
+
+
+def test_law6_a_shared_key_that_the_other_changed_is_a_conflict(shared: HttpFleet, plant: Cluster) -> None:
+    plant.edit(*WHERE, {"a.der": b"theirs"}, manager="somebody")
+    verify(shared)
+    assert shared.files("plant") == {"a.der": b"theirs", "b.der": B.der}
+    assert shared.status("plant").state is State.CONFLICT
+
+
+def test_law6_a_key_that_was_ours_first_leaves_with_its_secret(filled: HttpFleet, plant: Cluster) -> None:
+    also = {"metadata": {"name": TRUST.object}, "data": {"a.der": base64.b64encode(A.der).decode()}}
+    plant.apply(*WHERE, also, "somebody")
+    assert managers(plant, "a.der") == {("trustcast", "Apply"), ("somebody", "Apply")}
+    verify(filled)
+    delete(filled, "a")
+    assert filled.files("plant") == {"b.der": B.der}
     assert plant.requests["merge"] == 1
 
 

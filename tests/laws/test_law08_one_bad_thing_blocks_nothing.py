@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sync.desired.capacity import ADDED_UP_TO
 from sync.errors import Changed, Permanent, Temporary, Unauthorized, Unreachable
-from sync.reconcile.observed import Observed
 from sync.reconcile.status import State
 from tests.support import certs
 from tests.support.catalogues import CONFIGURATION, HOST, ISSUER, TRUST
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sync.fleet.kubeconfig import Endpoint
     from sync.fleet.lists import ListDefinition
     from sync.ports.clusters import Target
+    from sync.reconcile.observed import Observed
     from tests.support.memory import MemoryCluster
 
 TAGS = {"trustcast-lists": "trust", "trustcast-clusters": "*"}
@@ -159,7 +160,7 @@ def test_law8_a_conflict_over_one_file_keeps_no_other_file_of_the_list(fleet: Fl
 
 
 def test_law8_a_full_list_keeps_its_newest_addition_waiting_and_removes_all_the_same(fleet: Fleet) -> None:
-    others = {"notes": b"n" * (1024 * 1024 - len(ROOT.der) - len(GOOD.der) - 10)}
+    others = {"notes": b"n" * (ADDED_UP_TO - len(ROOT.der) - len(GOOD.der) - 10)}
     fleet.clusters["bad"].state.edit(TRUST.namespace, TRUST.object, others)
     for name, built in {"root": ROOT, "good": GOOD, "newest": certs.server(name="newest")}.items():
         fleet.clock.move(MINUTE)
@@ -172,6 +173,19 @@ def test_law8_a_full_list_keeps_its_newest_addition_waiting_and_removes_all_the_
     fleet.vault.delete("good")
     fleet.sweep(MINUTE)
     assert set(fleet.files("bad")) == {"notes", "root.der", "newest.der"}
+
+
+def test_law8_a_tenth_of_the_limit_is_kept_for_the_growth_of_what_is_there(fleet: Fleet) -> None:
+    fleet.upload("root", ROOT.pem, TAGS)
+    fleet.work_off()
+    fleet.clusters["bad"].state.edit(TRUST.namespace, TRUST.object, {"notes": b"n" * ADDED_UP_TO})
+    larger = certs.ca(key="rsa-4096")
+    for name, built in {"root": larger, "newest": GOOD}.items():
+        fleet.clock.move(MINUTE)
+        fleet.upload(name, built.pem, TAGS)
+        fleet.work_off()
+    assert {n: data for n, data in fleet.files("bad").items() if n != "notes"} == {"root.der": larger.der}
+    assert fleet.status("bad").over_limit == ("newest.der",)
 
 
 # --- Clusters --------------------------------------------------------------------------------------------
@@ -233,7 +247,10 @@ def crowded(monkeypatch: pytest.MonkeyPatch, cluster: MemoryCluster, *, ours: bo
 
     def observe(*where: str) -> Observed:
         seen = real(*where)
-        return Observed("uid", "1", {**seen.data, **keys}, seen.owned | owned) if TRUST.object in where else seen
+        if TRUST.object not in where:
+            return seen
+        found = replace(seen, data={**seen.data, **keys}, owned=seen.owned | owned)
+        return replace(found, uid=seen.uid or "uid", resource_version=seen.resource_version or "1")
 
     monkeypatch.setattr(cluster, "observe", observe)
     return keys
@@ -264,7 +281,7 @@ def test_law8_a_status_that_the_storage_refuses_is_told_and_keeps_not_the_next_l
     fleet.sweep(timedelta(hours=1))
     told = fleet.status("bad")
     assert fleet.files("bad", ISSUER) == {"root.der": ROOT.der}
-    assert (told.state, told.applied) == (State.BLOCKED, before.applied)
+    assert (told.state, told.files) == (State.BLOCKED, before.files)
     assert "too large for a row" in told.detail
     assert "remove keys from it on the cluster" in told.detail
 

@@ -30,6 +30,7 @@ from local.stack import EVENT_KEY
 from sync import bootstrap
 from sync.catalogue.secret import SecretValue, VersionProperties
 from sync.cli import app as cli
+from sync.clock import utc_now
 from sync.deadline import Deadline
 from sync.findings import Code
 from sync.fleet.kubeconfig import parse
@@ -69,7 +70,7 @@ def ran() -> Iterator[Run]:
     ):
         for name, value in stack.environment.items():
             patch.setenv(name, value)
-        runtime = bootstrap.connect(Settings.from_environment(os.environ))
+        runtime = bootstrap.connect(Settings.from_environment(os.environ), utc_now())
         patch.setattr(bootstrap, "runtime", lambda: runtime)
         patch.setattr(logging.getLogger("azure"), "level", logging.CRITICAL)
         outputs: dict[str, bytes] = {}

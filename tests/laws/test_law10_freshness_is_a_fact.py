@@ -147,4 +147,5 @@ def test_law10_a_list_that_differs_and_is_only_reported_is_not_called_verified()
 
 def test_law10_applied_means_the_bytes_of_the_object() -> None:
     fleet = joined()
-    assert status(fleet).applied == {"plc7.der": sha256(fleet.files(PLANTS[0])["plc7.der"])}
+    held = {name: file.sha256 for name, file in status(fleet).files.items()}
+    assert held == {"plc7.der": sha256(fleet.files(PLANTS[0])["plc7.der"])}

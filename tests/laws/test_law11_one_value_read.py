@@ -10,8 +10,7 @@ import pytest
 
 from sync.adapters.event_grid import SecretChanged, parse_event
 from sync.catalogue.rows import SecretRow
-from sync.catalogue.secret import SecretKey
-from sync.commands.removals import approve
+from sync.commands.removals import approve, waiting
 from sync.errors import Changed
 from tests.support import certs
 from tests.support.catalogues import CONFIGURATION
@@ -160,24 +159,24 @@ def test_law11_an_unassigned_secret_is_never_read(fleet: Counting) -> None:
 # --- One value read per version, however long it takes -----------------------------------------------------
 
 
-def test_law11_a_version_that_waits_for_approval_is_read_once() -> None:
+def test_law11_a_version_whose_assignment_waits_for_approval_is_read_once() -> None:
     fleet = Fleet()
-    fleet.register(registration("plant"))
-    lines = ["".join(certs.server(name=f"{line}-{n}").pem for n in range(5)) for line in ("old", "new")]
-    fleet.upload("line", lines[0], TAGS)
+    fleet.register(*(registration(f"plant-{n}", row=str(n)) for n in range(6)))
+    fleet.upload("plc7", GOOD.pem, TAGS)
     fleet.work_off()
-    fleet.clock.move(timedelta(seconds=1))
-    version = fleet.upload("line", lines[1], TAGS)
+    fleet.clock.move(MINUTE)
+    version = fleet.upload("plc7", NEXT.pem, TAGS | {"trustcast-clusters": "row=0"})
     fleet.work_off()
     for _ in range(10):
         fleet.sweep()
-    held = fleet.decisions.snapshot(fresh=True).entries[SecretKey.of(HOST, "line")].held
+    assert all(fleet.files(name) == {"plc7.der": NEXT.der} for name in fleet.clusters)
     assert [each for _, each in fleet.vault.reads].count(version) == 1
-    assert held is not None
-    approve(fleet.runtime, held.digest)
-    fleet.work_off()
+    (question,) = waiting(fleet.runtime)
+    approve(fleet.runtime, question.digest)
+    for _ in range(10):
+        fleet.sweep()
+    assert [name for name in fleet.clusters if fleet.files(name)] == ["plant-0"]
     assert [each for _, each in fleet.vault.reads].count(version) == 1
-    assert sorted(fleet.files("plant").values()) == sorted(certs.server(name=f"new-{n}").der for n in range(5))
 
 
 @pytest.mark.parametrize("versions", [70, 120])

@@ -261,7 +261,7 @@ def test_law13_a_credential_that_points_elsewhere_is_blocked_until_confirmed(
     assert set(fleet.files("quiet")) == {"plc7.der", "second.der"}
     with pytest.raises(Permanent, match="confirm"):
         register(fleet.runtime, RegistrationRequest("hostile", "hostile"))
-    registration, _ = register(fleet.runtime, RegistrationRequest("hostile", "hostile", confirm=True))
+    registration = register(fleet.runtime, RegistrationRequest("hostile", "hostile", confirm=True))
     assert fleet.decisions.snapshot(fresh=True).clusters["hostile"] == registration
 
 

@@ -14,21 +14,34 @@ from sync.adapters.storage.azure_tables import connect_tables
 from sync.adapters.storage.table import Operation
 from sync.catalogue.assignment import Assignment
 from sync.catalogue.authorities import MOST_CARRIED, MOST_CRLS, Authority, ProvenCrl
-from sync.catalogue.entry import Candidate, Claim, Entry, Held, Loss, Rejected, StoredItem
+from sync.catalogue.entry import Candidate, Entry, ListedVersion, Rejected, StoredItem, WaitingAssignment
 from sync.catalogue.revocation import Clearance
 from sync.catalogue.rows import (
-    ApprovalRow,
+    AnswerRow,
     AuthorityRow,
     ClearanceRow,
-    ClusterProposal,
     ClusterRow,
     ConfigurationRow,
+    DeletionsRow,
     IssuerRow,
-    LossesRow,
     SecretRow,
+    ServerRow,
+    SettingsProposalRow,
+    VaultRow,
 )
 from sync.catalogue.secret import SecretKey, VersionProperties
-from sync.catalogue.snapshot import Approval, Head, Issuer, Losses, Proposal
+from sync.catalogue.snapshot import (
+    Answer,
+    ApiServer,
+    Deletions,
+    Head,
+    Issuer,
+    Removal,
+    Settings,
+    SettingsProposal,
+    Stamp,
+    VaultFacts,
+)
 from sync.certificates.items import Kind
 from sync.findings import Code, Finding, Role
 from sync.fleet.clusters import Access, AccessKind, Registration
@@ -128,8 +141,8 @@ def entry(name: str = "corp-root", **changes: Any) -> Entry:
     return Entry(key, name, newest, Assignment(("trust",), "*"), NOW, **changes)
 
 
-def held() -> Held:
-    return Held("d" * 64, "it was unassigned", NOW, (Loss("trust", ("a.der",), ("plant-1",), 9),))
+def listed(version: str, *, enabled: bool = True) -> ListedVersion:
+    return ListedVersion(version, NOW, NOW + MICROSECOND, enabled)
 
 
 def full_entry() -> Entry:
@@ -139,10 +152,16 @@ def full_entry() -> Entry:
         candidates=(Candidate("2" * 32, NOW, True, (item,), (found,)),),
         rejected=(Rejected("3" * 32, NOW, (found,)),),
         secret_findings=(found,),
-        known=("2" * 32, "3" * 32),
-        former=("old.der",),
-        claims=(Claim(NOW, "*", (("trust", "a.der"),)),),
-        held=held(),
+        assigned_at=NOW,
+        admitted=NOW - MICROSECOND,
+        versions=(listed("3" * 32), listed("2" * 32, enabled=False)),
+        complete=True,
+        stop="2" * 32,
+        waiting=WaitingAssignment(Assignment(("issuer",), "env=prod"), NOW, ("plant-1", "plant-2")),
+        judged="d" * 64,
+        passed=(Rejected("4" * 32, NOW, (found,)),),
+        reread_at=NOW,
+        needs_second_look=True,
     )
 
 
@@ -157,12 +176,22 @@ def large_entry() -> Entry:
 
 def registration(name: str = "plant-1") -> Registration:
     access = Access(AccessKind.KUBECONFIG, "plant-1-kubeconfig")
-    return Registration(name=name, labels={"site": "ham"}, access=access, host="h:6443", ca_sha256="c" * 64)
+    return Registration(name, {"site": "ham"}, access, host="h:6443", ca_sha256="c" * 64, server_id=f"{name}-id")
 
 
 def configuration() -> Configuration:
     vault = WatchedVault("https://kv1.vault.azure.net", ("trust",), "site=ham", Default(("trust",), "*"))
     return Configuration((vault,), DEFAULT_LISTS)
+
+
+def settings() -> Settings:
+    return Settings(configuration(), Stamp("2026-06-01T11:00:00Z", "2026-06-01T12:00:00.000001Z"))
+
+
+def answer(digest: str = "a" * 64) -> Answer:
+    removal = Removal(SecretKey("kv1.vault.azure.net", "corp-root"), "DELETED", "2026-06-01T12:00:00Z", "trust")
+    orphan = Removal(None, "ORPHANED", "e" * 64, "*")
+    return Answer(digest, NOW, True, (removal, orphan), ("corp-root",), "kv1.vault.azure.net")
 
 
 def authority(*crls: ProvenCrl) -> Authority:
@@ -185,18 +214,21 @@ def large_authority() -> Authority:
     )
 
 
-SECRET = SecretRow(SecretKey("kv1.vault.azure.net", "corp-root"))
-APPROVAL = ApprovalRow("a" * 64)
+VAULT = "kv1.vault.azure.net"
+SECRET = SecretRow(SecretKey(VAULT, "corp-root"))
+ANSWER = AnswerRow("a" * 64)
 AUTHORITY = AuthorityRow("b" * 64, "f" * 64)
 CLEARANCE = ClearanceRow("a" * 64)
-LOSSES = LossesRow("2026-06-01T12:00:00.123456+00:00", "f00d")
+DELETIONS = DeletionsRow(VAULT)
 ROWS: dict[RowKey, Row] = {
     SECRET: full_entry(),
     ClusterRow("plant-1"): registration(),
-    ConfigurationRow(): configuration(),
-    ClusterProposal("plant-1"): Proposal(held(), registration(), configuration()),
-    APPROVAL: Approval("a" * 64, NOW),
-    LOSSES: Losses(NOW, (Loss("trust", ("a.der", "b.der"), ("plant-1",), 9),)),
+    ServerRow("plant-1-id"): ApiServer("plant-1-id", "h:6443", "c" * 64),
+    VaultRow(VAULT): VaultFacts(NOW, NOW + MICROSECOND, NOW),
+    ConfigurationRow(): settings(),
+    SettingsProposalRow(): SettingsProposal(settings(), NOW, ("plant-1",), (SECRET.key,)),
+    DELETIONS: Deletions(NOW, ("corp-root", "corp-sub")),
+    ANSWER: answer(),
     AUTHORITY: authority(),
     IssuerRow("b" * 64): Issuer("random"),
     CLEARANCE: Clearance("a" * 64, NOW),
@@ -212,7 +244,11 @@ def put(decisions: Decisions, value: Row | None, expect: Expect, token: str = "t
 
 
 def status(cluster: str = "plant-1", list_name: str = "trust", **changes: Any) -> ListStatus:
-    return ListStatus(cluster, list_name, **changes)
+    return ListStatus(place(cluster, list_name), cluster, list_name, **changes)
+
+
+def place(cluster: str = "plant-1", list_name: str = "trust") -> str:
+    return f"{cluster}/opc-ua/{list_name}"
 
 
 def damage(store: TableDecisions | TableStatuses, partition: str, key: str) -> None:

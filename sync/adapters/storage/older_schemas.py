@@ -16,6 +16,9 @@ Content = dict[str, Any]
 
 _OF_SCHEMA_1 = {"gone": "deleted", "notes": "secret_findings", "proved": "reread_at"}
 
+_HELD_OF_SCHEMA_1 = "waiting"
+"""Versions of a removal that was held, which schema 3 does not keep; the name means something else now."""
+
 
 def upgraded(body: bytes, kind: type[Any], schema: int) -> bytes:
     """The JSON of a row of an older schema as schema 3 has it.
@@ -27,7 +30,7 @@ def upgraded(body: bytes, kind: type[Any], schema: int) -> bytes:
     if kind is not Entry:
         return body
     if schema == 1:
-        content = {_OF_SCHEMA_1.get(name, name): value for name, value in content.items()}
+        content = {_OF_SCHEMA_1.get(name, name): value for name, value in content.items() if name != _HELD_OF_SCHEMA_1}
     looked = content.get("looked")
     since = [claim["since"] for claim in content.get("claims", ())]
     content |= {
