@@ -26,7 +26,7 @@ def approve(digest: Digest, as_json: AsJson = False) -> None:
     runtime = current_runtime()
     question = removals.approve(runtime, digest)
     again = removals.waits_again(runtime, question)
-    sentence = f"approved: {question.cause}"
+    sentence = f"approved, and carried out from now on: {question.cause}"
     if again:
         sentence = f"{question.cause}: this has changed in the meantime and waits again, see `trustcast removals list`"
     content = {"digest": question.digest, "cause": question.cause, "approved": not again}

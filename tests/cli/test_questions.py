@@ -88,7 +88,10 @@ def test_deletions_are_one_question_and_leave_once_they_are_approved(run: Run, d
     (question,) = run("removals", "list", "--json").json
     assert (question["about"], len(question["removals"])) == ("deletions", 5)
     done = run("removals", "approve", question["digest"])
-    assert (done.code, done.words) == (0, f"approved: 5 assigned secrets missing from {HOST}")
+    assert (done.code, done.words) == (
+        0,
+        f"approved, and carried out from now on: 5 assigned secrets missing from {HOST}",
+    )
     deleted.work_off()
     assert list(deleted.files("edge")) == ["plc5.der"]
     assert run("removals", "list").out == "Nothing waits.\n"

@@ -142,6 +142,17 @@ def test_a_list_that_is_not_configured_any_more_is_left_out() -> None:
     assert registration.definitions(CONFIGURATION) == (DEFAULT_LISTS[0],)
 
 
+def test_a_place_lies_under_the_api_servers_id_whatever_cluster_and_list_are_called() -> None:
+    moved = replace(parse(), name="renamed", server_id="plant-1", host="elsewhere:6443")
+    places = {each.place(replace(DEFAULT_LISTS[0], name=name)) for each in (parse(), moved) for name in ("trust", "x")}
+    assert places == {"plant-1/azure-iot-operations/aio-opc-ua-broker-trust-list"}
+
+
+def test_another_object_or_namespace_is_another_place() -> None:
+    definitions = (DEFAULT_LISTS[0], replace(DEFAULT_LISTS[0], object="o"), replace(DEFAULT_LISTS[0], namespace="n"))
+    assert len({parse().place(each) for each in definitions}) == 3
+
+
 def test_a_registration_survives_being_stored() -> None:
     registration = parse({"labels": {"a": "b"}, "lists": [{"name": "trust", "policy": {"accept": ["expired"]}}]})
     assert msgspec.json.decode(msgspec.json.encode(registration), type=Registration) == registration
