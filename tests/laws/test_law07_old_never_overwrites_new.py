@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sync.desired import state as desired
+from sync.desired.reasons import KeptReason, Leaves, RemovalReason, Stays
 from sync.ports.stored import ANYTHING
+from sync.reconcile import context
 from sync.steps import admission, enqueue, planning, push
 from tests.interleavings.cases import LOOK, SMALL, SWEEP, VERIFICATION, a_secret_each, letters, rebuilt
 from tests.interleavings.explore import explore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Head, Snapshot
@@ -57,11 +58,11 @@ def vault_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]
     """The vault is looked at before the row is read; the row's ETag then guards nothing."""
     real = admission._catalogue
 
-    def catalogue(runtime: Runtime, key: SecretKey, event_version: str | None) -> Decision:
+    def catalogue(runtime: Runtime, key: SecretKey, event_version: str | None, on_a_list: bool) -> Decision:
         vault = runtime.vaults[key.vault]
         seen = vault.versions(key.name)
         stale = Around(vault, versions=lambda _: seen)
-        return real(replace(runtime, vaults={key.vault: stale}), key, event_version)
+        return real(replace(runtime, vaults={key.vault: stale}), key, event_version, on_a_list)
 
     monkeypatch.setattr(admission, "_catalogue", catalogue)
     return lambda runtime: runtime
@@ -235,13 +236,12 @@ def test_law7_is_broken_by_another_order(
 
 
 def test_law4_a_rebuild_would_take_files_if_absence_were_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = desired.DesiredState._to_remove
+    real = context.ListContext.reason_of
 
-    def gone(
-        desired_state: desired.DesiredState, files: Mapping[str, desired.WantedFile], *arguments: Any
-    ) -> dict[str, desired.RemovalReason]:
-        unproven = {name: desired.RemovalReason.DELETED for name in ("plc7.der", "plc8.der") if name not in files}
-        return unproven | real(desired_state, files, *arguments)
+    def gone(self: context.ListContext, owner: SecretKey | None, *file: str) -> Leaves | Stays:
+        said = real(self, owner, *file)
+        unproven = isinstance(said, Stays) and said.why is KeptReason.NOT_CATALOGUED
+        return Leaves(RemovalReason.DELETED, "") if unproven else said
 
-    monkeypatch.setattr(desired.DesiredState, "_to_remove", gone)
+    monkeypatch.setattr(context.ListContext, "reason_of", gone)
     assert "a valid file was off its list" in explore(rebuilt("plc7", forgetful=False)).wrong
