@@ -42,7 +42,7 @@ def update_entry(
         name=look.versions[0].name,
         newest=look.versions[0],
         assignment=assignment,
-        assigned_at=fallback.assigned_at if assignment == fallback.assignment else look.at,
+        assigned_at=fallback.assigned_at if _goes_alike(assignment, fallback.assignment) else look.at,
         admitted=_admitted(entry, look, assignment),
         deleted_at=None,
         candidates=candidates,
@@ -51,12 +51,18 @@ def update_entry(
         ],
         complete=look.complete and len(look.versions) <= KNOWN_VERSIONS,
         stop=stop,
+        waiting=None,
         rejected=tuple(r for r in nothing_kept if r not in fallback.passed)[:KNOWN_VERSIONS],
         passed=tuple(r for r in nothing_kept if r in fallback.passed),
         secret_findings=(*assigned.findings, *_secret_findings(entry, look, candidates)),
         reread_at=_reread_at(fallback, look, candidates),
         needs_second_look=_needs_second_look(look, assignment, readings, stop),
     )
+
+
+def _goes_alike(one: Assignment, other: Assignment) -> bool:
+    """Whether both go to the same lists and clusters; where no tags say so, settings do, and not the vault's people."""
+    return (one.lists, one.clusters) == (other.lists, other.clusters) or not (one.version or other.version)
 
 
 def _admitted(entry: Entry | None, look: VaultReading, assignment: Assignment) -> datetime | None:

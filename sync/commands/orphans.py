@@ -93,13 +93,19 @@ def forget_vault(runtime: Runtime, host: str) -> VaultFacts:
             raise Invalid(f"{host} is still a watched vault: take it out of TRUSTCAST_VAULTS first")
         stored = runtime.decisions.row(VaultRow(host))
         known = stored is not None or any(key.vault == host for key in snapshot.entries)
-        if not known:
+        if not known and not _gave_files(runtime, host):
             raise NotFound(f"nothing is known of a vault {host}")
         before = stored.value if stored and isinstance(stored.value, VaultFacts) else VaultFacts()
         facts = VaultFacts(before.swept, before.left or runtime.clock(), runtime.clock())
         return (Write(VaultRow(host), facts, as_read(stored)),), facts
 
     return transact(runtime, step)
+
+
+def _gave_files(runtime: Runtime, host: str) -> bool:
+    """Whether files on lists say that they came from this vault: it left before the tables were lost."""
+    owned = (file.owner for status in runtime.statuses.all() for file in status.files.values())
+    return any(owner is not None and owner.vault == host for owner in owned)
 
 
 def waive_vault(runtime: Runtime, host: str) -> VaultFacts:

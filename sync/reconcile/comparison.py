@@ -129,7 +129,7 @@ class Comparison:
     def _absent(self, wanted: WantedFile) -> Change | None:
         remembered = self.memory.files.get(wanted.name)
         was_there = remembered is not None and remembered.owner == wanted.key
-        if not wanted.anew and not was_there:
+        if not wanted.anew and not (was_there and remembered.version == wanted.version):
             return None
         if self._is_newer_crl_there(wanted):
             return _change(Action.WAIT, wanted, None, "the list holds a newer CRL of the same CA")
@@ -154,11 +154,14 @@ class Comparison:
             return Change(Action.KEEP, wanted.name, file.sha256, file.sha256, said.why.value, file.owner, file.version)
         return _change(Action.REPLACE, wanted, present)
 
-    def is_out(self, change: Change, present: bytes) -> bool:
-        """Whether a file of ours is revoked and what is wanted under its name does not replace it."""
-        return (
-            change.action not in PUTS and change.file in self.ours.files and self.context.revoked(present) is not None
-        )
+    def is_out(self, change: Change, leaves: Leaves | None) -> bool:
+        """Whether a file of ours leaves though its name is wanted: nothing replaces it.
+
+        It is revoked; or it stayed only as the newest that the list held, and its very version ended.
+        """
+        if leaves is None or change.action in PUTS:
+            return False
+        return leaves.reason is RemovalReason.REVOKED or change.reason == KeptReason.OLDER.value
 
     def is_taken(self, change: Change) -> bool:
         """Whether another secret's file takes the place of the one that is there."""

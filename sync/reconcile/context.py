@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from sync.catalogue.assignment import content
+from sync.catalogue.eligibility import files_of
 from sync.certificates.contents import items_in
 from sync.certificates.items import Certificate
 from sync.desired.reasons import KeptReason, Leaves, RemovalReason, Stays, reason_of
-from sync.desired.state import NOTHING, DesiredList, DesiredState
+from sync.desired.state import DesiredList, DesiredState
 from sync.fleet.selectors import Selector
 from sync.reconcile.holds import Limits
 
@@ -52,7 +55,7 @@ class ListContext:
     @cached_property
     def desired(self) -> DesiredList:
         """What the list should hold."""
-        return self.state.of(self.registration, self.definition) if self.definition else NOTHING
+        return self.state.of(self.registration, self.definition) if self.definition else self.state.nothing
 
     def reason_of(self, owner: SecretKey | None, version: str, name: str) -> Leaves | Stays:
         """Why a file of this owner may leave, or stays."""
@@ -61,8 +64,9 @@ class ListContext:
         return reason_of(self.state, self.registration, self.definition, owner, version, name)
 
     def approved(self, owner: SecretKey | None, leaves: Leaves) -> bool:
-        """Whether a person consented to just this removal."""
-        return self.state.snapshot.approves(owner, leaves.reason.name, leaves.since, self.list_name)
+        """Whether a person consented to just this removal; to what labels and settings take, on this cluster."""
+        server = self.registration.server if leaves.elsewhere else ""
+        return self.state.snapshot.approves(owner, leaves.reason.name, leaves.since, self.list_name, server)
 
     def removed_by_hand(self, file: OwnedFile) -> bool:
         """Whether the file has no owner that counts, and a person had it removed."""
@@ -79,6 +83,13 @@ class ListContext:
         certificates = (item for item in items_in(data) if isinstance(item, Certificate))
         found = (revocations.revoked(each) for each in certificates)
         return next((by.date for by in found if by is not None), None)
+
+    def was_revoked(self, file: OwnedFile) -> bool:
+        """Whether a proven CRL revokes the certificate in a file that is not there any more, as its owner gave it."""
+        entry = self.state.snapshot.entries.get(file.owner) if file.owner else None
+        given = (each for c in (entry.candidates if entry else ()) for each in files_of(entry, c)) if entry else ()
+        items = (item for name, item in given if sha256(content(name, item)).hexdigest() == file.sha256)
+        return any(isinstance(i, Certificate) and self.state.snapshot.revocations.revoked(i) for i in items)
 
     @cached_property
     def vaults_known(self) -> bool:

@@ -12,6 +12,7 @@ from sync.reconcile.ownership import OwnedFile
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sync.catalogue.secret import SecretKey
     from sync.desired.claims import Claim, WantedFile
     from sync.reconcile.context import ListContext
     from sync.reconcile.memory import ListMemory
@@ -62,6 +63,12 @@ def _inferred(name: str, file: OwnedFile, context: ListContext) -> OwnedFile:
     return replace(file, owner=key, version=version)
 
 
+def holder_of(name: str, ours: Ours, memory: ListMemory) -> SecretKey | None:
+    """Whose the name is on this list: the file's owner, also where somebody deleted the key on the cluster."""
+    file = ours.owner_of(name) or memory.files.get(name)
+    return file.owner if file else memory.reserved.get(name)
+
+
 def choose_claim(
     name: str, claims: tuple[Claim, ...], ours: Ours, memory: ListMemory, context: ListContext
 ) -> WantedFile | None:
@@ -71,7 +78,7 @@ def choose_claim(
     not, gives that name; it passes to the secret that was admitted first (law 4).
     """
     file = ours.owner_of(name)
-    holder = file.owner if file else memory.reserved.get(name)
+    holder = holder_of(name, ours, memory)
     if holder is not None:
         own = next((claim for claim in claims if claim.key == holder), None)
         if own is not None:

@@ -7,6 +7,7 @@ keep      ours, not wanted, and not leaving: stays as observed, and it is said w
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from sync.desired.reasons import KeptReason, Leaves, RemovalReason
 from sync.fleet.clusters import Mode
 from sync.reconcile.comparison import PUTS, Action, Change, Comparison
 from sync.reconcile.holds import Holdings, Leaving, Left, counted_losses, held_groups
-from sync.reconcile.owners import choose_claim, whose
+from sync.reconcile.owners import choose_claim, holder_of, whose
 from sync.reconcile.ownership import OwnedFile, Owners, encode_owners, room_in_request
 
 if TYPE_CHECKING:
@@ -86,11 +87,14 @@ class Draft:
         changes: by file name.
         wanted: by file name.
         leaving: what has a reason, by file name.
+        gone: names remembered as ours whose file is gone and counts as no loss: this left with an apply whose status
+            was not written.
     """
 
     changes: dict[str, Change]
     wanted: Mapping[str, WantedFile]
     leaving: Mapping[str, Leaving]
+    gone: frozenset[str]
 
 
 def make_plan(observed: Observed, memory: ListMemory, context: ListContext) -> Plan:
@@ -121,13 +125,31 @@ def _draft(compared: Comparison) -> Draft:
             changes[name] = change
     for name, data in compared.observed.data.items():
         present, leaves = compared.present(name, data)
-        if name not in changes or compared.is_out(changes[name], data):
+        if name not in changes or compared.is_out(changes[name], leaves):
             changes[name] = present
         elif not compared.is_taken(changes[name]):
             continue
         if leaves is not None:
             leaving[name] = _leaving(present, leaves, compared)
-    return Draft(changes, chosen, leaving)
+    return Draft(changes, chosen, leaving, _uncounted_gone(compared))
+
+
+def _uncounted_gone(compared: Comparison) -> frozenset[str]:
+    """Of what is remembered as ours and not there any more, what left revoked, approved, or replaced by as many."""
+    context, there = compared.context, compared.observed.data
+    gone = {name: file for name, file in compared.memory.files.items() if name not in there}
+    new = Counter(file.owner for name, file in compared.ours.files.items() if name not in compared.memory.files)
+    found = set()
+    for name, file in sorted(gone.items()):
+        said = context.reason_of(file.owner, file.version, name)
+        if context.was_revoked(file) or context.removed_by_hand(file):
+            found.add(name)
+        elif isinstance(said, Leaves) and context.approved(file.owner, said):
+            found.add(name)
+        elif isinstance(said, Leaves) and said.reason is RemovalReason.REPLACED and new[file.owner] > 0:
+            new[file.owner] -= 1
+            found.add(name)
+    return frozenset(found)
 
 
 def _leaving(change: Change, leaves: Leaves, compared: Comparison) -> Leaving:
@@ -154,14 +176,31 @@ def _settled(draft: Draft, compared: Comparison) -> Draft:
     What stays takes room, so that more must wait, and more stay: until nothing more does.
     """
     staying: dict[str, Change] = {}
+    draft = _without_what_leaves_all_the_same(draft, compared)
     while True:
-        present = Draft({**draft.changes, **staying}, draft.wanted, draft.leaving)
+        present = replace(draft, changes={**draft.changes, **staying})
         for name in _over_limit(present, compared):
             present.changes[name] = replace(present.changes[name], action=Action.WAIT, reason=FULL)
         more = {**_not_whole(present, compared), **_held(present, compared)}
         if not more.keys() - staying.keys():
             return present
         staying |= more
+
+
+def _without_what_leaves_all_the_same(draft: Draft, compared: Comparison) -> Draft:
+    """The draft in which files with a reason leave though what would take their places does not fit (law 8)."""
+    changes, leaving = dict(draft.changes), dict(draft.leaving)
+    while True:
+        going = {}
+        for name in _over_limit(replace(draft, changes=changes), compared):
+            if name in compared.observed.data:
+                present, leaves = compared.present(name, compared.observed.data[name])
+                if leaves is not None:
+                    going[name] = present
+                    leaving[name] = _leaving(present, leaves, compared)
+        if not going:
+            return replace(draft, changes=changes, leaving=leaving)
+        changes |= going
 
 
 def _over_limit(draft: Draft, compared: Comparison) -> list[str]:
@@ -225,7 +264,8 @@ def _brought(draft: Draft) -> dict[SecretKey, int]:
 
 
 def _holdings(draft: Draft, compared: Comparison) -> Holdings:
-    remembered = {**compared.memory.files, **compared.ours.edited, **compared.ours.files}
+    before = {name: file for name, file in compared.memory.files.items() if name not in draft.gone}
+    remembered = {**before, **compared.ours.edited, **compared.ours.files}
     had = {name: file.owner.vault if file.owner else "" for name, file in remembered.items()}
     would_hold = {
         name: change.owner.vault if change.owner else ""
@@ -254,7 +294,7 @@ def _plan(draft: Draft, compared: Comparison) -> Plan:
         final if applies else None,
         annotation,
         owned,
-        _reserved(draft, compared),
+        _reserved(owned, compared),
         tuple(draft.leaving[name] for name, change in sorted(draft.changes.items()) if change.action is Action.HOLD),
         _left(draft, owned, compared),
         compared.taking_up,
@@ -282,15 +322,12 @@ def _co_owned(name: str, leaving: Leaving, compared: Comparison) -> bool:
     return name in compared.observed.others or name not in compared.observed.owned
 
 
-def _reserved(draft: Draft, compared: Comparison) -> dict[str, SecretKey]:
+def _reserved(owned: Mapping[str, OwnedFile], compared: Comparison) -> dict[str, SecretKey]:
     """Names that are not on the list and stay their owners': these exist, reach the list and give that name."""
     reserved: dict[str, SecretKey] = {}
     for name, claims in compared.context.desired.claims.items():
-        file = compared.ours.owner_of(name)
-        holder = file.owner if file else compared.memory.reserved.get(name)
-        change = draft.changes.get(name)
-        is_there = change is not None and change.action is not Action.REMOVE
-        if holder is not None and not is_there and any(claim.key == holder for claim in claims):
+        holder = holder_of(name, compared.ours, compared.memory)
+        if holder is not None and name not in owned and any(claim.key == holder for claim in claims):
             reserved[name] = holder
     return reserved
 
@@ -307,7 +344,7 @@ def _left(draft: Draft, owned: Mapping[str, OwnedFile], compared: Comparison) ->
             brought[each.owner] -= 1
         elif each.counts and name not in known:
             found.append(Left(name, each.group, now))
-    missing = compared.memory.files.keys() - compared.observed.data.keys() - owned.keys() - known
+    missing = compared.memory.files.keys() - compared.observed.data.keys() - owned.keys() - known - draft.gone
     for name in sorted(missing):
         owner = compared.memory.files[name].owner
         found.append(Left(name, owner.vault if owner else "", now))

@@ -46,7 +46,8 @@ def forget_what_is_past(runtime: Runtime) -> None:
     statuses = runtime.statuses.all()
     for status in _abandoned(snapshot, statuses, now):
         runtime.statuses.forget(status.place)
-    writes = [*_answers(snapshot, now), *_deleted(snapshot, statuses, now), *_servers(snapshot, statuses, now)]
+    writes = [*_answers(snapshot, now), *_deleted(runtime, snapshot, statuses, now)]
+    writes += _servers(snapshot, statuses, now)
     writes += _authorities(runtime, snapshot, now)
     try:
         if writes:
@@ -72,11 +73,15 @@ def _servers(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) 
     return (Write(ServerRow(name), None, ANYTHING) for name in snapshot.servers if name not in known)
 
 
-def _deleted(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[Write]:
+def _deleted(
+    runtime: Runtime, snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime
+) -> Iterator[Write]:
     owners = {file.owner for status in statuses for file in status.files.values()}
     for key, entry in snapshot.entries.items():
         if entry.deleted_at is not None and now - entry.deleted_at > DELETED_FOR and key not in owners:
-            yield Write(SecretRow(key), None, ANYTHING)
+            stored = runtime.decisions.row(SecretRow(key))  # it may have come back since the snapshot
+            if stored is not None and stored.value == entry:
+                yield Write(SecretRow(key), None, stored.unchanged)
 
 
 def _answers(snapshot: Snapshot, now: datetime) -> Iterator[Write]:
@@ -111,10 +116,13 @@ def _authorities(runtime: Runtime, snapshot: Snapshot, now: datetime) -> Iterato
     for row, authority in snapshot.authorities.items():
         if now - authority.needed <= timedelta(days=1):
             continue
+        stored = runtime.decisions.row(row)  # a CRL may have been taken up since the snapshot
+        if stored is None or stored.value != authority:
+            continue
         if _is_needed(authority, snapshot):
-            yield Write(row, msgspec.structs.replace(authority, needed=now), ANYTHING)
+            yield Write(row, msgspec.structs.replace(authority, needed=now), stored.unchanged)
         elif now - authority.needed > runtime.history:
-            yield Write(row, None, ANYTHING)
+            yield Write(row, None, stored.unchanged)
 
 
 def _is_needed(authority: Authority, snapshot: Snapshot) -> bool:

@@ -97,7 +97,8 @@ def needs_push(
         summaries: of the places of its API server.
     """
     named = {registration.place(each): each for each in registration.definitions(state.configuration)}
-    left = (place for place, summary in summaries.items() if place not in named and summary.kept)
+    unnamed = (place for place, summary in summaries.items() if place not in named and summary.kept)
+    left = (place for place in unnamed if state.looked_after_by(registration, place))
     return any(
         _differs(runtime, registration, state, place, named.get(place), summaries.get(place))
         for place in (*named, *left)

@@ -79,9 +79,10 @@ def push_cluster(runtime: Runtime, name: str, *, redelivered: bool = False) -> t
 
 def places_of(runtime: Runtime, snapshot: Snapshot, registration: Registration) -> tuple[str, ...]:
     """The places of a cluster: of its lists, then those that no definition names any more and that hold ours yet."""
-    named = [registration.place(each) for each in registration.definitions(runtime.in_force(snapshot))]
+    state = runtime.desired_state(snapshot)
     known = runtime.statuses.of_server(registration.server)
-    return tuple(dict.fromkeys((*named, *(status.place for status in known if status.files))))
+    left = (status.place for status in known if status.files and state.looked_after_by(registration, status.place))
+    return tuple(dict.fromkeys((*registration.places(state.configuration), *left)))
 
 
 def _clear_mark(runtime: Runtime, name: str) -> Expect | None:

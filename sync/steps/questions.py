@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from sync.catalogue.entry import WaitingAssignment
 from sync.catalogue.questions import assignment_digest
 from sync.catalogue.rows import DeletionsRow
+from sync.catalogue.secret import SecretKey
 from sync.catalogue.snapshot import Deletions
 from sync.desired.reach import losing
+from sync.desired.reasons import RemovalReason
 from sync.ports.decisions import Write
 from sync.ports.stored import as_read
 from sync.reconcile.holds import WINDOW
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sync.catalogue.entry import Entry
-    from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Snapshot
     from sync.fleet.configuration import Configuration
     from sync.steps.runtime import Runtime
@@ -31,7 +32,11 @@ def may_count_as_deleted(runtime: Runtime, key: SecretKey) -> datetime | None:
     waiting = snapshot.deletions.get(key.vault)
     if waiting is None or key.name not in waiting.secrets:
         return runtime.clock()
-    return waiting.since if key.name in snapshot.approved_deletions(key.vault) else None
+    return waiting.since if _approved(snapshot, key, waiting.since) else None
+
+
+def _approved(snapshot: Snapshot, key: SecretKey, since: datetime) -> bool:
+    return snapshot.approves(key, RemovalReason.DELETED.name, f"{since:%Y-%m-%dT%H:%M:%SZ}", "*")
 
 
 def ask_about_deletions(runtime: Runtime, host: str, missing: Collection[str], now: datetime) -> None:
@@ -60,15 +65,15 @@ def _question(
 ) -> Deletions | None:
     """The question as it stands now; None where there is none."""
     entries = [e for e in snapshot.entries.values() if e.key.vault == host]
-    approved = snapshot.approved_deletions(host)
-    recent = [e for e in entries if e.deleted_at and now - e.deleted_at <= WINDOW and e.key.name not in approved]
+    deleted = [e for e in entries if e.deleted_at and now - e.deleted_at <= WINDOW]
+    recent = [e for e in deleted if e.deleted_at and not _approved(snapshot, e.key, e.deleted_at)]
     assigned = [e for e in entries if e.assigned]
-    open_ones = {*missing} - approved
-    if before is not None and {*before.secrets} & {*missing}:
-        names = tuple(sorted({*missing}))
-        return before if names == before.secrets else Deletions(before.since, names)
-    if runtime.limits.too_many(len(open_ones) + len(recent), len(assigned) + len(recent)):
-        return Deletions(now, tuple(sorted(missing)))
+    names = tuple(sorted({*missing}))
+    waits = before if before is not None and {*before.secrets} & {*names} else None
+    approved = {n for n in names if waits is not None and _approved(snapshot, SecretKey(host, n), waits.since)}
+    if approved or runtime.limits.too_many(len(names) + len(recent), len(assigned) + len(recent)):
+        since = waits.since if waits is not None else now
+        return before if before == Deletions(since, names) else Deletions(since, names)
     return None
 
 
