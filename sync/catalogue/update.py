@@ -46,9 +46,7 @@ def update_entry(
         admitted=_admitted(entry, look, assignment),
         deleted_at=None,
         candidates=candidates,
-        versions=tuple(ListedVersion(v.version, v.created, v.updated, v.enabled) for v in look.versions)[
-            :KNOWN_VERSIONS
-        ],
+        versions=tuple(_listed(v, fallback) for v in look.versions[:KNOWN_VERSIONS]),
         complete=look.complete and len(look.versions) <= KNOWN_VERSIONS,
         stop=stop,
         waiting=None,
@@ -58,6 +56,14 @@ def update_entry(
         reread_at=_reread_at(fallback, look, candidates),
         needs_second_look=_needs_second_look(look, assignment, readings, stop),
     )
+
+
+def _listed(version: VersionProperties, before: Entry) -> ListedVersion:
+    """The version as listed; one that stays disabled is so since it was first found, whatever is edited on it."""
+    known = before.listed(version.version)
+    same = known is not None and not known.enabled and not version.enabled
+    updated = known.updated if known is not None and same else version.updated
+    return ListedVersion(version.version, version.created, updated, version.enabled)
 
 
 def _goes_alike(one: Assignment, other: Assignment) -> bool:

@@ -90,6 +90,7 @@ class ListSummary:
         cluster, state, digest, due: of the status; the defaults are those of a list never pushed.
         kept: what stays without being wanted, up to `MOST_KEPT`.
         many: there is more of it.
+        holds: something of ours is there.
     """
 
     cluster: str = ""
@@ -98,6 +99,7 @@ class ListSummary:
     due: datetime | None = None
     kept: tuple[KeptFact, ...] = ()
     many: bool = False
+    holds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,8 @@ class ListStatus:
     def summary(self) -> ListSummary:
         """What planning compares."""
         kept = tuple(KeptFact(k.file, k.owner, k.version, k.fact) for k in self.kept[:MOST_KEPT])
-        return ListSummary(self.cluster, self.state, self.digest, self.due, kept, len(self.kept) > MOST_KEPT)
+        many = len(self.kept) > MOST_KEPT
+        return ListSummary(self.cluster, self.state, self.digest, self.due, kept, many, bool(self.files))
 
     @property
     def memory(self) -> ListMemory:

@@ -97,7 +97,7 @@ def needs_push(
         summaries: of the places of its API server.
     """
     named = {registration.place(each): each for each in registration.definitions(state.configuration)}
-    unnamed = (place for place, summary in summaries.items() if place not in named and summary.kept)
+    unnamed = (place for place, summary in summaries.items() if place not in named and summary.holds)
     left = (place for place in unnamed if state.looked_after_by(registration, place))
     return any(
         _differs(runtime, registration, state, place, named.get(place), summaries.get(place))

@@ -170,8 +170,9 @@ def test_a_crl_taken_up_while_the_past_is_forgotten_is_not_undone() -> None:
     plant.clock.now = plant.clock.now.replace(minute=0) + HOUR
     at_scan(plant.statuses.table, "scan status", plant.work_off)
     forget_what_is_past(plant.runtime)
+    plant.put("unrelated", server("unrelated"))
     plant.settle(3)
-    assert plant.names() == {"other.der"}
+    assert plant.names() == {"other.der", "unrelated.der"}
 
 
 def test_a_secret_recovered_while_the_past_is_forgotten_keeps_its_row() -> None:
@@ -330,7 +331,7 @@ def test_a_tag_edited_on_a_disabled_version_brings_no_question_back() -> None:
         plant.vaults[A].set_enabled(f"s{number:02}", version, enabled=False)
     plant.settle()
     assert len(plant.questions()) == 1
-    plant.clock.move(HOUR)
+    plant.clock.move(timedelta(seconds=3))
     for number in range(6):
         version = plant.entry(f"s{number:02}").versions[0].version
         plant.vaults[A].update(f"s{number:02}", version, tags={**TO_TRUST, "note": "x"})
@@ -555,7 +556,11 @@ def test_a_crl_of_a_ca_that_was_on_hold_counts_once_the_hold_is_lifted() -> None
 
 
 def test_a_crl_revokes_at_once_on_a_place_that_no_definition_names() -> None:
-    plant = plant_with_ca()
+    plant = Plant.of("edge", "far")
+    plant.register(replace(registration("edge", site="edge"), lists=(ListOverride("trust"),)))
+    plant.put("root", CA, TO_ISSUER)
+    plant.put("leaf", LEAF)
+    plant.put("other", OTHER)
     plant.put("third", server("third"))
     moved = replace(BOTH, lists=(replace(TRUST, name="second", object="another"), ISSUER))
     plant.reconfigure(moved)
