@@ -147,7 +147,7 @@ class Comparison:
                 version=wanted.version if passes else "",
             )
         if file.owner is None:
-            return Change(Action.UNACCOUNTED, wanted.name, file.sha256, file.sha256, KeptReason.NO_OWNER.value)
+            return Change(Action.UNACCOUNTED, wanted.name, file.sha256, wanted.sha256, KeptReason.NO_OWNER.value)
         if file.owner == wanted.key:
             return self._newer_of_owner(wanted, file, present)
         if isinstance(said := self._said(wanted.name, file, present), Stays):

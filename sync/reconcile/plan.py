@@ -22,7 +22,7 @@ from sync.reconcile.owners import choose_claim, holder_of, whose
 from sync.reconcile.ownership import OwnedFile, Owners, encode_owners, room_in_request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sync.catalogue.secret import SecretKey
     from sync.desired.claims import WantedFile
@@ -89,12 +89,14 @@ class Draft:
         leaving: what has a reason, by file name.
         gone: names remembered as ours whose file is gone and counts as no loss: this left with an apply whose status
             was not written.
+        spent: how many of the files that each owner brings now make up for those.
     """
 
     changes: dict[str, Change]
     wanted: Mapping[str, WantedFile]
     leaving: Mapping[str, Leaving]
     gone: frozenset[str]
+    spent: Mapping[SecretKey, int]
 
 
 def make_plan(observed: Observed, memory: ListMemory, context: ListContext) -> Plan:
@@ -131,14 +133,16 @@ def _draft(compared: Comparison) -> Draft:
             continue
         if leaves is not None:
             leaving[name] = _leaving(present, leaves, compared)
-    return Draft(changes, chosen, leaving, _uncounted_gone(compared))
+    return Draft(changes, chosen, leaving, *_uncounted_gone(changes.values(), compared))
 
 
-def _uncounted_gone(compared: Comparison) -> frozenset[str]:
+def _uncounted_gone(changes: Iterable[Change], compared: Comparison) -> tuple[frozenset[str], Mapping[SecretKey, int]]:
     """Of what is remembered as ours and not there any more, what left revoked, approved, or replaced by as many."""
     context, there = compared.context, compared.observed.data
     gone = {name: file for name, file in compared.memory.files.items() if name not in there}
     new = Counter(file.owner for name, file in compared.ours.files.items() if name not in compared.memory.files)
+    brought = _brought(changes)
+    spent: Counter[SecretKey] = Counter()
     found = set()
     for name, file in sorted(gone.items()):
         said = context.reason_of(file.owner, file.version, name)
@@ -149,7 +153,11 @@ def _uncounted_gone(compared: Comparison) -> frozenset[str]:
         elif isinstance(said, Leaves) and said.reason is RemovalReason.REPLACED and new[file.owner] > 0:
             new[file.owner] -= 1
             found.add(name)
-    return frozenset(found)
+        elif isinstance(said, Leaves) and said.reason is RemovalReason.REPLACED and file.owner:
+            if spent[file.owner] < brought.get(file.owner, 0):
+                spent[file.owner] += 1
+                found.add(name)
+    return frozenset(found), spent
 
 
 def _leaving(change: Change, leaves: Leaves, compared: Comparison) -> Leaving:
@@ -238,7 +246,7 @@ def _is_claimed(name: str, owner: SecretKey, compared: Comparison) -> bool:
 def _held(draft: Draft, compared: Comparison) -> dict[str, Change]:
     """What would leave and is too much of one vault, or of the place, at once."""
     leaving = [each for name, each in draft.leaving.items() if draft.changes[name].action in GOES]
-    groups = held_groups(leaving, _brought(draft), _holdings(draft, compared), compared.context.limits)
+    groups = held_groups(leaving, _makes_up(draft), _holdings(draft, compared), compared.context.limits)
     return {
         each.file: Change(
             Action.HOLD,
@@ -254,10 +262,15 @@ def _held(draft: Draft, compared: Comparison) -> dict[str, Change]:
     }
 
 
-def _brought(draft: Draft) -> dict[SecretKey, int]:
+def _makes_up(draft: Draft) -> dict[SecretKey, int]:
+    """How many new names each owner's version brings for those that leave now."""
+    return {owner: count - draft.spent.get(owner, 0) for owner, count in _brought(draft.changes.values()).items()}
+
+
+def _brought(changes: Iterable[Change]) -> dict[SecretKey, int]:
     """How many new names each owner's version brings."""
     brought: dict[SecretKey, int] = {}
-    for change in draft.changes.values():
+    for change in changes:
         if change.action is Action.ADD and change.owner is not None:
             brought[change.owner] = brought.get(change.owner, 0) + 1
     return brought
@@ -336,7 +349,7 @@ def _left(draft: Draft, owned: Mapping[str, OwnedFile], compared: Comparison) ->
     """The losses of 24 hours that count: those before that did not come back, and this plan's."""
     now = compared.context.now
     leaving = {name: each for name, each in draft.leaving.items() if draft.changes[name].action in GOES}
-    brought = _brought(draft)
+    brought = _makes_up(draft)
     found = [each for each in counted_losses(compared.memory.left, now) if each.file not in owned]
     known = {each.file for each in found}
     for name, each in sorted(leaving.items()):

@@ -17,6 +17,7 @@ from sync.errors import Changed
 from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING
 from sync.reconcile.holds import WINDOW
+from sync.steps.planning import request_pushes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,6 +45,7 @@ def forget_what_is_past(runtime: Runtime) -> None:
         return
     snapshot = runtime.decisions.snapshot(fresh=True)
     statuses = runtime.statuses.all()
+    request_pushes(runtime, sorted(_due_too_late(runtime, snapshot, statuses, now)), "due too late")
     for status in _abandoned(snapshot, statuses, now):
         runtime.statuses.forget(status.place)
     writes = [*_answers(snapshot, now), *_deleted(runtime, snapshot, statuses, now)]
@@ -54,6 +56,15 @@ def forget_what_is_past(runtime: Runtime) -> None:
             runtime.decisions.commit(writes[:MOST_WRITES], head=None)
     except Changed:
         log.debug("another worker forgets the same rows")
+
+
+def _due_too_late(
+    runtime: Runtime, snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime
+) -> set[str]:
+    """Clusters whose due time no rhythm gives: a clock was ahead when it was set."""
+    latest = now + 2 * max(runtime.intervals.verify_interval, runtime.intervals.offline_most)
+    late = {status.cluster for status in statuses if status.due is not None and status.due > latest}
+    return late & snapshot.clusters.keys()
 
 
 def _abandoned(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[ListStatus]:

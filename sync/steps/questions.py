@@ -65,7 +65,7 @@ def _question(
 ) -> Deletions | None:
     """The question as it stands now; None where there is none."""
     entries = [e for e in snapshot.entries.values() if e.key.vault == host]
-    deleted = [e for e in entries if e.deleted_at and now - e.deleted_at <= WINDOW]
+    deleted = [e for e in entries if e.deleted_at and abs(now - e.deleted_at) <= WINDOW]
     recent = [e for e in deleted if e.deleted_at and not _approved(snapshot, e.key, e.deleted_at)]
     assigned = [e for e in entries if e.assigned]
     names = tuple(sorted({*missing}))

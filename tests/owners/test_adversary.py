@@ -659,3 +659,100 @@ def test_one_push_does_not_match_every_selector_for_every_file() -> None:
     finally:
         Selector.matches = original  # type: ignore[method-assign]
     assert len(calls) < 2_000
+
+
+# Names that were never in force, clocks, lists without owners
+
+
+def test_a_secret_that_was_never_in_force_takes_no_name() -> None:
+    """B uploads a disabled secret and an expired one, long after the tables began; A then gives those names."""
+    plant = Plant.of()
+    plant.clock.move(3 * DAY)
+    plant.settle()
+    plant.upload("plc", server("theirs").pem, TO_TRUST, enabled=False, host=B)
+    plant.upload("old", certs.server(name="old", not_after=NOW).pem, TO_TRUST, host=B)
+    plant.settle()
+    plant.put("plc", server("mine"))
+    plant.put("old", server("mine too"))
+    assert plant.files("edge") == {"plc.der": server("mine").der, "old.der": server("mine too").der}
+
+
+def test_losses_of_a_clock_that_was_a_year_ahead_are_forgotten() -> None:
+    plant = Plant.of()
+    plant.fill(12)
+    right = plant.clock.now
+    plant.clock.now = right + 300 * DAY
+    for number in range(3):
+        plant.tag(f"s{number:02}", {"trustcast-lists": "none"})
+    assert len(plant.names()) == 9
+    plant.clock.now = right + 3 * DAY
+    plant.settle()
+    plant.tag("s03", {"trustcast-lists": "none"})
+    assert len(plant.names()) == 8
+    assert plant.questions() == ()
+
+
+def test_a_list_is_verified_within_its_bound_after_a_clock_was_a_year_ahead() -> None:
+    plant = Plant.of()
+    plant.put("plc", server("plc"))
+    right = plant.clock.now
+    plant.clock.now = right + 300 * DAY
+    plant.settle()
+    plant.clock.now = right + DAY
+    plant.clusters["edge"].state.edit(*WHERE, {"plc.der": None})
+    for _ in range(100):
+        plant.sweep()
+    assert plant.names() == {"plc.der"}
+
+
+def test_a_list_that_does_not_get_a_file_because_of_one_without_owner_is_not_in_sync() -> None:
+    plant = Plant.of()
+    plant.put("plc", server("plc"))
+    clusters = [*plant.decisions.snapshot(fresh=True).clusters.values()]
+    plant.vaults[A].delete("plc")
+    state = plant.clusters["edge"].state
+    state.merge(*WHERE, {"metadata": {"annotations": {"trustcast.io/owners": None}}}, "kubectl-edit")
+    plant.lose_tables()
+    plant.register(*clusters)
+    plant.settle(3)
+    assert plant.names() == {"plc.der"}
+    plant.put("plc", server("another"), host=B)
+    plant.settle(2)
+    assert plant.files("edge") == {"plc.der": server("plc").der}
+    assert plant.status("edge").state is not State.IN_SYNC
+
+
+def test_a_patch_whose_apply_did_not_follow_counts_no_loss() -> None:
+    """Another owns the keys of the old version too: they leave by a patch; the process dies before the apply."""
+    plant = Plant.of()
+    plant.fill(5)
+    old, new = ("".join(server(f"{kind}{n}").pem for n in range(5)) for kind in ("old", "new"))
+    plant.put("bundle", old)
+    state = plant.clusters["edge"].state
+    before = {name: data for name, data in plant.files("edge").items() if name.startswith("bundle")}
+    state.apply(*WHERE, {"metadata": {"name": "trust-list"}, "data": {n: _b64(d) for n, d in before.items()}}, "argo")
+    plant.upload("bundle", new, TO_TRUST)
+    while plant.deliver_event():
+        pass
+    died: list[str] = []
+
+    def pause(said: str) -> None:
+        if not died and said.startswith("apply"):
+            died.append(said)
+            raise _Died(said)
+
+    plant.clusters["edge"].pause = pause
+    with suppress(_Died):
+        push_cluster(plant.runtime, "edge")
+    assert died
+    plant.settle()
+    assert len(plant.names()) == 10
+    plant.tag("s00", {"trustcast-lists": "none"})
+    assert len(plant.names()) == 9
+    assert plant.questions() == ()
+
+
+def _b64(data: bytes) -> str:
+    import base64  # noqa: PLC0415
+
+    return base64.b64encode(data).decode()
