@@ -22,7 +22,7 @@ from sync.fleet.configuration import Configuration
 from sync.fleet.policy import Policy
 from sync.reconcile.intervals import Intervals
 from sync.steps.push import push_cluster
-from tests.owners.plant import BOTH, DAY, HOUR, ISSUER, TRUST, A, B, Plant, server
+from tests.owners.plant import BOTH, DAY, HOUR, ISSUER, TO_ISSUER, TRUST, A, B, Plant, server
 from tests.owners.test_revoked import CA, LEAF, OTHER, crl
 from tests.support import certs
 from tests.support.certs import NOW
@@ -30,7 +30,7 @@ from tests.support.fleet import registration
 
 WHERE = ("azure-iot-operations", "trust-list")
 HOSTS = st.sampled_from([A, B])
-NAMES = st.sampled_from(["plc", "leaf", "root", "bundle"])
+NAMES = st.sampled_from(["s00", "s01", "s02", "s03", "s04", "leaf", "other", "root", "root-crl"])
 CLUSTERS = st.sampled_from(["one", "two"])
 V2, SUB = certs.server(name="leaf2", issuer=CA), certs.ca(name="Sub", issuer=CA)
 VALUES = st.sampled_from(
@@ -61,9 +61,9 @@ TAGS = st.builds(
         **({"trustcast-clusters": clusters} if clusters else {}),
         **({"trustcast-file": file} if file else {}),
     },
-    st.sampled_from(["trust", "issuer", "trust,issuer", "trust,issuer", "none", "wrong"]),
-    st.sampled_from(["*", "*", "*", "site=one", "site=two", ""]),
-    st.sampled_from(["", "", "", "same.der", "leaf.der"]),
+    st.sampled_from(["trust", "trust", "issuer", "trust,issuer", "trust,issuer", "none", "wrong"]),
+    st.sampled_from(["*", "*", "*", "*", "site=one", "site=two", ""]),
+    st.sampled_from(["", "", "", "", "same.der", "s00.der"]),
 )
 MOVED = replace(TRUST, object="another")
 RENAMED = replace(TRUST, name="trusted")
@@ -95,6 +95,14 @@ class PlannedAndForced(RuleBasedStateMachine):
         for plant in self.both:
             plant.intervals = Intervals(verify_interval=timedelta(days=3650))
             plant.start()
+            for name in plant.clusters:
+                push_cluster(plant.runtime, name)
+            plant.fill(6)
+            plant.fill(5, B, tags={"trustcast-lists": "trust", "trustcast-clusters": "site=two"})
+            plant.put("root", CA, TO_ISSUER)
+            plant.put("leaf", LEAF)
+            plant.put("other", OTHER, host=B)
+            plant.put("root-crl", crl(1), TO_ISSUER)
         self.settle()
 
     @property
@@ -148,7 +156,7 @@ class PlannedAndForced(RuleBasedStateMachine):
             plant.start(configured, Stamp("", f"{int(plant.stamp.imported) + 1}"))
         self.settle()
 
-    @rule(cluster=CLUSTERS, site=st.sampled_from(["one", "two", "none"]), only=st.sampled_from(["", "trust", "issuer"]))
+    @rule(cluster=CLUSTERS, site=st.sampled_from(["one", "two", "none"]), only=st.sampled_from(["", "", "trust", "issuer"]))
     def register(self, cluster: str, site: str, only: str) -> None:
         lists = (ListOverride(only),) if only else ()
         for plant in self.both:
@@ -156,10 +164,11 @@ class PlannedAndForced(RuleBasedStateMachine):
         self.settle()
 
     @rule(cluster=CLUSTERS)
-    def remove(self, cluster: str) -> None:
+    def remove_and_register(self, cluster: str) -> None:
         for plant in self.both:
-            with suppress(TrustcastError):
-                unregister(plant.runtime, cluster)
+            before = plant.decisions.snapshot(fresh=True).clusters[cluster]
+            unregister(plant.runtime, cluster)
+            plant.register(before)
         self.settle()
 
     @rule()
@@ -168,6 +177,13 @@ class PlannedAndForced(RuleBasedStateMachine):
             for question in plant.questions():
                 with suppress(TrustcastError):
                     removals.approve(plant.runtime, question.digest)
+        self.settle()
+
+    @rule(host=HOSTS)
+    def empty(self, host: str) -> None:
+        for plant in self.both:
+            for name in [item.name for item in plant.vaults[host].listing()][:4]:
+                plant.vaults[host].delete(name)
         self.settle()
 
     @rule(host=HOSTS)
@@ -199,7 +215,7 @@ class PlannedAndForced(RuleBasedStateMachine):
                     forget_older(plant.runtime, authority.key, NOW - days * DAY)
         self.settle()
 
-    @rule(cluster=CLUSTERS, key=st.sampled_from(["plc.der", "leaf.der", "same.der"]), data=st.sampled_from([None, b"junk", LEAF.der]))
+    @rule(cluster=CLUSTERS, key=st.sampled_from(["s00.der", "leaf.der", "same.der"]), data=st.sampled_from([None, b"junk", LEAF.der]))
     def edit(self, cluster: str, key: str, data: bytes | None) -> None:
         """A hand edit is found by verifying, so both fleets look."""
         for plant in self.both:
@@ -229,7 +245,7 @@ class PlannedAndForced(RuleBasedStateMachine):
 
 TestPlannedAndForced = PlannedAndForced.TestCase
 TestPlannedAndForced.settings = settings(
-    max_examples=60,
+    max_examples=15,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
