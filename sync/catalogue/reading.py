@@ -46,7 +46,7 @@ class VaultReading:
         readings: what this look read, by version.
         rebuilt: while an emptied catalogue is rebuilt, when the rebuild began (UTC).
         complete: `versions` are all that the secret has.
-        begun: when the catalogue began; a version created later was never in force without its knowing. None: not known.
+        begun: when the catalogue began; a version created later was never in force unknown to it. None: not known.
     """
 
     at: datetime

@@ -119,7 +119,7 @@ class Revocations:
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 over what decides: of each authority the serial numbers and dates, what is cleared, what forgotten."""
+        """Hex SHA-256 over what decides: serial numbers and dates by authority, what is cleared, what is forgotten."""
         listed = (
             (name.hex(), each.by.key, f"{serial:x}", each.by.date.isoformat())
             for (name, serial), listings in self._listings.items()

@@ -128,8 +128,9 @@ class Comparison:
 
     def _absent(self, wanted: WantedFile) -> Change | None:
         remembered = self.memory.files.get(wanted.name)
-        was_there = remembered is not None and remembered.owner == wanted.key
-        if not wanted.anew and not (was_there and remembered.version == wanted.version):
+        this = (wanted.key, wanted.version)
+        was_there = remembered is not None and (remembered.owner, remembered.version) == this
+        if not wanted.anew and not was_there:
             return None
         if self._is_newer_crl_there(wanted):
             return _change(Action.WAIT, wanted, None, "the list holds a newer CRL of the same CA")

@@ -146,17 +146,19 @@ def _uncounted_gone(changes: Iterable[Change], compared: Comparison) -> tuple[fr
     found = set()
     for name, file in sorted(gone.items()):
         said = context.reason_of(file.owner, file.version, name)
-        if context.was_revoked(file) or context.removed_by_hand(file):
+        replaced = isinstance(said, Leaves) and said.reason is RemovalReason.REPLACED
+        if (
+            context.was_revoked(file)
+            or context.removed_by_hand(file)
+            or (isinstance(said, Leaves) and context.approved(file.owner, said))
+        ):
             found.add(name)
-        elif isinstance(said, Leaves) and context.approved(file.owner, said):
-            found.add(name)
-        elif isinstance(said, Leaves) and said.reason is RemovalReason.REPLACED and new[file.owner] > 0:
+        elif replaced and new[file.owner] > 0:
             new[file.owner] -= 1
             found.add(name)
-        elif isinstance(said, Leaves) and said.reason is RemovalReason.REPLACED and file.owner:
-            if spent[file.owner] < brought.get(file.owner, 0):
-                spent[file.owner] += 1
-                found.add(name)
+        elif replaced and file.owner and spent[file.owner] < brought.get(file.owner, 0):
+            spent[file.owner] += 1
+            found.add(name)
     return frozenset(found), spent
 
 

@@ -113,9 +113,7 @@ def _items(candidates: Iterable[Candidate]) -> Iterator[Item]:
     return (stored.item for candidate in candidates for stored in candidate.items)
 
 
-def _rows(
-    runtime: Runtime, snapshot: Snapshot, new: Entry, name: bytes, revocations: Revocations
-) -> Iterator[Write]:
+def _rows(runtime: Runtime, snapshot: Snapshot, new: Entry, name: bytes, revocations: Revocations) -> Iterator[Write]:
     """The rows of the name's keys as all CRLs of that name in the catalogue make them."""
     entries = {**snapshot.entries, new.key: new}
     cas, crls = _of_name(entries, name, runtime.clock())

@@ -58,9 +58,7 @@ def forget_what_is_past(runtime: Runtime) -> None:
         log.debug("another worker forgets the same rows")
 
 
-def _due_too_late(
-    runtime: Runtime, snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime
-) -> set[str]:
+def _due_too_late(runtime: Runtime, snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> set[str]:
     """Clusters whose due time no rhythm gives: a clock was ahead when it was set."""
     latest = now + 2 * max(runtime.intervals.verify_interval, runtime.intervals.offline_most)
     late = {status.cluster for status in statuses if status.due is not None and status.due > latest}
@@ -84,9 +82,7 @@ def _servers(snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) 
     return (Write(ServerRow(name), None, ANYTHING) for name in snapshot.servers if name not in known)
 
 
-def _deleted(
-    runtime: Runtime, snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime
-) -> Iterator[Write]:
+def _deleted(runtime: Runtime, snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> Iterator[Write]:
     owners = {file.owner for status in statuses for file in status.files.values()}
     for key, entry in snapshot.entries.items():
         if entry.deleted_at is not None and now - entry.deleted_at > DELETED_FOR and key not in owners:
