@@ -67,7 +67,7 @@ def _servers(runtime: Runtime, snapshot: Snapshot, question: Question) -> tuple[
         named |= {*before.servers}
     if question.asked is Asked.FILES:
         named |= {*_unreached(runtime, snapshot, question)}
-    return tuple(sorted(named))
+    return tuple(sorted(named)) or ("",)  # none at all is not every one
 
 
 def _unreached(runtime: Runtime, snapshot: Snapshot, question: Question) -> Iterator[str]:

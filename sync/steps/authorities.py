@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sync.catalogue.authorities import Authority, authority_after, may_prove
 from sync.catalogue.revocation import Revocations, provers
-from sync.catalogue.rows import AuthorityRow, IssuerRow
+from sync.catalogue.rows import AuthorityRow, IssuerRow, RowKey
 from sync.catalogue.snapshot import Issuer
 from sync.certificates.items import Certificate, RevocationList
 from sync.ports.decisions import Write
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Snapshot
     from sync.certificates.items import Item
+    from sync.ports.decisions import Row
     from sync.steps.runtime import Runtime
 
 
@@ -56,7 +57,7 @@ def proofs(runtime: Runtime, old: Entry | None, new: Entry) -> Proofs:
     while True:
         tokens = [(name, runtime.decisions.row(IssuerRow.of(name))) for name in sorted(concerned)]
         snapshot = runtime.decisions.snapshot()
-        revocations, rows = snapshot.revocations, dict[AuthorityRow, Write]()
+        revocations, rows = snapshot.revocations, dict[RowKey, Write]()
         for _ in concerned:  # a CA let back in may stand above another
             for name, _stored in tokens:
                 rows |= {write.row: write for write in _rows(runtime, snapshot, new, name, revocations)}
@@ -71,8 +72,9 @@ def proofs(runtime: Runtime, old: Entry | None, new: Entry) -> Proofs:
 
 def _revocations(snapshot: Snapshot, writes: Iterable[Write]) -> Revocations:
     """What is revoked once these rows are written."""
-    changed = {write.row: write.value for write in writes}
-    authorities = (a for a in {**snapshot.authorities, **changed}.values() if isinstance(a, Authority))
+    known: dict[RowKey, Row | None] = {**snapshot.authorities}
+    known |= {write.row: write.value for write in writes}
+    authorities = (row for row in known.values() if isinstance(row, Authority))
     return Revocations.of(authorities, snapshot.clearances.values())
 
 
