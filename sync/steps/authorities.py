@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Snapshot
     from sync.certificates.items import Item
-    from sync.ports.decisions import Row
     from sync.steps.runtime import Runtime
 
 
@@ -72,9 +71,9 @@ def proofs(runtime: Runtime, old: Entry | None, new: Entry) -> Proofs:
 
 def _revocations(snapshot: Snapshot, writes: Iterable[Write]) -> Revocations:
     """What is revoked once these rows are written."""
-    known: dict[RowKey, Row | None] = {**snapshot.authorities}
-    known |= {write.row: write.value for write in writes}
-    authorities = (row for row in known.values() if isinstance(row, Authority))
+    changed = {write.row: write.value for write in writes}
+    others = (authority for row, authority in snapshot.authorities.items() if row not in changed)
+    authorities = (*others, *(row for row in changed.values() if isinstance(row, Authority)))
     return Revocations.of(authorities, snapshot.clearances.values())
 
 
