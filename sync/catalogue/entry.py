@@ -84,7 +84,8 @@ class ListedVersion(msgspec.Struct, frozen=True):
 
     Attributes:
         version: its name.
-        created, updated: from the vault; disabling it or editing its tags updates it.
+        created, updated: from the vault; disabling it or editing its tags updates it. Of one that stays disabled, what
+            `updated` was when it was first found so.
         enabled: as last looked at.
     """
 

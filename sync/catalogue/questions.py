@@ -27,7 +27,8 @@ def deletions_digest(host: str, deletions: Deletions) -> str:
 
 def settings_digest(proposal: SettingsProposal) -> str:
     """Of settings that would take these secrets from these clusters."""
-    return _digest("settings", proposal.settings.configuration.digest, proposal.clusters, proposal.secrets)
+    settings = proposal.settings.configuration.digest
+    return _digest("settings", settings, proposal.since, proposal.clusters, proposal.secrets)
 
 
 def removals_digest(removals: Iterable[Removal]) -> str:

@@ -5,13 +5,15 @@ The versions are visited from the newest to the oldest:
     read and passing on every assigned list    done: nothing older matters
     enabled, not read yet                      its value is read next
     disabled, newer than anything in force     never was in force: passed over (`head-disabled`)
-    disabled or expired, with nothing newer    may have been in force before this catalogue knew of it: the look
+    disabled or expired, of before the tables,
+    with nothing newer                         may have been in force before this catalogue knew of it: the look
     known to have been in force                stops there, adds nothing and removes nothing (law 1)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from sync.fleet.policy import Verdict
 
 
+CLOCKS_DIFFER = timedelta(hours=1)
+"""How far a vault's clock may be ahead of ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class VaultReading:
     """One fresh look at a secret.
@@ -40,6 +46,7 @@ class VaultReading:
         readings: what this look read, by version.
         rebuilt: while an emptied catalogue is rebuilt, when the rebuild began (UTC).
         complete: `versions` are all that the secret has.
+        begun: when the catalogue began; a version created later was never in force unknown to it. None: not known.
     """
 
     at: datetime
@@ -47,6 +54,7 @@ class VaultReading:
     readings: Mapping[str, Reading]
     rebuilt: datetime | None = None
     complete: bool = True
+    begun: datetime | None = None
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -80,7 +88,8 @@ def next_read(
         passed = {name for name, verdict in verdicts.items() if verdict.passes}
         if isinstance(reading, Rejected) and passed and version.version not in look.readings:
             reading = None  # it passes under today's policy, but its bytes were not kept
-        maybe_once_in_force = in_force_since is None or version.created < in_force_since
+        known_since = look.begun is not None and version.created > look.begun + CLOCKS_DIFFER
+        maybe_once_in_force = not known_since and (in_force_since is None or version.created < in_force_since)
         match reading:
             case None if version.enabled:
                 return Read(version)

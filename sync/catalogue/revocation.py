@@ -62,22 +62,42 @@ class _Listing(NamedTuple):
     ca: bytes
 
 
+class _Forgotten(NamedTuple):
+    """A CA whose numbers began anew: its CRLs of before count as the oldest."""
+
+    name: bytes
+    ca: bytes
+    before: datetime
+
+
 @dataclass(frozen=True)
 class Revocations:
     """Everything that is revoked and cleared; made by `of`, asked about single certificates."""
 
     _listings: Mapping[tuple[bytes, int], tuple[_Listing, ...]] = field(repr=False)
     _clearances: Mapping[str, datetime] = field(repr=False)
+    _forgotten: tuple[_Forgotten, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, authorities: Iterable[Authority], clearances: Iterable[Clearance]) -> Revocations:
         """What these authorities revoke and these clearances accept."""
+        authorities = tuple(authorities)
         listings: dict[tuple[bytes, int], list[_Listing]] = defaultdict(list)
         for authority in authorities:
             for serial, by in _latest(authority).items():
                 listings[authority.name, serial].append(_Listing(by, authority.ca))
         whole = {place: tuple(found) for place, found in listings.items()}
-        return cls(whole, {each.sha256: each.date for each in clearances})
+        told = ((a.name, a.ca, a.forgotten) for a in authorities if a.forgotten is not None)
+        return cls(whole, {each.sha256: each.date for each in clearances}, tuple(_Forgotten(*each) for each in told))
+
+    def replaced_by(self, crl: RevocationList, other: RevocationList) -> bool:
+        """Whether the other CRL of the same CA and scope is the newer; one told to be forgotten is the oldest."""
+        ages = (self._is_forgotten(crl), self._is_forgotten(other))
+        return _is_later(other, crl) if ages[0] == ages[1] else ages[0]
+
+    def _is_forgotten(self, crl: RevocationList) -> bool:
+        told = (each for each in self._forgotten if each.name == crl.issuer_name and crl.this_update < each.before)
+        return any(issued(_parsed(each.ca), crl) for each in told)
 
     def revoked(self, certificate: Certificate) -> RevokedBy | None:
         """Who revoked the certificate; None if no one did, or if it is cleared.
@@ -99,14 +119,15 @@ class Revocations:
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 over what decides: of each authority the serial numbers and dates, and what is cleared."""
+        """Hex SHA-256 over what decides: serial numbers and dates by authority, what is cleared, what is forgotten."""
         listed = (
             (name.hex(), each.by.key, f"{serial:x}", each.by.date.isoformat())
             for (name, serial), listings in self._listings.items()
             for each in listings
         )
         cleared = (("cleared", sha256, date.isoformat()) for sha256, date in self._clearances.items())
-        return hashlib.sha256(msgspec.json.encode([sorted(listed), sorted(cleared)])).hexdigest()
+        told = (("forgotten", hashlib.sha256(f.ca).hexdigest(), f.before.isoformat()) for f in self._forgotten)
+        return hashlib.sha256(msgspec.json.encode([sorted(listed), sorted(cleared), sorted(told)])).hexdigest()
 
     def _listed(self, certificate: Certificate) -> RevokedBy | None:
         return max((by for own, by in self._words(certificate) if own), default=None)
@@ -171,11 +192,14 @@ def is_newer(authorities: Iterable[Authority], crl: RevocationList, other: Revoc
     return any(
         crl.scope == other.scope
         and (authority.forgotten is None or crl.this_update >= authority.forgotten)
-        and _order(crl) > _order(other)
+        and _is_later(crl, other)
         and all(issued(_parsed(authority.ca), each) for each in (crl, other))
         for authority in authorities
     )
 
 
-def _order(crl: RevocationList) -> tuple[int, datetime]:
-    return (crl.number if crl.number is not None else -1, crl.this_update)
+def _is_later(crl: RevocationList, other: RevocationList) -> bool:
+    """By number where both bear one, else by thisUpdate."""
+    if crl.number is None or other.number is None:
+        return crl.this_update > other.this_update
+    return (crl.number, crl.this_update) > (other.number, other.this_update)

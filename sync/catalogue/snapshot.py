@@ -120,6 +120,8 @@ class Answer(msgspec.Struct, frozen=True):
         removals: what may leave.
         deletions: names of secrets of `vault` that may count as deleted.
         vault: see `deletions`; empty where there are none.
+        servers: ids of the API servers on which it counts for what labels, ceilings, definitions and selectors take;
+            empty: on every one.
     """
 
     digest: str
@@ -128,6 +130,7 @@ class Answer(msgspec.Struct, frozen=True):
     removals: tuple[Removal, ...] = ()
     deletions: tuple[str, ...] = ()
     vault: str = ""
+    servers: tuple[str, ...] = ()
 
 
 class VaultFacts(msgspec.Struct, frozen=True):
@@ -201,8 +204,13 @@ class Snapshot:
         return Revocations.of(self.authorities.values(), self.clearances.values())
 
     @cached_property
-    def _approved(self) -> frozenset[Removal]:
-        return frozenset(removal for answer in self.answers.values() if answer.approved for removal in answer.removals)
+    def _approved(self) -> Mapping[Removal, tuple[frozenset[str], ...]]:
+        """Every removal consented to, with the API servers that each consent names; none for all of them."""
+        found: dict[Removal, tuple[frozenset[str], ...]] = {}
+        for answer in self.answers.values():
+            for removal in answer.removals if answer.approved else ():
+                found[removal] = (*found.get(removal, ()), frozenset(answer.servers))
+        return found
 
     def approved(self, digest: str) -> bool:
         """Whether a person consented to what this question asks."""
@@ -215,6 +223,7 @@ class Snapshot:
         given = (a for a in self.answers.values() if a.approved and a.vault == key.vault and key.name in a.deletions)
         return any(named in answer.removals for answer in given)
 
-    def approves(self, key: SecretKey | None, reason: str, since: str, list_name: str) -> bool:
-        """Whether a person consented to just this removal."""
-        return any(Removal(key, reason, since, each) in self._approved for each in (list_name, "*"))
+    def approves(self, key: SecretKey | None, reason: str, since: str, list_name: str, server: str = "") -> bool:
+        """Whether a person consented to just this removal; with a server's id, on that server."""
+        named = (self._approved.get(Removal(key, reason, since, each), ()) for each in (list_name, "*"))
+        return any(not server or not servers or server in servers for found in named for servers in found)

@@ -42,13 +42,11 @@ def update_entry(
         name=look.versions[0].name,
         newest=look.versions[0],
         assignment=assignment,
-        assigned_at=fallback.assigned_at if assignment == fallback.assignment else look.at,
+        assigned_at=fallback.assigned_at if _goes_alike(assignment, fallback.assignment) else look.at,
         admitted=_admitted(entry, look, assignment),
         deleted_at=None,
         candidates=candidates,
-        versions=tuple(ListedVersion(v.version, v.created, v.updated, v.enabled) for v in look.versions)[
-            :KNOWN_VERSIONS
-        ],
+        versions=tuple(_listed(v, fallback) for v in look.versions[:KNOWN_VERSIONS]),
         complete=look.complete and len(look.versions) <= KNOWN_VERSIONS,
         stop=stop,
         waiting=None,
@@ -58,6 +56,19 @@ def update_entry(
         reread_at=_reread_at(fallback, look, candidates),
         needs_second_look=_needs_second_look(look, assignment, readings, stop),
     )
+
+
+def _listed(version: VersionProperties, before: Entry) -> ListedVersion:
+    """The version as listed; one that stays disabled is so since it was first found, whatever is edited on it."""
+    known = before.listed(version.version)
+    same = known is not None and not known.enabled and not version.enabled
+    updated = known.updated if known is not None and same else version.updated
+    return ListedVersion(version.version, version.created, updated, version.enabled)
+
+
+def _goes_alike(one: Assignment, other: Assignment) -> bool:
+    """Whether both go to the same lists and clusters; where no tags say so, settings do, and not the vault's people."""
+    return (one.lists, one.clusters) == (other.lists, other.clusters) or not (one.version or other.version)
 
 
 def _admitted(entry: Entry | None, look: VaultReading, assignment: Assignment) -> datetime | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from sync.catalogue.questions import settings_digest
 from sync.catalogue.rows import AnswerRow, ConfigurationRow
 from sync.catalogue.snapshot import Answer
-from sync.errors import TrustcastError
+from sync.errors import Invalid, TrustcastError
 from sync.ports.decisions import Write
 from sync.ports.stored import ANYTHING
 from sync.reports.removals import Asked, Question, find_question, questions
@@ -17,6 +18,8 @@ from sync.steps.planning import request_pushes
 from sync.steps.transaction import Writes, transact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sync.catalogue.snapshot import Snapshot
     from sync.steps.runtime import Runtime
 
@@ -41,7 +44,8 @@ def approve(runtime: Runtime, digest: str) -> Question:
     def step(snapshot: Snapshot) -> tuple[Writes, Question]:
         question = find_question(questions(snapshot, runtime.statuses.all()), digest)
         names, vault = _deletions(question)
-        answer = Answer(question.digest, runtime.clock(), True, question.removals, names, vault)
+        servers = _servers(runtime, snapshot, question)
+        answer = Answer(question.digest, runtime.clock(), True, question.removals, names, vault, servers)
         return (Write(AnswerRow(question.digest), answer, ANYTHING), *_along(runtime, snapshot, question)), question
 
     question = transact(runtime, step)
@@ -69,10 +73,38 @@ def _deletions(question: Question) -> tuple[tuple[str, ...], str]:
     return tuple(key.name for key in keys), keys[0].vault if keys else ""
 
 
+def _servers(runtime: Runtime, snapshot: Snapshot, question: Question) -> tuple[str, ...]:
+    """The API servers on which labels, settings and selectors may take what is named: those concerned today.
+
+    They are the clusters of the question; of files held, also those that were not heard of and that none of the
+    secrets reaches either; and those to which the same was said before.
+    """
+    named = {registration.server for name, registration in snapshot.clusters.items() if name in question.clusters}
+    before = snapshot.answers.get(question.digest)
+    if before is not None and before.approved:
+        named |= {*before.servers}
+    if question.asked is Asked.FILES:
+        named |= {*_unreached(runtime, snapshot, question)}
+    return tuple(sorted(named)) or ("",)  # none at all is not every one
+
+
+def _unreached(runtime: Runtime, snapshot: Snapshot, question: Question) -> Iterator[str]:
+    state = runtime.desired_state(snapshot)
+    keys = {removal.key for removal in question.removals if removal.key is not None}
+    entries = [snapshot.entries[key] for key in keys if key in snapshot.entries]
+    for registration in snapshot.clusters.values():
+        definition = registration.definition(question.list, state.configuration)
+        reach = state.reach_of(registration.labels)
+        if definition is None or not any(state.reaches(entry, definition, reach) for entry in entries):
+            yield registration.server
+
+
 def _along(runtime: Runtime, snapshot: Snapshot, question: Question) -> Writes:
     """What an approval of settings puts into force: what was proposed, whoever approves it."""
     if question.asked is not Asked.SETTINGS or snapshot.proposal is None:
         return ()
+    if snapshot.proposal is None or settings_digest(snapshot.proposal) != question.digest:
+        raise Invalid("the settings that waited are others by now; read `trustcast removals list` again")
     stored = runtime.decisions.row(ConfigurationRow())
     return put_into_force(runtime, snapshot, stored, snapshot.proposal.settings)
 

@@ -64,13 +64,19 @@ class Leaves(msgspec.Struct, frozen=True):
     since: str
     tagged: datetime | None = None
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is about where the secret goes, which differs from cluster to cluster."""
+        away = {RemovalReason.ELSEWHERE, RemovalReason.UNASSIGNED}
+        return self.reason in away and not self.since.startswith("none ")
+
     def by_scope(self, verified: datetime | None) -> bool:
         """Whether labels, ceilings, definitions or registrations take the file, and not its vault's people.
 
         Args:
             verified: when the list last held what it should: tags that changed before took nothing then.
         """
-        if self.reason not in {RemovalReason.ELSEWHERE, RemovalReason.UNASSIGNED} or self.since.startswith("none "):
+        if not self.elsewhere:
             return False
         return self.tagged is None or (verified is not None and self.tagged <= verified)
 

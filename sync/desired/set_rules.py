@@ -17,7 +17,6 @@ from sync.findings import Code, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
 
     from sync.catalogue.revocation import Revocations
     from sync.catalogue.secret import SecretKey
@@ -49,7 +48,7 @@ def crl_rollback(contest: Contest) -> Rejections:
         before = _next_older(version, contest.available[key])
         for crl in version.crls() if before else ():
             for old in before.crls() if before else ():
-                if age(crl) < age(old) and _of_one_ca(contest, crl, old):
+                if contest.revocations.replaced_by(crl, old) and _of_one_ca(contest, crl, old):
                     rejected[key] = Finding(Code.CRL_ROLLBACK, f"{_described(crl)} is older than {_described(old)}")
     return rejected
 
@@ -90,11 +89,6 @@ def already_revoked(contest: Contest) -> Rejections:
 def _next_older(version: EligibleVersion, available: tuple[EligibleVersion, ...]) -> EligibleVersion | None:
     position = available.index(version)
     return available[position + 1] if position + 1 < len(available) else None
-
-
-def age(crl: RevocationList) -> tuple[int, datetime]:
-    """Sort key of the CRLs of one CA: the later the newer."""
-    return (crl.number if crl.number is not None else -1, crl.this_update)
 
 
 def _described(crl: RevocationList) -> str:

@@ -73,10 +73,6 @@ class DesiredList:
         return {name: file for name, file in first.items() if file is not None and file.anew}
 
 
-NOTHING = DesiredList({}, {}, {}, "nothing")
-"""Of a place that no definition names any more: nothing new is wanted there."""
-
-
 class DesiredState:
     """The desired lists of one snapshot, each computed once for all clusters with the same reach."""
 
@@ -84,6 +80,7 @@ class DesiredState:
         self.snapshot = snapshot
         self.configuration = configuration
         self._computed: dict[tuple[ListDefinition, Reach], DesiredList] = {}
+        self._reaches: dict[frozenset[tuple[str, str]], Reach] = {}
 
     def of(self, registration: Registration, definition: ListDefinition) -> DesiredList:
         """What this list should hold on this cluster."""
@@ -112,7 +109,16 @@ class DesiredState:
 
     def reach_of(self, labels: Mapping[str, str]) -> Reach:
         """The pairs of vault and selector that match these labels within the vault's ceiling."""
-        return matches(self._selectors, self.configuration, labels)
+        alike = frozenset(labels.items())
+        known = self._reaches.get(alike)
+        if known is None:
+            known = self._reaches[alike] = matches(self._selectors, self.configuration, labels)
+        return known
+
+    @cached_property
+    def nothing(self) -> DesiredList:
+        """Of a place that no definition names any more: nothing new is wanted there; what is revoked leaves."""
+        return DesiredList({}, {}, {}, f"nothing {self.snapshot.revocations.digest}")
 
     @cached_property
     def _selectors(self) -> frozenset[tuple[str, str]]:

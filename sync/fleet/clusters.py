@@ -137,6 +137,10 @@ class Registration:
         """The cluster's list of that name, or None."""
         return next((each for each in self.definitions(configuration) if each.name == name), None)
 
+    def places(self, configuration: Configuration) -> tuple[str, ...]:
+        """The ids of its lists' objects."""
+        return tuple(self.place(each) for each in self.definitions(configuration))
+
     def place(self, definition: ListDefinition) -> str:
         """Id of the list's object: what is known of it lies under this, however cluster and list are called."""
         return f"{self.server}/{definition.namespace}/{definition.object}"

@@ -144,17 +144,21 @@ class Comparison:
                 version=wanted.version if passes else "",
             )
         if file.owner is None and isinstance(self._said(wanted.name, file, present), Stays):
-            return Change(Action.UNACCOUNTED, wanted.name, file.sha256, file.sha256, KeptReason.NO_OWNER.value)
+            return Change(Action.UNACCOUNTED, wanted.name, file.sha256, wanted.sha256, KeptReason.NO_OWNER.value)
         if file.owner == wanted.key:
             return self._newer_of_owner(wanted, file, present)
         if isinstance(said := self._said(wanted.name, file, present), Stays):
             return Change(Action.KEEP, wanted.name, file.sha256, file.sha256, said.why.value, file.owner, file.version)
         return _change(Action.REPLACE, wanted, present)
 
-    def is_out(self, change: Change, present: bytes) -> bool:
-        """Whether a file of ours is revoked and what is wanted under its name does not replace it."""
-        stays = change.reason != "" and change.action not in PUTS and change.file in self.ours.files
-        return stays and self.context.revoked(present) is not None
+    def is_out(self, change: Change, leaves: Leaves | None) -> bool:
+        """Whether a file of ours leaves though its name is wanted: nothing replaces it.
+
+        It is revoked; or it stayed only as the newest that the list held, and its very version ended.
+        """
+        if leaves is None or change.action in PUTS:
+            return False
+        return leaves.reason is RemovalReason.REVOKED or change.reason == KeptReason.OLDER.value
 
     def is_taken(self, change: Change) -> bool:
         """Whether another secret's file takes the place of the one that is there."""

@@ -11,7 +11,7 @@ from sync.catalogue.eligibility import files_of
 from sync.certificates.contents import items_in
 from sync.certificates.items import Certificate
 from sync.desired.reasons import KeptReason, Leaves, RemovalReason, Stays, reason_of
-from sync.desired.state import NOTHING, DesiredList, DesiredState
+from sync.desired.state import DesiredList, DesiredState
 from sync.fleet.selectors import Selector
 from sync.reconcile.holds import Limits
 
@@ -53,7 +53,7 @@ class ListContext:
     @cached_property
     def desired(self) -> DesiredList:
         """What the list should hold."""
-        return self.state.of(self.registration, self.definition) if self.definition else NOTHING
+        return self.state.of(self.registration, self.definition) if self.definition else self.state.nothing
 
     def reason_of(self, owner: SecretKey | None, version: str, name: str) -> Leaves | Stays:
         """Why a file of this owner may leave, or stays."""
@@ -75,8 +75,9 @@ class ListContext:
                 return isinstance(said, Stays)
 
     def approved(self, owner: SecretKey | None, leaves: Leaves) -> bool:
-        """Whether a person consented to just this removal."""
-        return self.state.snapshot.approves(owner, leaves.reason.name, leaves.since, self.list_name)
+        """Whether a person consented to just this removal; to what labels and settings take, on this cluster."""
+        server = self.registration.server if leaves.elsewhere else ""
+        return self.state.snapshot.approves(owner, leaves.reason.name, leaves.since, self.list_name, server)
 
     def removed_by_hand(self, file: OwnedFile) -> bool:
         """Whether the file has no owner that counts, and a person had it removed."""

@@ -160,5 +160,5 @@ def _compensated(group: str, leaving: Iterable[Leaving], brought: Mapping[Secret
 
 
 def counted_losses(left: Iterable[Left], now: datetime) -> tuple[Left, ...]:
-    """Those of the last 24 hours."""
-    return tuple(each for each in left if now - each.at <= WINDOW)
+    """Those of the last 24 hours; not those of a clock that was far ahead."""
+    return tuple(each for each in left if abs(now - each.at) <= WINDOW)

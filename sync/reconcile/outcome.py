@@ -76,7 +76,7 @@ def status_after(previous: ListStatus, facts: PushResult, intervals: Intervals) 
         thumbprints={name: prints[name] for name in prints if name in listed or name not in others},
         unmanaged=listed,
         unlisted=len(others) - len(listed),
-        conflicts=plan.named(Action.CONFLICT),
+        conflicts=_conflicts(plan),
         over_limit=plan.named(Action.WAIT),
         attempted=facts.at,
         verified=facts.at if as_it_should_be else previous.verified,
@@ -138,7 +138,7 @@ def _state_of_what_stays(plan: Plan) -> tuple[State, str]:
     """There is nothing to write: what could not go on or off."""
     if full := _waiting(plan, FULL):
         return State.BLOCKED, f"list-too-large: {printable(', '.join(full))} would not fit into 1 MiB"
-    if conflicts := plan.named(Action.CONFLICT):
+    if conflicts := _conflicts(plan):
         return State.CONFLICT, printable(", ".join(conflicts))
     if plan.held:
         return State.REMOVAL_HELD, printable(
@@ -148,6 +148,12 @@ def _state_of_what_stays(plan: Plan) -> tuple[State, str]:
         reason = next(c.reason for c in plan.changes if c.action is Action.WAIT)
         return State.PENDING, printable(f"{', '.join(waiting)}: {reason}")
     return State.IN_SYNC, ""
+
+
+def _conflicts(plan: Plan) -> tuple[str, ...]:
+    """Wanted names with other bytes that another writer holds, or that have no known owner."""
+    unaccounted = (c for c in plan.changes if c.action is Action.UNACCOUNTED and c.after != c.before)
+    return tuple(sorted((*plan.named(Action.CONFLICT), *(c.file for c in unaccounted))))
 
 
 def _waiting(plan: Plan, reason: str) -> tuple[str, ...]:

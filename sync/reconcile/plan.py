@@ -22,7 +22,7 @@ from sync.reconcile.owners import choose_claim, whose
 from sync.reconcile.ownership import OwnedFile, Owners, encode_owners, parse_owners, room_in_request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sync.catalogue.secret import SecretKey
     from sync.desired.claims import WantedFile
@@ -122,7 +122,12 @@ def _draft(compared: Comparison) -> Draft:
             changes[name] = change
     for name, data in compared.observed.data.items():
         change = changes.get(name)
-        if change is not None and not (compared.is_out(change, data) or compared.is_taken(change)):
+        if change is not None and change.reason == "" and not compared.is_taken(change):
+            continue
+        present, leaves = compared.present(name, data)
+        if change is None or compared.is_out(change, leaves):
+            changes[name] = present
+        elif not compared.is_taken(change):
             continue
         present, leaves = compared.present(name, data)
         if change is None or not compared.is_taken(change):
@@ -163,14 +168,31 @@ def _settled(draft: Draft, compared: Comparison) -> Draft:
     What stays takes room, so that more must wait, and more stay: until nothing more does.
     """
     staying: dict[str, Change] = {}
+    draft = _without_what_leaves_all_the_same(draft, compared)
     while True:
-        present = Draft({**draft.changes, **staying}, draft.wanted, draft.leaving)
+        present = replace(draft, changes={**draft.changes, **staying})
         for name in _over_limit(present, compared):
             present.changes[name] = replace(present.changes[name], action=Action.WAIT, reason=FULL)
         more = {**_not_whole(present, compared), **_held(present, compared)}
         if not more.keys() - staying.keys():
             return present
         staying |= more
+
+
+def _without_what_leaves_all_the_same(draft: Draft, compared: Comparison) -> Draft:
+    """The draft in which files with a reason leave though what would take their places does not fit (law 8)."""
+    changes, leaving = dict(draft.changes), dict(draft.leaving)
+    while True:
+        going = {}
+        for name in _over_limit(replace(draft, changes=changes, leaving=leaving), compared):
+            if name in compared.observed.data:
+                present, leaves = compared.present(name, compared.observed.data[name])
+                if leaves is not None:
+                    going[name] = present
+                    leaving[name] = _leaving(present, leaves, compared)
+        if not going:
+            return replace(draft, changes=changes, leaving=leaving)
+        changes |= going
 
 
 def _over_limit(draft: Draft, compared: Comparison) -> list[str]:
@@ -214,7 +236,7 @@ def _is_claimed(name: str, owner: SecretKey, compared: Comparison) -> bool:
 def _held(draft: Draft, compared: Comparison) -> dict[str, Change]:
     """What would leave and is too much of one vault, or of the place, at once."""
     leaving = [each for name, each in draft.leaving.items() if draft.changes[name].action in GOES]
-    groups = held_groups(leaving, _brought(draft), _holdings(draft, compared), compared.context.limits)
+    groups = held_groups(leaving, _makes_up(draft, compared), _holdings(draft, compared), compared.context.limits)
     return {
         each.file: Change(
             Action.HOLD,
@@ -230,10 +252,16 @@ def _held(draft: Draft, compared: Comparison) -> dict[str, Change]:
     }
 
 
-def _brought(draft: Draft) -> dict[SecretKey, int]:
+def _makes_up(draft: Draft, compared: Comparison) -> dict[SecretKey, int]:
+    """How many new names each owner's version brings for those that leave now."""
+    _, spent = _vanished(draft, compared)
+    return {owner: count - spent[owner] for owner, count in _brought(draft.changes.values()).items()}
+
+
+def _brought(changes: Iterable[Change]) -> dict[SecretKey, int]:
     """How many new names each owner's version brings."""
     brought: dict[SecretKey, int] = {}
-    for change in draft.changes.values():
+    for change in changes:
         if change.action is Action.ADD and change.owner is not None:
             brought[change.owner] = brought.get(change.owner, 0) + 1
     return brought
@@ -245,33 +273,40 @@ def _holdings(draft: Draft, compared: Comparison) -> Holdings:
     would_hold = {name: had[name] for name, change in draft.changes.items() if change.action in stays and name in had}
     would_hold |= {name: _vault_of(change.owner) for name, change in draft.changes.items() if change.action in PUTS}
     before = counted_losses(compared.memory.left, compared.context.now)
-    return Holdings(had, would_hold, (*before, *_vanished(draft, compared)))
+    return Holdings(had, would_hold, (*before, *_vanished(draft, compared)[0]))
 
 
 def _vault_of(owner: SecretKey | None) -> str:
     return owner.vault if owner else ""
 
 
-def _vanished(draft: Draft, compared: Comparison) -> tuple[Left, ...]:
-    """The losses that count of what was remembered and is not there: by a hand, or a push that wrote no status."""
+def _vanished(draft: Draft, compared: Comparison) -> tuple[tuple[Left, ...], Counter[SecretKey | None]]:
+    """The losses that count of what was remembered and is not there: by a hand, or a push that wrote no status.
+
+    Also how many new names of this plan make up for those among them that a newer version replaced.
+    """
     ours, context = compared.ours.files, compared.context
     puts = {name for name, change in draft.changes.items() if change.action in PUTS}
     brought = Counter(file.owner for name, file in ours.items() if name not in compared.memory.files)
+    to_come = _brought(draft.changes.values())
+    spent: Counter[SecretKey | None] = Counter()
     found: list[Left] = []
     for name, file in sorted(compared.memory.files.items()):
         if name in ours or name in puts or context.gave_revoked(file, name) or context.removed_by_hand(file):
             continue
         said = context.reason_of(file.owner, file.version, name)
-        group = _vault_of(file.owner)
-        if isinstance(said, Leaves):
-            if context.approved(file.owner, said):
-                continue
-            if said.reason is RemovalReason.REPLACED and brought[file.owner] > 0:
+        if isinstance(said, Leaves) and context.approved(file.owner, said):
+            continue
+        if isinstance(said, Leaves) and said.reason is RemovalReason.REPLACED and file.owner:
+            if brought[file.owner] > 0:
                 brought[file.owner] -= 1
                 continue
-            group = SCOPE if said.by_scope(compared.memory.verified) else group
-        found.append(Left(name, group, context.now))
-    return tuple(found)
+            if spent[file.owner] < to_come.get(file.owner, 0):
+                spent[file.owner] += 1
+                continue
+        by_scope = isinstance(said, Leaves) and said.by_scope(compared.memory.verified)
+        found.append(Left(name, SCOPE if by_scope else _vault_of(file.owner), context.now))
+    return tuple(found), spent
 
 
 def _plan(draft: Draft, compared: Comparison) -> Plan:
@@ -351,10 +386,10 @@ def _left(draft: Draft, owned: Mapping[str, OwnedFile], compared: Comparison) ->
     """The losses of 24 hours that count: those before that did not come back, what vanished, and this plan's."""
     now = compared.context.now
     leaving = {name: each for name, each in draft.leaving.items() if draft.changes[name].action in GOES}
-    brought = _brought(draft)
+    brought = _makes_up(draft, compared)
     before = [each for each in counted_losses(compared.memory.left, now) if not _came_back(each, owned)]
     known = {each.file for each in before}
-    found = [*before, *(each for each in _vanished(draft, compared) if each.file not in known)]
+    found = [*before, *(each for each in _vanished(draft, compared)[0] if each.file not in known)]
     for name, each in sorted(leaving.items()):
         if each.reason is RemovalReason.REPLACED and each.owner and brought.get(each.owner, 0) > 0:
             brought[each.owner] -= 1

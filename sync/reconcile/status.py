@@ -121,7 +121,7 @@ class ListStatus:
             certificates by SHA-1 (OPC 10000-4 §7.2).
         unmanaged: other writers' keys, name to SHA-256 of their bytes; of very many, the first by name.
         unlisted: how many more of them there are; they have no thumbprints here either.
-        conflicts: wanted names that another writer holds with other bytes.
+        conflicts: wanted names that another writer holds with other bytes, or that no known secret gave.
         over_limit: wanted names that wait, most often for room.
         attempted: last attempt; None before the first.
         verified: last time the object was found or made as it should be; None before the first.

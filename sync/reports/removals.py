@@ -64,8 +64,9 @@ class Question:
 
 def questions(snapshot: Snapshot, statuses: Iterable[ListStatus]) -> tuple[Question, ...]:
     """All that waits for a person or was refused: settings, deletions, assignments, then files by their digests."""
-    found = (*_settings(snapshot), *_deletions(snapshot), *_assignments(snapshot), *_files(snapshot, statuses))
-    return tuple(question for question in found if not snapshot.approved(question.digest))
+    found = (*_settings(snapshot), *_deletions(snapshot), *_assignments(snapshot))
+    waiting = (question for question in found if not snapshot.approved(question.digest))
+    return (*waiting, *_files(snapshot, statuses))
 
 
 def find_question(found: Iterable[Question], digest: str) -> Question:
@@ -132,11 +133,12 @@ def _assignments(snapshot: Snapshot) -> Iterator[Question]:
 
 
 def _files(snapshot: Snapshot, statuses: Iterable[ListStatus]) -> Iterator[Question]:
-    """Removals held on registered clusters; equal ones are one question."""
+    """Removals held on registered clusters and not approved yet; equal ones are one question."""
     servers = {registration.server for registration in snapshot.clusters.values()}
     alike: dict[tuple[Removal, ...], list[ListStatus]] = defaultdict(list)
     for status in statuses:
-        if status.held and status.server in servers:
+        open_ones = status.held and not all(_approved(snapshot, status, each) for each in status.held)
+        if open_ones and status.server in servers:
             alike[held_removals(status.held, status.list)].append(status)
     for removals, held in alike.items():
         digest = removals_digest(removals)
@@ -174,6 +176,12 @@ def held_removals(held: Iterable[Leaving], list_name: str) -> tuple[Removal, ...
     """What an approval of all that a list holds back names."""
     found = {Removal(each.owner, each.reason.name, each.since, list_name) for each in held}
     return tuple(sorted(found, key=lambda r: (str(r.key), r.reason, r.since)))
+
+
+def _approved(snapshot: Snapshot, status: ListStatus, held: Leaving) -> bool:
+    away = held.reason in {RemovalReason.ELSEWHERE, RemovalReason.UNASSIGNED} and not held.since.startswith("none ")
+    server = status.place.rsplit("/", 2)[0] if away else ""
+    return snapshot.approves(held.owner, held.reason.name, held.since, status.list, server)
 
 
 def _refused(snapshot: Snapshot, digest: str) -> bool:

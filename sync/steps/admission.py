@@ -111,7 +111,8 @@ def _catalogue(runtime: Runtime, key: SecretKey, event_version: str | None, on_a
         if watched is None or key.vault not in runtime.vaults:
             return Decision(old)
         source = Source(runtime.vaults[key.vault], key, values)
-        new = _judged(runtime, old, source, watched, configuration, head.value)  # 3, 4: the vault after, then judge
+        known = head.value if old or stored is None else replace(head.value, begun=None)  # a damaged row knew more
+        new = _judged(runtime, old, source, watched, configuration, known)  # 3, 4: the vault after, then judge
         if old is None and new.deleted and not on_a_list:
             return Decision(None)
         try:
@@ -163,7 +164,7 @@ def _judged(
     """Look at the secret, reading the value of a version only if it is new, assigned and may decide."""
     now = runtime.clock()
     versions, complete = newest_first(source.vault, source.key, old)
-    look = VaultReading(now, versions, {}, head.rebuilt(now), complete)
+    look = VaultReading(now, versions, {}, head.rebuilt(now), complete, head.begun)
     assigned = assign(look.versions, watched, configuration)
     assignment = assigned.assignment or (old.assignment if old else None)
     if assignment is not None and assignment.lists:

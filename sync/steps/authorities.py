@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sync.catalogue.authorities import Authority, authority_after, may_prove
-from sync.catalogue.revocation import provers
-from sync.catalogue.rows import AuthorityRow, IssuerRow
+from sync.catalogue.revocation import Revocations, provers
+from sync.catalogue.rows import AuthorityRow, IssuerRow, RowKey
 from sync.catalogue.snapshot import Issuer
 from sync.certificates.items import Certificate, RevocationList
 from sync.ports.decisions import Write
@@ -55,15 +55,42 @@ def proofs(runtime: Runtime, old: Entry | None, new: Entry) -> Proofs:
     names = _names(new)
     if not names:
         return Proofs()
-    fresh = _names(new, _fresh(old, new))
-    tokens = [(name, runtime.decisions.row(IssuerRow.of(name))) for name in sorted(names)]
-    snapshot = runtime.decisions.snapshot()
-    writes: list[Write] = []
-    for name, stored in tokens:
-        rows = tuple(_rows(runtime, snapshot, new, name))
-        if rows or name in fresh:
-            writes += [Write(IssuerRow.of(name), Issuer(runtime.token()), as_read(stored)), *rows]
-    return Proofs(tuple(writes), _proven(snapshot, new, names))
+    concerned = _names(new, _fresh(old, new))
+    while True:
+        tokens = [(name, runtime.decisions.row(IssuerRow.of(name))) for name in sorted(concerned)]
+        snapshot = runtime.decisions.snapshot()
+        revocations, rows = snapshot.revocations, dict[RowKey, Write]()
+        for _ in concerned:  # a CA let back in may stand above another
+            for name, _stored in tokens:
+                rows |= {write.row: write for write in _rows(runtime, snapshot, new, name, revocations)}
+            revocations = _revocations(snapshot, rows.values())
+        more = _let_back_in(snapshot, new, revocations) - concerned
+        if not more:
+            break
+        concerned |= more
+    issuers = [Write(IssuerRow.of(name), Issuer(runtime.token()), as_read(stored)) for name, stored in tokens]
+    return Proofs((*issuers, *rows.values()), _proven(snapshot, new, names))
+
+
+def _revocations(snapshot: Snapshot, writes: Iterable[Write]) -> Revocations:
+    """What is revoked once these rows are written."""
+    changed = {write.row: write.value for write in writes}
+    others = (authority for row, authority in snapshot.authorities.items() if row not in changed)
+    authorities = (*others, *(row for row in changed.values() if isinstance(row, Authority)))
+    return Revocations.of(authorities, snapshot.clearances.values())
+
+
+def _let_back_in(snapshot: Snapshot, new: Entry, revocations: Revocations) -> set[bytes]:
+    """The names of CAs that were revoked and are no more (a hold was lifted): their CRLs prove from now on."""
+    if revocations.digest == snapshot.revocations.digest:
+        return set()
+    items = (item for e in {**snapshot.entries, new.key: new}.values() for item in _items(e.candidates))
+    return {
+        item.subject_name
+        for item in items
+        if isinstance(item, Certificate) and item.is_ca
+        if snapshot.revocations.revoked(item) and not revocations.revoked(item)
+    }
 
 
 def _names(entry: Entry, versions: Iterable[Candidate] | None = None) -> set[bytes]:
@@ -90,11 +117,11 @@ def _items(candidates: Iterable[Candidate]) -> Iterator[Item]:
     return (stored.item for candidate in candidates for stored in candidate.items)
 
 
-def _rows(runtime: Runtime, snapshot: Snapshot, new: Entry, name: bytes) -> Iterator[Write]:
+def _rows(runtime: Runtime, snapshot: Snapshot, new: Entry, name: bytes, revocations: Revocations) -> Iterator[Write]:
     """The rows of the name's keys as all CRLs of that name in the catalogue make them."""
     entries = {**snapshot.entries, new.key: new}
     cas, crls = _of_name(entries, name, runtime.clock())
-    able = provers(cas, snapshot.revocations)
+    able = provers(cas, revocations)
     known = [item for entry in entries.values() for item in _items(entry.candidates) if isinstance(item, Certificate)]
     by_key: dict[str, Certificate] = {ca.key_sha256: ca for ca in able}
     for key, ca in sorted(by_key.items()):

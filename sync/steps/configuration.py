@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from sync.catalogue.questions import settings_digest
 from sync.catalogue.rows import ConfigurationRow, SettingsProposalRow, VaultRow
 from sync.catalogue.snapshot import Settings, SettingsProposal, VaultFacts
@@ -56,7 +58,9 @@ def _is_news(runtime: Runtime, snapshot: Snapshot) -> bool:
             runtime.stamp.imported,
         )
         return False
-    return differs or known.stamp < runtime.stamp or snapshot.proposal is not None
+    if snapshot.proposal is not None:
+        return not runtime.stamp < snapshot.proposal.settings.stamp
+    return differs or known.stamp < runtime.stamp
 
 
 def _adopt(runtime: Runtime) -> None:
@@ -103,7 +107,7 @@ def _vaults(runtime: Runtime, snapshot: Snapshot, wanted: Settings) -> tuple[Wri
 def _propose(runtime: Runtime, snapshot: Snapshot, proposal: SettingsProposal) -> None:
     """Let settings wait; what waited before is replaced where it differs."""
     before = snapshot.proposal
-    if before is not None and settings_digest(before) == settings_digest(proposal):
+    if before is not None and settings_digest(before) == settings_digest(replace(proposal, since=before.since)):
         return
     head = runtime.next_head(runtime.decisions.head().value)
     runtime.decisions.commit([Write(PROPOSED, proposal, ANYTHING)], head=head)

@@ -20,6 +20,7 @@ from sync.errors import Changed, TrustcastError
 from sync.ports.decisions import Write
 from sync.ports.stored import Expect, Stored, as_read
 from sync.ports.work import VaultWork
+from sync.reconcile.status import KeptFact
 from sync.steps.admission import admit
 from sync.steps.configuration import adopt_configuration
 from sync.steps.enqueue import request_plan
@@ -135,7 +136,10 @@ def _look_through(
 def _owners_on_lists(runtime: Runtime, host: str) -> set[SecretKey]:
     """The secrets of the vault that files on lists came from and that the catalogue did not know."""
     unknown = KeptReason.NOT_CATALOGUED.value
-    kept = (fact for summary in runtime.statuses.summaries().values() for fact in summary.kept)
+    kept = [fact for summary in runtime.statuses.summaries().values() for fact in summary.kept]
+    whole = (place for place, summary in runtime.statuses.summaries().items() if summary.many)
+    for stored in filter(None, map(runtime.statuses.get, whole)):
+        kept += [KeptFact(each.file, each.owner, each.version, each.fact) for each in stored.value.kept]
     return {fact.owner for fact in kept if fact.owner and fact.owner.vault == host and fact.fact == unknown}
 
 

@@ -17,6 +17,7 @@ from sync.certificates.items import Certificate
 from sync.errors import Changed
 from sync.ports.decisions import Write
 from sync.reconcile.holds import WINDOW
+from sync.steps.planning import request_pushes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,6 +47,7 @@ def forget_what_is_past(runtime: Runtime) -> None:
         return
     snapshot = runtime.decisions.snapshot(fresh=True)
     statuses = runtime.statuses.all()
+    request_pushes(runtime, sorted(_due_too_late(runtime, snapshot, statuses, now)), "due too late")
     for status in _abandoned(snapshot, statuses, now):
         runtime.statuses.forget(status.place)
     past = (
@@ -60,6 +62,13 @@ def forget_what_is_past(runtime: Runtime) -> None:
             runtime.decisions.commit(writes, head=None)
     except Changed:
         log.debug("another worker forgets the same rows")
+
+
+def _due_too_late(runtime: Runtime, snapshot: Snapshot, statuses: Iterable[ListStatus], now: datetime) -> set[str]:
+    """Clusters whose due time no rhythm gives: a clock was ahead when it was set."""
+    latest = now + 2 * max(runtime.intervals.verify_interval, runtime.intervals.offline_most)
+    late = {status.cluster for status in statuses if status.due is not None and status.due > latest}
+    return late & snapshot.clusters.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +140,9 @@ def _authorities(runtime: Runtime, snapshot: Snapshot, now: datetime) -> Iterato
     """What CAs revoked is kept until nothing of theirs was in the catalogue for long."""
     for row, authority in snapshot.authorities.items():
         if now - authority.needed <= timedelta(days=1):
+            continue
+        stored = runtime.decisions.row(row)  # a CRL may have been taken up since the snapshot
+        if stored is None or stored.value != authority:
             continue
         if _is_needed(authority, snapshot):
             yield Past(row, authority, msgspec.structs.replace(authority, needed=now))
