@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-
-import pytest
+from typing import TYPE_CHECKING
 
 from sync.cli.show.secrets import show_secrets
 from sync.findings import Code, Finding
@@ -12,6 +11,9 @@ from sync.reports.secrets import SecretReport, SecretState
 from tests.support import certs
 from tests.support.catalogues import candidate, entry
 from tests.support.certs import NOW
+
+if TYPE_CHECKING:
+    import pytest
 
 SECRET = entry("plc7", candidate(1, certs.server()), lists=("issuer", "trust"))
 REFUSED = Finding(Code.NOT_A_CA, "CN=plc7")
