@@ -338,7 +338,7 @@ def test_law4_a_deleted_secret_is_called_so_though_clusters_hold_its_files() -> 
 # --- List by list ----------------------------------------------------------------------------------------
 
 
-def test_a_secret_that_one_list_refuses_is_in_force_on_the_other_and_rejected_as_a_whole() -> None:
+def test_a_secret_that_one_list_refuses_is_in_force_on_the_other_all_the_same() -> None:
     scene = Scene()
     scene.put("it", SERVER.pem, "issuer,trust")
     said = scene.verdict()
