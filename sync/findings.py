@@ -309,7 +309,7 @@ class Code(StrEnum):
     ACCEPTED_RISK = (
         "accepted-risk",
         _WARN,
-        "A fault is accepted because the list's policy and the tag trustcast-accept both name it.",
+        "A fault is accepted: the list's policy and the tag trustcast-accept name it, or an operator cleared it.",
         "Replace the certificate when the plant allows, and remove the tag then.",
     )
     CATALOGUE_TAMPERED = (

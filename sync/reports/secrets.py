@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 
 from sync.catalogue.delivery import delivery_findings
 from sync.catalogue.eligibility import files_of
+from sync.catalogue.entry import Candidate
+from sync.catalogue.revocation import warnings_about
 from sync.certificates.checks import ageing
 from sync.certificates.items import Certificate
 from sync.desired.capacity import over_limit
+from sync.desired.reach import assignment_in_force
 from sync.findings import Code, Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime, timedelta
 
-    from sync.catalogue.entry import Candidate, Entry
+    from sync.catalogue.entry import Entry, Reading
     from sync.catalogue.secret import SecretKey
     from sync.certificates.items import Item
     from sync.desired.reach import Reach
@@ -47,13 +50,34 @@ class SecretState(StrEnum):
 ATTENTION = frozenset({SecretState.LAST_STAYS, SecretState.REJECTED, SecretState.WAITS, SecretState.HELD})
 """States that are not as they should be."""
 
+WORST_FIRST = (
+    SecretState.REJECTED,
+    SecretState.LAST_STAYS,
+    SecretState.WAITS,
+    SecretState.DISABLED,
+    SecretState.IN_FORCE,
+)
+"""The states of a secret on one list; that of the secret is the worst."""
+
 
 @dataclass(frozen=True, slots=True)
 class SecretReport:
-    """A secret's state and the findings about it, rejecting ones first."""
+    """What is said of a secret.
+
+    Attributes:
+        state: of the secret as a whole: the worst of its lists.
+        findings: about it, rejecting ones first.
+        lists: its state on each list that it goes to, by the list's name.
+    """
 
     state: SecretState
     findings: tuple[Finding, ...]
+    lists: Mapping[str, SecretState]
+
+    @property
+    def differs(self) -> bool:
+        """Whether it stands otherwise on one list than on another."""
+        return len({*self.lists.values()}) > 1
 
 
 @dataclass(frozen=True)
@@ -83,9 +107,10 @@ class ListView:
 
     @cached_property
     def givers(self) -> frozenset[SecretKey]:
-        """The secrets that give the list at least one file, and those disabled in force."""
+        """The secrets that give the list a file, be it only where it is already, and those disabled in force."""
         over = {name for names in self.over_limit.values() for name in names}
-        giving = {wanted.key for name, wanted in self.desired.files.items() if name not in over}
+        first = (claims[0] for name, claims in self.desired.claims.items() if name not in over)
+        giving = {claim.key for claim in first if claim.file is not None}
         return frozenset(giving | (self.desired.in_force.keys() - self.items.keys()))
 
 
@@ -125,18 +150,35 @@ class Verdicts:
     def of(self, entry: Entry) -> SecretReport:
         """The secret's report over all lists that it is assigned to, on all clusters."""
         reached = [(group, view) for group in self._groups for view in self._reached(entry, group)]
-        in_force = {view.desired.in_force[entry.key].version for _, view in reached if entry.key in view.givers}
-        found = [
+        lists = {name: ListFindings(tuple(self._alone(entry, name))) for name in self._lists(entry)}
+        for _, view in reached:
+            lists[view.definition.name] = lists[view.definition.name].on(entry.key, view)
+        in_force = {version for each in lists.values() for version in each.in_force}
+        everywhere = [
             *(f for rejected in entry.rejected[:1] for f in rejected.findings if _is_newest(entry, rejected.version)),
-            *self._alone(entry),
-            *(f for _, view in reached for f in _on_list(entry.key, view)),
             *entry.secret_findings,
+        ]
+        found = [
+            *(finding for each in lists.values() for finding in each.found),
+            *everywhere,
             *(f for group, view in reached for f in _issuer_missing(entry.key, group, view)),
             *(self._no_cluster_matches(entry) if entry.assigned and not reached else ()),
             *self._by_time(entry, in_force),
+            *self._about_revocations(entry, in_force),
         ]
         ordered = sorted(dict.fromkeys(found), key=lambda f: f.severity is not Severity.REJECT)
-        return SecretReport(_state(entry, in_force, ordered), tuple(ordered))
+        states = {
+            name: _state_on(entry, each.in_force, [*each.found, *everywhere])
+            for name, each in lists.items()
+            if each.reached or not reached or _rejects(each.found)
+        }
+        return SecretReport(_state(entry, states, ordered), tuple(ordered), states)
+
+    def _lists(self, entry: Entry) -> tuple[str, ...]:
+        """The lists that it goes to, as the settings in force define them."""
+        configuration = self._desired_state.configuration
+        lists = () if entry.deleted else assignment_in_force(entry, configuration).lists
+        return tuple(name for name in lists if configuration.definition(name))
 
     def not_as_they_should_be(self) -> Mapping[str, int]:
         """How many secrets of watched vaults are rejected, wait or are held, by state."""
@@ -166,14 +208,15 @@ class Verdicts:
     def _reached(self, entry: Entry, group: ClusterGroup) -> Iterator[ListView]:
         return (s for s in group.views if self._desired_state.reaches(entry, s.definition, group.reach))
 
-    def _alone(self, entry: Entry) -> Iterator[Finding]:
-        """The findings about the newest candidate by itself, on the lists that it is assigned to."""
-        newest: Candidate | None = next(iter(entry.candidates), None)
-        for name in entry.assignment.lists if newest else ():
-            definition = self._desired_state.configuration.definition(name)
-            if definition is not None and newest is not None:
-                yield from definition.verdict(newest.findings, entry.assignment.accept).findings
-                yield from delivery_findings(files_of(entry, newest), newest.pem, definition.delivery)
+    def _alone(self, entry: Entry, list_name: str) -> Iterator[Finding]:
+        """The findings about the newest version that was read by itself, on a list that it is assigned to."""
+        newest = _newest_read(entry)
+        definition = self._desired_state.configuration.definition(list_name)
+        if definition is None or newest is None or newest in entry.rejected:
+            return
+        yield from definition.verdict(newest.findings, entry.assignment.accept).findings
+        if isinstance(newest, Candidate):
+            yield from delivery_findings(files_of(entry, newest), newest.pem, definition.delivery)
 
     def _no_cluster_matches(self, entry: Entry) -> Iterator[Finding]:
         vault = self._desired_state.configuration.vault(entry.key.vault)
@@ -186,6 +229,45 @@ class Verdicts:
             if candidate.version in in_force:
                 items = tuple(stored.item for stored in candidate.items)
                 yield from ageing(items, now=self._now, expiry_warning=self._expiry_warning)
+
+    def _about_revocations(self, entry: Entry, in_force: set[str]) -> Iterator[Finding]:
+        """What is shown beside certificates in force and removes nothing: what CAs revoked around them, or of them."""
+        revocations = self._desired_state.snapshot.revocations
+        for candidate in entry.candidates:
+            for item in _certificates(candidate) if candidate.version in in_force else ():
+                yield from warnings_about(item, self._authorities.get(item.issuer_name, ()), revocations)
+                if (date := revocations.cleared(item)) is not None:
+                    yield Finding(Code.ACCEPTED_RISK, f"{item.subject} was revoked on {date:%Y-%m-%d} and cleared")
+
+    @cached_property
+    def _authorities(self) -> Mapping[bytes, tuple[Certificate, ...]]:
+        """The CA certificates of the catalogue, by name."""
+        found: dict[bytes, dict[str, Certificate]] = defaultdict(dict)
+        for entry in self._desired_state.snapshot.entries.values():
+            for item in (item for candidate in entry.candidates for item in _certificates(candidate)):
+                if item.is_ca:
+                    found[item.subject_name][item.sha256] = item
+        return {name: tuple(cas.values()) for name, cas in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ListFindings:
+    """What is found of one secret on one list, on whatever clusters.
+
+    Attributes:
+        found: about it there.
+        in_force: its versions that are.
+        reached: some cluster that it goes to has the list.
+    """
+
+    found: tuple[Finding, ...]
+    in_force: frozenset[str] = frozenset()
+    reached: bool = False
+
+    def on(self, key: SecretKey, view: ListView) -> ListFindings:
+        """With what is found on clusters of one more kind."""
+        given = {view.desired.in_force[key].version} if key in view.givers else set()
+        return ListFindings((*self.found, *_on_list(key, view)), self.in_force | given, reached=True)
 
 
 def secret_report(entry: Entry, desired: DesiredState, *, now: datetime, expiry_warning: timedelta) -> SecretReport:
@@ -214,22 +296,40 @@ def _issuer_missing(key: SecretKey, group: ClusterGroup, view: ListView) -> Iter
             yield Finding(Code.ISSUER_MISSING, f"issuer {item.issuer}")
 
 
-def _state(entry: Entry, in_force: set[str], found: list[Finding]) -> SecretState:
-    newest = entry.newest.version if entry.newest else ""
-    rejected = any(f.severity is Severity.REJECT and f.code not in HEALING for f in found)
+def _state(entry: Entry, lists: Mapping[str, SecretState], found: list[Finding]) -> SecretState:
     if entry.waiting:
         return SecretState.HELD
     if entry.deleted:
         return SecretState.DELETED
-    if not entry.assignment.lists:
-        return SecretState.REJECTED if rejected else SecretState.UNASSIGNED
+    if not lists:
+        return SecretState.REJECTED if _rejects(found) else SecretState.UNASSIGNED
+    return min(lists.values(), key=WORST_FIRST.index)
+
+
+def _state_on(entry: Entry, in_force: frozenset[str], found: list[Finding]) -> SecretState:
+    newest = _newest_read(entry)
     if in_force - {c.version for c in entry.candidates if c.enabled}:
         return SecretState.DISABLED
-    if newest in in_force or (in_force and entry.candidates[0].version in in_force and not entry.rejected):
+    if newest is not None and newest.version in in_force:
         return SecretState.IN_FORCE
     if in_force:
         return SecretState.LAST_STAYS
-    return SecretState.REJECTED if rejected else SecretState.WAITS
+    return SecretState.REJECTED if _rejects(found) else SecretState.WAITS
+
+
+def _rejects(found: Iterable[Finding]) -> bool:
+    """Whether a finding rejects, and not just until another secret arrives or leaves."""
+    return any(f.severity is Severity.REJECT and f.code not in HEALING for f in found)
+
+
+def _certificates(candidate: Candidate) -> Iterator[Certificate]:
+    return (stored.item for stored in candidate.items if isinstance(stored.item, Certificate))
+
+
+def _newest_read(entry: Entry) -> Reading | None:
+    """The newest version whose value was read, whatever is kept of it."""
+    readings: tuple[Reading, ...] = (*entry.candidates, *entry.rejected, *entry.passed)
+    return min(readings, key=lambda reading: entry.age(reading.version), default=None)
 
 
 def _is_newest(entry: Entry, version: str) -> bool:

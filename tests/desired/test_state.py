@@ -315,7 +315,7 @@ def test_of_several_certificates_only_the_revoked_ones_leave() -> None:
     assert [f.file for f in found.findings[key("pair")]] == [f"pair-{LEAF.sha256[:8]}.der"]
 
 
-def test_law3_a_newer_version_that_is_revoked_already_gives_way_and_goes_on_nowhere_anew() -> None:
+def test_law3_a_newer_version_that_is_revoked_gives_way_to_one_that_goes_on_nowhere() -> None:
     secrets = (entry("leaf", candidate(2, LEAF), candidate(1, RENEWED)), ROOT_SECRET, CRL_SECRET)
     found = desired(*secrets, authorities=REVOKED)
     assert (in_force(found)["leaf"], codes(found, "leaf")) == (1, [Code.REVOKED])

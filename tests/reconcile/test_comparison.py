@@ -247,7 +247,7 @@ SECOND = WatchedVault("https://b.vault.azure.net")
 TWO = replace(CONFIGURATION, vaults=(VAULT, SECOND))
 
 
-def test_law1_a_list_found_with_our_annotation_and_without_a_status_gains_nothing_yet() -> None:
+def test_law1_a_list_found_with_our_annotation_and_no_status_gains_nothing_yet() -> None:
     change = wanted(MARKED, configuration=TWO)
     assert action(change) == (Action.WAIT, "waits until b.vault.azure.net was gone through once")
     theirs = seen(theirs={FILE: NEW.der}, owners=Owners(PLACE))

@@ -136,7 +136,7 @@ NOT_INFERRED: dict[str, tuple[list[Entry], dict[str, VaultFacts]]] = {
 
 
 @pytest.mark.parametrize(("secrets", "vaults"), NOT_INFERRED.values(), ids=NOT_INFERRED)
-def test_law1_nothing_is_inferred_before_all_vaults_were_gone_through_or_from_several(
+def test_law1_nothing_is_inferred_before_all_vaults_were_seen_or_from_several(
     secrets: list[Entry], vaults: dict[str, VaultFacts]
 ) -> None:
     ours = found(seen(ours={FILE: X.der}), context=context_of(*secrets, vaults=vaults))
@@ -247,7 +247,7 @@ def test_law4_a_name_is_kept_while_its_file_is_remembered_and_not_there(
 
 
 @pytest.mark.parametrize("memory", [remembered({FILE: HELD}), remembered({}, reserved={FILE: key("a")})])
-def test_a_name_that_is_not_there_is_free_once_its_vault_was_gone_through_without_its_owner(memory: ListMemory) -> None:
+def test_a_name_that_is_not_there_is_free_once_its_vault_shows_no_such_owner(memory: ListMemory) -> None:
     """The tables were lost, and the secret was purged meanwhile."""
     assert giver(chosen(twin(), memory=memory, vaults=SWEPT)) == "b"
 

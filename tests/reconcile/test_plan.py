@@ -155,7 +155,7 @@ def test_what_was_ours_and_an_editor_took_is_no_more_named_once_nothing_wants_it
     assert actions(plan)["a.der"] == Action.UNMANAGED
 
 
-def test_what_is_ours_afterwards_is_what_was_written_and_what_was_kept_with_its_owner() -> None:
+def test_what_is_ours_afterwards_is_what_was_written_and_kept_with_its_owner() -> None:
     observed, memory = ours(kept=B, left=C)
     plan = plan_of(observed, memory, gives("a", A), gone("left", C))
     assert plan.owned_after == {"a.der": owned(A.der, "a"), "kept.der": owned(B.der, "kept")}
@@ -541,7 +541,7 @@ def context_from(catalogue: Any) -> Any:
 
 
 @given(HISTORY, CATALOGUES)
-def test_law4_to_law6_a_plan_leaves_nothing_to_write_and_takes_nothing_without_a_reason(
+def test_law4_to_law6_a_plan_leaves_no_write_and_takes_nothing_without_a_reason(
     history: list[Any], catalogue: Any
 ) -> None:
     """Over real ownership: whatever hands, pushes and crashes between writes did to the object before."""

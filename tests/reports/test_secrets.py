@@ -15,18 +15,19 @@ from sync.catalogue.entry import Entry, StoredItem
 from sync.catalogue.rows import SecretRow
 from sync.catalogue.secret import SecretKey
 from sync.certificates.items import Kind
+from sync.commands.revocation import clear_revoked
 from sync.desired.capacity import OBJECT_LIMIT
 from sync.findings import Code, Role, Severity
+from sync.fleet.clusters import ListOverride
 from sync.fleet.configuration import Configuration
 from sync.fleet.lists import Delivery, ListDefinition
 from sync.fleet.policy import Policy
 from sync.fleet.vaults import WatchedVault
 from sync.ports.decisions import Write
-from sync.reports.secrets import SecretState, secret_report
+from sync.reports.secrets import WORST_FIRST, SecretState, secret_report
 from tests.support import certs
 from tests.support.certs import DAY, NOW, YEAR
 from tests.support.fleet import HOST, TRUST, Fleet, registration
-from tests.support.stores import there
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,7 +159,8 @@ def case_tampered(scene: Scene) -> None:
     version = scene.put("it", SERVER.pem)
     scene.then()
     row = SecretRow(KEY)
-    stored = there(scene.decisions.row(row))
+    stored = scene.decisions.row(row)
+    assert stored is not None
     assert isinstance(stored.value, Entry)
     other = certs.server(name="planted").der
     forged = replace(stored.value.candidates[0], items=(StoredItem(Kind.CERTIFICATE, other),))
@@ -251,18 +253,11 @@ STANDINGS = {
 """How the secret of a case stands, where it is neither rejected (a rejecting code) nor in force (a warning)."""
 
 
-NOT_YET_SAID = {Code.CRL_OF_ANOTHER_KEY, Code.ISSUER_REVOKED}
-"""Codes of the memory of revocations (`catalogue.revocation`), which no report asks yet."""
-
-
 def test_every_code_has_a_case_that_raises_it() -> None:
     assert set(CASES) == set(Code)
 
 
-@pytest.mark.parametrize(
-    "code",
-    [pytest.param(c, marks=pytest.mark.xfail(strict=True)) if c in NOT_YET_SAID else c for c in Code],
-)
+@pytest.mark.parametrize("code", Code)
 def test_each_code_is_raised_by_what_happens_and_tells_how_the_secret_stands(code: Code) -> None:
     scene = Scene(**NARROW.get(code, {}))
     CASES[code](scene)
@@ -293,7 +288,9 @@ def test_law3_the_last_good_version_stays_and_its_secret_says_so() -> None:
     scene.put("it", SERVER.pem)
     scene.then()
     scene.put("it", certs.server(key="rsa-1024").pem)
-    assert scene.verdict().state is SecretState.LAST_STAYS
+    said = scene.verdict()
+    assert said.state is SecretState.LAST_STAYS
+    assert [finding.code for finding in said.findings] == [Code.WEAK_KEY]
     assert scene.files("edge") == {"it.der": SERVER.der}
 
 
@@ -318,12 +315,148 @@ def test_what_is_deleted_disabled_unassigned_or_held_is_called_so() -> None:
     }
 
 
-def test_law4_a_removal_that_waits_for_a_person_is_called_held() -> None:
+def test_law4_an_assignment_that_waits_for_a_person_is_called_held() -> None:
+    scene = Scene()
+    scene.register(*(registration(f"plant-{n}", site="lyon") for n in range(4)))
+    scene.put("it", SERVER.pem)
+    scene.then()
+    scene.set_to(SERVER.pem, tags("trust") | {"trustcast-clusters": "site=hamburg"})
+    held = scene.verdict()
+    assert (held.state, held.lists) == (SecretState.HELD, {"trust": SecretState.IN_FORCE})
+    assert "it.der" in scene.files("plant-1")
+
+
+def test_law4_a_deleted_secret_is_called_so_though_clusters_hold_its_files() -> None:
     scene = Scene()
     scene.put("it", "".join(certs.server(name=f"line{n}").pem for n in range(5)))
     scene.then()
     scene.vault.delete("it")
-    assert scene.verdict().state is SecretState.HELD
+    assert (scene.verdict().state, scene.verdict().lists) == (SecretState.DELETED, {})
+    assert len(scene.files("edge")) == 5
+
+
+# --- List by list ----------------------------------------------------------------------------------------
+
+
+def test_a_secret_that_one_list_refuses_is_in_force_on_the_other_all_the_same() -> None:
+    scene = Scene()
+    scene.put("it", SERVER.pem, "issuer,trust")
+    said = scene.verdict()
+    assert said.lists == {"issuer": SecretState.REJECTED, "trust": SecretState.IN_FORCE}
+    assert (said.state, said.differs) == (SecretState.REJECTED, True)
+    assert Code.NOT_A_CA in {finding.code for finding in said.findings}
+    assert scene.files("edge") == {"it.der": SERVER.der}
+
+
+def test_a_secret_that_stands_alike_on_all_lists_has_one_state() -> None:
+    scene = Scene()
+    scene.put("it", ROOT.pem, "issuer,trust")
+    said = scene.verdict()
+    assert said.lists == {"issuer": SecretState.IN_FORCE, "trust": SecretState.IN_FORCE}
+    assert (said.state, said.differs) == (SecretState.IN_FORCE, False)
+
+
+def test_law3_a_newer_version_that_one_list_refuses_leaves_the_last_one_there_alone() -> None:
+    scene = Scene()
+    scene.put("it", ROOT.pem, "issuer,trust")
+    scene.then()
+    scene.put("it", SERVER.pem, "issuer,trust")
+    said = scene.verdict()
+    assert said.lists == {"issuer": SecretState.LAST_STAYS, "trust": SecretState.IN_FORCE}
+    assert said.state is SecretState.LAST_STAYS
+    assert (scene.files("edge", ISSUER), scene.files("edge")) == ({"it.der": ROOT.der}, {"it.der": SERVER.der})
+
+
+def test_a_crl_may_wait_on_one_list_and_be_in_force_on_another() -> None:
+    scene = Scene()
+    scene.put("root", ROOT.pem, "issuer")
+    scene.put("it", certs.crl(ROOT).pem, "issuer,trust")
+    said = scene.verdict()
+    assert said.lists == {"issuer": SecretState.IN_FORCE, "trust": SecretState.WAITS}
+    assert said.state is SecretState.WAITS
+
+
+def test_a_list_that_no_cluster_has_says_nothing_unless_it_refuses() -> None:
+    """A vault's default may name more lists than a cluster has."""
+    scene = Scene()
+    scene.register(replace(registration("edge", site="hamburg"), lists=(ListOverride("trust"),)))
+    scene.put("it", ROOT.pem, "issuer,trust")
+    scene.put("server", SERVER.pem, "issuer,trust")
+    assert scene.verdict().lists == {"trust": SecretState.IN_FORCE}
+    assert said_of(scene, "server").lists == {"issuer": SecretState.REJECTED, "trust": SecretState.IN_FORCE}
+
+
+def test_what_no_cluster_gets_waits_on_every_list() -> None:
+    scene = Scene()
+    scene.set_to(ROOT.pem, tags("issuer,trust") | {"trustcast-clusters": "site=oz"})
+    assert scene.verdict().lists == {"issuer": SecretState.WAITS, "trust": SecretState.WAITS}
+
+
+def test_the_whole_is_as_bad_as_the_worst_list() -> None:
+    assert set(WORST_FIRST) == set(SecretState) - {SecretState.HELD, SecretState.DELETED, SecretState.UNASSIGNED}
+    assert WORST_FIRST[-1] is SecretState.IN_FORCE
+
+
+def test_a_newer_disabled_version_that_was_never_read_leaves_the_older_one_in_force() -> None:
+    scene = Scene()
+    case_head_disabled(scene)
+    assert scene.verdict().lists == {"trust": SecretState.IN_FORCE}
+
+
+# --- What CAs revoked ------------------------------------------------------------------------------------
+
+
+def test_a_cleared_revocation_is_shown_as_accepted_risk() -> None:
+    scene = Scene()
+    leaf = certs.server(name="leaf", issuer=ROOT)
+    scene.put("root", ROOT.pem, "issuer")
+    scene.put("it", leaf.pem)
+    scene.put("crl", certs.crl(ROOT, revoked=[leaf], revoked_at=NOW - DAY).pem, "issuer")
+    assert scene.verdict().state is SecretState.REJECTED
+    clear_revoked(scene.runtime, leaf.sha256)
+    said = scene.verdict()
+    assert said.state is SecretState.IN_FORCE
+    assert [(f.code, f.detail) for f in said.findings] == [
+        (Code.ACCEPTED_RISK, "O=Example,CN=leaf was revoked on 2026-05-31 and cleared")
+    ]
+    assert "leaf" in scene.files("edge")["it.der"].decode("latin-1")
+
+
+def test_law3_an_older_version_behind_a_revoked_one_stays_and_says_so() -> None:
+    scene = Scene()
+    old, new = (certs.server(name="leaf", issuer=ROOT, key_name=name) for name in ("old", "new"))
+    scene.put("root", ROOT.pem, "issuer")
+    scene.put("it", old.pem)
+    scene.then()
+    scene.put("crl", certs.crl(ROOT, revoked=[new]).pem, "issuer")
+    scene.then()
+    scene.put("it", new.pem)
+    said = scene.verdict()
+    assert said.state is SecretState.LAST_STAYS
+    assert Code.REVOKED in {finding.code for finding in said.findings}
+    assert scene.files("edge") == {"it.der": old.der}
+
+
+def test_an_issuer_that_is_revoked_is_said_on_what_it_issued_wherever_it_is_assigned() -> None:
+    scene = Scene()
+    line = certs.ca(name="Line 3 CA", issuer=ROOT)
+    scene.put("root", ROOT.pem, "issuer")
+    scene.upload("line", line.pem, tags("issuer") | {"trustcast-clusters": "site=oz"})
+    scene.put("it", certs.server(issuer=line).pem)
+    assert Code.ISSUER_REVOKED not in {finding.code for finding in scene.verdict().findings}
+    scene.put("crl", certs.crl(ROOT, revoked=[line]).pem, "issuer")
+    said = scene.verdict()
+    assert said.state is SecretState.IN_FORCE
+    assert [f.code for f in said.findings] == [Code.ISSUER_MISSING, Code.ISSUER_REVOKED]
+
+
+def test_what_is_not_in_force_is_not_warned_of() -> None:
+    scene = Scene()
+    case_crl_of_another_key(scene)
+    weak = certs.server(issuer=ROOT, serial=77, key="rsa-1024")
+    scene.upload("weak", weak.pem, tags("trust"))
+    assert Code.CRL_OF_ANOTHER_KEY in {finding.code for finding in scene.verdict().findings}
+    assert Code.CRL_OF_ANOTHER_KEY not in {finding.code for finding in said_of(scene, "weak").findings}
 
 
 def test_law4_a_value_that_may_not_be_read_takes_nothing_away() -> None:

@@ -89,9 +89,16 @@ def show_secrets(reports: Sequence[tuple[Entry, SecretReport]], now: datetime, *
     styles = {state.value: STYLES.get(state, "yellow") for state in SecretState}
     table(("secret", "state", "lists", "clusters", "looked at"), rows, styles=styles)
     for name, (_, report) in zip(names, reports, strict=True):
-        if report.findings:
+        if report.findings or report.differs:
             say(f"{name}:")
+            if report.differs:
+                say(_by_list(report), indent=2)
             say_findings(report.findings)
+
+
+def _by_list(report: SecretReport) -> str:
+    """How it stands on each list: `in force on trust; rejected on issuer`."""
+    return "; ".join(f"{state.value} on {name}" for name, state in report.lists.items())
 
 
 def _row(entry: Entry, report: SecretReport, now: datetime) -> tuple[str, ...]:
@@ -105,6 +112,7 @@ def _entry(entry: Entry, report: SecretReport) -> dict[str, Any]:
         "vault": entry.key.vault,
         "secret": entry.name,
         "state": report.state.value,
+        "states": {name: state.value for name, state in report.lists.items()} if report.differs else {},
         "lists": entry.assignment.lists,
         "clusters": entry.assignment.clusters if entry.assignment.lists else None,
         "version": entry.newest.version if entry.newest else None,
