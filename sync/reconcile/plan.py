@@ -166,7 +166,7 @@ def _settled(draft: Draft, compared: Comparison) -> Draft:
         present = Draft({**draft.changes, **staying}, draft.wanted, draft.leaving)
         for name in _over_limit(present, compared):
             present.changes[name] = replace(present.changes[name], action=Action.WAIT, reason=FULL)
-        more = {**_not_whole(present, compared), **_held(present, compared)}
+        more = _not_whole(present, compared) or _held(present, compared)
         if not more.keys() - staying.keys():
             return present
         staying |= more
@@ -185,11 +185,12 @@ def _not_whole(draft: Draft, compared: Comparison) -> dict[str, Change]:
     kept: dict[str, Change] = {}
     for name, leaving in draft.leaving.items():
         change = draft.changes[name]
-        if leaving.reason is RemovalReason.REPLACED and leaving.owner and change.action is Action.REMOVE:
+        if leaving.reason is RemovalReason.REPLACED and leaving.owner and change.action in GOES:
             given = compared.context.desired.in_force[leaving.owner].names
             claimed = (n for n in given if _is_claimed(n, leaving.owner, compared))
             if any(not _goes_on(draft, n, leaving.owner) for n in claimed):
-                kept[name] = replace(change, action=Action.KEEP, after=change.before, reason=KeptReason.NOT_WHOLE.value)
+                before, why = change.before, KeptReason.NOT_WHOLE.value
+                kept[name] = Change(Action.KEEP, name, before, before, why, leaving.owner, leaving.version)
     return kept
 
 
@@ -237,6 +238,8 @@ def _brought(draft: Draft) -> dict[SecretKey, int]:
 def _holdings(draft: Draft, compared: Comparison) -> Holdings:
     remembered = {**compared.memory.files, **compared.ours.edited, **compared.ours.files}
     had = {name: file.owner.vault if file.owner else "" for name, file in remembered.items()}
+    passed = {c.file: c.owner.vault for c in draft.changes.values() if c.action is Action.KEEP and c.owner}
+    had |= {name: vault for name, vault in passed.items() if name in had}  # with equal bytes: it is not gone
     would_hold = {
         name: change.owner.vault if change.owner else ""
         for name, change in draft.changes.items()

@@ -60,13 +60,14 @@ def _question(
 ) -> Deletions | None:
     """The question as it stands now; None where there is none."""
     entries = [e for e in snapshot.entries.values() if e.key.vault == host]
-    deleted = [(e.key, e.deleted_at) for e in entries if e.deleted_at and now - e.deleted_at <= WINDOW]
+    were_assigned = [e for e in entries if e.assignment.lists or e.assignment.default]
+    deleted = [(e.key, e.deleted_at) for e in were_assigned if e.deleted_at and now - e.deleted_at <= WINDOW]
     recent = [key for key, at in deleted if not snapshot.approves_deletion(key, at)]
-    assigned = [e for e in entries if e.assigned]
+    assigned = [e for e in were_assigned if not e.deleted]
     if before is not None and {*before.secrets} & {*missing}:
         names = tuple(sorted({*missing}))
         return before if names == before.secrets else Deletions(before.since, names)
-    if runtime.limits.too_many(len(missing) + len(recent), len(assigned) + len(recent)):
+    if missing and runtime.limits.too_many(len(missing) + len(recent), len(assigned) + len(recent)):
         return Deletions(now, tuple(sorted(missing)))
     return None
 
