@@ -147,7 +147,7 @@ def _away(state: DesiredState, entry: Entry) -> Leaves | Stays:
         return Stays(KeptReason.LIST_LEFT)
     assignment = assignment_in_force(entry, state.configuration)
     reason = RemovalReason.ELSEWHERE if assignment.lists else RemovalReason.UNASSIGNED
-    return Leaves(reason, _text(entry.assigned_at), entry.assigned_at if assignment.version else None)
+    return Leaves(reason, _text(entry.assigned_at), None if entry.assignment.default else entry.assigned_at)
 
 
 def _in_force(desired: DesiredList, entry: Entry, name: str) -> Leaves | Stays:

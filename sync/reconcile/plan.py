@@ -173,7 +173,7 @@ def _settled(draft: Draft, compared: Comparison) -> Draft:
         present = replace(draft, changes={**draft.changes, **staying})
         for name in _over_limit(present, compared):
             present.changes[name] = replace(present.changes[name], action=Action.WAIT, reason=FULL)
-        more = {**_not_whole(present, compared), **_held(present, compared)}
+        more = _not_whole(present, compared) or _held(present, compared)
         if not more.keys() - staying.keys():
             return present
         staying |= more
@@ -212,11 +212,12 @@ def _not_whole(draft: Draft, compared: Comparison) -> dict[str, Change]:
     kept: dict[str, Change] = {}
     for name, leaving in draft.leaving.items():
         change = draft.changes[name]
-        if leaving.reason is RemovalReason.REPLACED and leaving.owner and change.action is Action.REMOVE:
+        if leaving.reason is RemovalReason.REPLACED and leaving.owner and change.action in GOES:
             given = compared.context.desired.in_force[leaving.owner].names
             claimed = (n for n in given if _is_claimed(n, leaving.owner, compared))
             if any(not _goes_on(draft, n, leaving.owner) for n in claimed):
-                kept[name] = replace(change, action=Action.KEEP, after=change.before, reason=KeptReason.NOT_WHOLE.value)
+                before, why = change.before, KeptReason.NOT_WHOLE.value
+                kept[name] = Change(Action.KEEP, name, before, before, why, leaving.owner, leaving.version)
     return kept
 
 

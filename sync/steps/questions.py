@@ -60,15 +60,16 @@ def _question(
 ) -> Deletions | None:
     """The question as it stands now; None where there is none."""
     entries = [e for e in snapshot.entries.values() if e.key.vault == host]
-    deleted = [(e.key, e.deleted_at) for e in entries if e.deleted_at and abs(now - e.deleted_at) <= WINDOW]
+    were_assigned = [e for e in entries if e.assignment.lists or e.assignment.default]
+    deleted = [(e.key, e.deleted_at) for e in were_assigned if e.deleted_at and abs(now - e.deleted_at) <= WINDOW]
     recent = [key for key, at in deleted if not snapshot.approves_deletion(key, at)]
-    assigned = [e for e in entries if e.assigned]
+    assigned = [e for e in were_assigned if not e.deleted]
     names = tuple(sorted({*missing}))
     waits = before if before is not None and {*before.secrets} & {*names} else None
     approved = [n for n in names if waits is not None and snapshot.approves_deletion(SecretKey(host, n), waits.since)]
     if waits is not None and len(approved) == len(names):
         return before
-    if approved or runtime.limits.too_many(len(names) + len(recent), len(assigned) + len(recent)):
+    if names and (approved or runtime.limits.too_many(len(names) + len(recent), len(assigned) + len(recent))):
         since = waits.since if waits is not None else now
         return before if before == Deletions(since, names) else Deletions(since, names)
     return None

@@ -28,6 +28,7 @@ from local.keyvault.secrets import Properties
 from local.kubernetes.faults import Fault, Kind
 from local.stack import RESPONSIVE, Stack
 from sync.bootstrap import connect
+from sync.clock import utc_now
 from sync.commands.clusters import RegistrationRequest, register
 from sync.commands.removals import approve
 from sync.errors import TrustcastError
@@ -35,7 +36,6 @@ from sync.reconcile.status import State
 from sync.reports.removals import held_removals
 from sync.settings import Settings
 from sync.steps.drift import check_drift
-from sync.clock import utc_now
 from tests.soak.model import SELECTORS, Model, Secret, Version
 from tests.support.certs import ca, server
 
