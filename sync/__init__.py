@@ -15,5 +15,5 @@ Each package may import those below it; docs/architecture.md has the picture and
     catalogue         each secret as last looked at; all that decides, under one head
     fleet             what operators declare: vaults, lists, clusters, policies
     certificates      from a value to certificates and CRLs, and what is wrong with each alone
-    findings, deadline, errors, text
+    findings, deadline, errors, text, typed_json
 """

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from sync.errors import Invalid
 from sync.text import printable
+from sync.typed_json import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +23,7 @@ def decode_json(text: str | bytes, wanted: type[T], *, example: str) -> T:
         Invalid: it is not JSON, or not of the wanted shape.
     """
     try:
-        return msgspec.json.decode(text, type=wanted)
+        return decoded(text, wanted)
     except (ValueError, RecursionError) as error:  # msgspec's errors and UnicodeEncodeError are ValueErrors
         raise Invalid(f"{printable(str(error))} (example: {example})") from error
 

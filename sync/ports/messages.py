@@ -9,6 +9,7 @@ import msgspec
 
 from sync.errors import Invalid
 from sync.text import printable
+from sync.typed_json import decoded
 
 SCHEMA = 1
 """Of the queues' messages."""
@@ -54,9 +55,9 @@ def parse_message(text: str | bytes, wanted: type[Message]) -> Message:
         Invalid: malformed, of another type, or of a schema that this version does not know.
     """
     try:
-        wire = msgspec.json.decode(text, type=_Wire)
+        wire = decoded(text, _Wire)
         if (wire.schema, wire.type) == (SCHEMA, wanted.type):
-            return msgspec.json.decode(wire.message, type=wanted)
+            return decoded(wire.message, wanted)
     except (ValueError, RecursionError) as error:
         raise Invalid(f"the queue message is malformed: {printable(str(error))}") from error
     raise Invalid(

@@ -26,6 +26,7 @@ from sync.errors import Invalid
 from sync.fleet.documents import repeated
 from sync.fleet.names import is_secret_name
 from sync.fleet.vaults import vault_host
+from sync.typed_json import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -188,6 +189,6 @@ def _is_host(text: str) -> bool:
 
 def _decoded(text: str | msgspec.Raw, wanted: type[T]) -> T | None:
     try:
-        return msgspec.json.decode(text, type=wanted)
+        return decoded(text, wanted)
     except (ValueError, RecursionError):  # msgspec's errors and UnicodeEncodeError are ValueErrors
         return None

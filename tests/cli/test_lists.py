@@ -228,9 +228,7 @@ def test_a_kept_file_is_told_with_its_secret_and_why(run: Run, filled: Fleet) ->
     assert re.search(rf"keep +plc7\.der +{SERVER.sha256[:12]} +{HOST}/plc7 +its secret", planned.out)
 
 
-def test_law4_what_a_list_holds_back_is_told_by_digest_with_why_what_left_and_what_to_do(
-    run: Run, fleet: Fleet
-) -> None:
+def test_law4_a_held_list_tells_digest_why_what_left_and_what_to_do(run: Run, fleet: Fleet) -> None:
     fleet.upload("lone", SERVER.pem, TAGS)
     fleet.work_off()
     fleet.vault.delete("lone")

@@ -18,6 +18,7 @@ from sync.errors import LONGEST_WAIT, Changed, Invalid, NotFound, Temporary, Tok
 from sync.reconcile.observed import FIELD_MANAGER, Observed
 from sync.reconcile.ownership import OWNERS_ANNOTATION, parse_owners, room_beside
 from sync.text import printable
+from sync.typed_json import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,7 +92,7 @@ def observed(body: bytes) -> Observed:
         Invalid: the answer is not a Secret.
     """
     try:
-        secret = msgspec.json.decode(body, type=_Secret)
+        secret = decoded(body, _Secret)
     except _UNREADABLE as error:
         raise Invalid(
             "the cluster answered with something other than a Secret: is its address that of an API server?"
@@ -166,7 +167,7 @@ def _busy(code: int, headers: Mapping[str, str]) -> Temporary:
 
 def _status(body: bytes) -> _Status:
     try:
-        return msgspec.json.decode(body, type=_Status)
+        return decoded(body, _Status)
     except _UNREADABLE:
         return _Status()
 

@@ -45,6 +45,7 @@ from sync.fleet.clusters import Registration
 from sync.ports.decisions import Damaged
 from sync.ports.stored import ANYTHING, Expect, Stored
 from sync.text import printable
+from sync.typed_json import converted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -211,7 +212,7 @@ def parsed_key(key: str) -> RowKey:
         case ["settings", "proposed"]:
             return SettingsProposalRow()
         case [kind, *names] if kind in _OF_KIND and len(names) == len(_OF_KIND[kind].__struct_fields__):
-            return msgspec.convert(dict(zip(_OF_KIND[kind].__struct_fields__, names, strict=True)), _OF_KIND[kind])
+            return converted(dict(zip(_OF_KIND[kind].__struct_fields__, names, strict=True)), _OF_KIND[kind])
     raise Invalid(f"row {printable(key)} is of no kind that this version knows")
 
 

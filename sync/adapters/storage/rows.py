@@ -7,7 +7,6 @@ need more than one. Every row says the schema that wrote it.
 from __future__ import annotations
 
 import zlib
-from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
@@ -16,6 +15,7 @@ import msgspec
 
 from sync.adapters.storage.older_schemas import upgraded
 from sync.errors import Invalid, Permanent
+from sync.typed_json import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +113,7 @@ class JsonRows:
         """
         _refuse_newer(columns, row)
         try:
-            value: T = _decoder(kind).decode(_body(columns, kind))  # type: ignore[arg-type]
+            value: T = decoded(_body(columns, kind), kind)
         except (msgspec.DecodeError, zlib.error, TypeError, KeyError) as cause:
             raise Invalid(f"row {row} is damaged ({type(cause).__name__}): it will be written again") from cause
         return value
@@ -126,7 +126,7 @@ class JsonRows:
         """
         _refuse_newer(columns, row)
         try:
-            brief: T = _decoder(kind).decode(columns[BRIEF])  # type: ignore[arg-type]
+            brief: T = decoded(columns[BRIEF], kind)
         except (msgspec.DecodeError, TypeError, KeyError):
             return None
         return brief
@@ -155,11 +155,6 @@ def _whole(columns: Mapping[str, Any]) -> bytes:
     if not columns.get("zlib"):
         return bytes(body)
     return zlib.decompressobj().decompress(body, JSON_BYTES)
-
-
-@cache
-def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
 
 
 def _plain(value: object) -> object:
