@@ -111,7 +111,7 @@ class Scene:
         key = SecretKey.of(next(iter(self.runtime.vaults)), name)
         snapshot = self.runtime.decisions.snapshot(fresh=True)
         if key not in snapshot.entries:
-            return SecretReport(SecretState.WAITS, ())
+            return SecretReport(SecretState.WAITS, (), {})
         desired_state, now = self.runtime.desired_state(snapshot), self.runtime.clock()
         return secret_report(snapshot.entries[key], desired_state, now=now, expiry_warning=self.runtime.expiry_warning)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WAITING = WaitingAssignment(Assignment(("trust",), "site=h"), NOW, ("plant-1", "plant-2"))
 DELETIONS = Deletions(NOW, ("a", "b"))
-PROPOSAL = SettingsProposal(Settings(CONFIGURATION, Stamp("", "1")), NOW, {"plant": (key("a"), key("b"))})
+PROPOSAL = SettingsProposal(Settings(CONFIGURATION, Stamp("", "1")), NOW, ("plant",), (key("a"), key("b")))
 REMOVAL = Removal(key("a"), "DELETED", "2026-06-01T00:00:00Z", "trust")
 OTHER_SETTINGS = structs.replace(PROPOSAL.settings, configuration=replace(CONFIGURATION, lists=(TRUST,)))
 

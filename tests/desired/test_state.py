@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sync.catalogue.revocation import Clearance
 from sync.catalogue.snapshot import VaultFacts
-from sync.desired.state import NOTHING, DesiredState
+from sync.desired.state import DesiredState
 from sync.findings import Code
 from sync.fleet.lists import Delivery
 from sync.fleet.policy import Policy
@@ -364,7 +364,8 @@ def test_a_list_beyond_the_vaults_ceiling_is_not_reached() -> None:
 
 
 def test_where_no_definition_names_the_place_nothing_new_is_wanted() -> None:
-    assert (NOTHING.files, NOTHING.claims, NOTHING.in_force) == ({}, {}, {})
+    nothing = desired_of().nothing
+    assert (nothing.files, nothing.claims, nothing.in_force) == ({}, {}, {})
 
 
 def test_who_gives_bytes_under_a_name_is_found_on_whatever_list_and_version() -> None:

@@ -665,7 +665,7 @@ def test_one_push_does_not_match_every_selector_for_every_file() -> None:
         calls.append(self.text)
         return original(self, labels)  # type: ignore[arg-type]
 
-    Selector.matches = counted  # type: ignore[method-assign, assignment]
+    Selector.matches = counted  # type: ignore[method-assign]
     try:
         push_cluster(plant.runtime, "edge")
     finally:

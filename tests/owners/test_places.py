@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from sync.catalogue.snapshot import Stamp
 from sync.commands import removals
 from sync.commands.clusters import RegistrationRequest, register, rename, unregister
 from sync.errors import Invalid
@@ -189,9 +190,7 @@ def test_15_5000_clusters_losing_301_secrets_by_one_change_are_one_question() ->
     assert plant.questions() == ()
 
 
-def replace_stamp(plant: Plant) -> object:
-    from sync.catalogue.snapshot import Stamp  # noqa: PLC0415
-
+def replace_stamp(plant: Plant) -> Stamp:
     return Stamp("", str(int(plant.stamp.imported) + 1))
 
 

@@ -288,11 +288,11 @@ def test_ca_and_leaf_and_crl_in_every_order_come_to_the_same() -> None:
     import itertools  # noqa: PLC0415
 
     ends = set()
+    built: dict[str, certs.Built | certs.BuiltCrl] = {"root": CA, "leaf": LEAF, "root-crl": crl(1, LEAF)}
     for order in itertools.permutations(("root", "leaf", "root-crl")):
         plant = Plant.of()
         for name in order:
-            built = {"root": CA, "leaf": LEAF, "root-crl": crl(1, LEAF)}[name]
-            plant.put(name, built, TO_TRUST if name == "leaf" else TO_ISSUER)
+            plant.put(name, built[name], TO_TRUST if name == "leaf" else TO_ISSUER)
         plant.settle(2)
         ends.add((frozenset(plant.names()), frozenset(plant.names(definition=ISSUER)), plant.status("edge").state))
     assert ends == {(frozenset(), frozenset({"root.der", "root.crl"}), State.IN_SYNC)}

@@ -70,9 +70,8 @@ def test_a_waiting_assignment_is_a_question_with_the_clusters_that_would_lose_it
 
 
 def test_settings_are_a_question_with_what_each_cluster_would_lose() -> None:
-    proposal = SettingsProposal(
-        Settings(CONFIGURATION, Stamp("", "1")), NOW, {"plant-2": (key("a"),), "plant-1": (key("a"), key("gone"))}
-    )
+    settings = Settings(CONFIGURATION, Stamp("", "1"))
+    proposal = SettingsProposal(settings, NOW, ("plant-1", "plant-2"), (key("a"), key("gone")))
     (question,) = asked(proposal=proposal)
     assert (question.asked, question.clusters) == (Asked.SETTINGS, ("plant-1", "plant-2"))
     assert {(removal.key, removal.reason) for removal in question.removals} == {

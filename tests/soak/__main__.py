@@ -30,10 +30,9 @@ from local.stack import RESPONSIVE, Stack
 from sync.bootstrap import connect
 from sync.clock import utc_now
 from sync.commands.clusters import RegistrationRequest, register
-from sync.commands.removals import approve
+from sync.commands.removals import approve, waiting
 from sync.errors import TrustcastError
 from sync.reconcile.status import State
-from sync.reports.removals import held_removals
 from sync.settings import Settings
 from sync.steps.drift import check_drift
 from tests.soak.model import SELECTORS, Model, Secret, Version
@@ -241,13 +240,13 @@ class Soak:
             raise Different(f"it was right, and is no more: {difference}")
 
     def _approve(self) -> None:
-        for removal in held_removals(self.runtime.decisions.snapshot(fresh=True)):
+        for question in waiting(self.runtime):
             try:
-                approve(self.runtime, removal.held.digest)
+                approve(self.runtime, question.digest)
             except TrustcastError:  # it changed since it was shown, or the vault is busy: the next look sees
-                self.tell("approval refused", removal.held.cause)
+                self.tell("approval refused", question.cause)
             else:
-                self.tell("approval", removal.held.cause)
+                self.tell("approval", question.cause)
 
     def difference(self) -> str:
         """The first list that is not as it must be, in words; empty if there is none."""
@@ -294,7 +293,7 @@ def soak(minutes: float, seed: int) -> str:
     """
     with Stack(tuple(CLUSTERS), settings=RESPONSIVE) as stack:
         os.environ.update(stack.environment)
-        runtime = connect(Settings.from_environment(stack.environment))
+        runtime = connect(Settings.from_environment(stack.environment), utc_now())
         run = Soak(stack, runtime, random.Random(seed))
         for name, labels in CLUSTERS.items():
             stack.credentials.set(
