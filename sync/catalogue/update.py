@@ -98,13 +98,15 @@ def prune(entry: Entry, configuration: Configuration, proven: Callable[[Candidat
 
     Of each assigned list stay the newest that passes there and the one before it, which may be in force while a rule
     about the set rejects the newest; of CRLs that is the newest one before it that is `proven`. Where none passes, the
-    newest two of each kind of fault stay, since one of them may still be the last in force. The newest of all stays, so
-    that it is told what is wrong with it. Of the others only the findings stay, so that none is read twice (law 11).
+    newest two of each kind of fault stay, since one of them may still be the last in force. The newest that time alone
+    rejects stays, since it may come into force; the newest of all, to say what is wrong with it. Of the others only the
+    findings stay, so that none is read twice (law 11).
     """
     kept = {version for name in entry.assignment.lists for version in _kept_on(entry, name, configuration, proven)}
     if not kept:
         kept = {candidate.version for candidate in _newest_of_each_kind(entry.candidates)}
     kept |= {candidate.version for candidate in entry.candidates[:1]}
+    kept |= {version for name in entry.assignment.lists for version in _waiting_on(entry, name, configuration)}
     left = tuple(Rejected(c.version, c.created, c.findings) for c in entry.candidates if c.version not in kept)
     candidates = tuple(c for c in entry.candidates if c.version in kept)
     return replace(entry, candidates=candidates, passed=(*left, *entry.passed)[:KNOWN_VERSIONS])
@@ -114,13 +116,19 @@ def _kept_on(
     entry: Entry, list_name: str, configuration: Configuration, proven: Callable[[Candidate], bool]
 ) -> Iterator[str]:
     passing = [c for c in entry.candidates if passes(c, list_name, entry.assignment, configuration)]
-    newest = entry.candidates.index(passing[0]) if passing else len(entry.candidates)
-    yield from (
-        c.version for c in entry.candidates[:newest] if waits_for_time(c, list_name, entry.assignment, configuration)
-    )
     yield from (candidate.version for candidate in passing[:2])
     last_proven = (c for c in passing[1:] if any(i.kind is Kind.CRL for i in c.items) and proven(c))
     yield from (candidate.version for candidate in [next(last_proven, None)] if candidate)
+
+
+def _waiting_on(entry: Entry, list_name: str, configuration: Configuration) -> list[str]:
+    """The newest version that time alone rejects on the list, if no newer one passes there."""
+    for candidate in entry.candidates:
+        if passes(candidate, list_name, entry.assignment, configuration):
+            break
+        if waits_for_time(candidate, list_name, entry.assignment, configuration):
+            return [candidate.version]
+    return []
 
 
 def _newest_of_each_kind(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:

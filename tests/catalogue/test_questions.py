@@ -49,8 +49,8 @@ DIGESTS: dict[str, tuple[Callable[..., str], tuple[Any, ...], list[tuple[Any, ..
         (PROPOSAL,),
         [
             (structs.replace(PROPOSAL, settings=OTHER_SETTINGS),),
-            (structs.replace(PROPOSAL, lost={"plant": (key("a"),)}),),
-            (structs.replace(PROPOSAL, lost={"other": (key("a"), key("b"))}),),
+            (structs.replace(PROPOSAL, secrets=(key("a"),)),),
+            (structs.replace(PROPOSAL, clusters=("other",)),),
         ],
     ),
     "removals": (
@@ -79,7 +79,11 @@ def test_law4_another_fact_is_another_question(
 
 def test_the_same_settings_of_a_later_process_are_the_same_question() -> None:
     later = structs.replace(PROPOSAL.settings, stamp=Stamp("", "2"))
-    assert settings_digest(structs.replace(PROPOSAL, settings=later, since=NOW + DAY)) == settings_digest(PROPOSAL)
+    assert settings_digest(structs.replace(PROPOSAL, settings=later)) == settings_digest(PROPOSAL)
+
+
+def test_settings_that_are_proposed_again_later_are_another_question() -> None:
+    assert settings_digest(structs.replace(PROPOSAL, since=NOW + DAY)) != settings_digest(PROPOSAL)
 
 
 def test_the_order_of_removals_does_not_matter() -> None:
@@ -113,7 +117,10 @@ def test_what_a_person_refused_is_not_approved() -> None:
 
 
 def test_deletions_are_approved_by_name_in_their_vault() -> None:
-    found = answered(deletions=("a", "b"), vault=HOST)
-    assert found.approved_deletions(HOST) == {"a", "b"}
-    assert found.approved_deletions("b.vault.azure.net") == frozenset()
-    assert answered(approved=False, deletions=("a",), vault=HOST).approved_deletions(HOST) == frozenset()
+    named = Removal(key("a"), "DELETED", f"{NOW:%Y-%m-%dT%H:%M:%SZ}", "*")
+    found = answered(deletions=("a",), vault=HOST, removals=(named,))
+    assert found.approves_deletion(key("a"), NOW)
+    assert not found.approves_deletion(key("a"), NOW + DAY)
+    assert not found.approves_deletion(key("b"), NOW)
+    refused = answered(approved=False, deletions=("a",), vault=HOST, removals=(named,))
+    assert not refused.approves_deletion(key("a"), NOW)

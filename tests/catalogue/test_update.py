@@ -389,13 +389,11 @@ def test_pruning_keeps_what_passes_on_each_list() -> None:
 
 
 def test_pruning_drops_rejected_versions_that_are_not_read_again() -> None:
+    """But for the newest of all, whose findings are shown."""
     found = entry("plc7", candidate(3, WEAK), candidate(2, OTHER), candidate(1, WEAK))
     kept = pruned(found)
-    assert versions_of(kept) == [2]
-    assert [(int(p.version, 16), p.findings) for p in kept.passed] == [
-        (3, found.candidates[0].findings),
-        (1, found.candidates[2].findings),
-    ]
+    assert versions_of(kept) == [3, 2]
+    assert [(int(p.version, 16), p.findings) for p in kept.passed] == [(1, found.candidates[2].findings)]
 
 
 def test_law3_of_crls_the_last_proven_one_stays_behind_unproven_newer_ones() -> None:

@@ -66,7 +66,14 @@ CASES: dict[str, tuple[Built | BuiltCrl, list[Found]]] = {
         [(Code.EXPIRED, EVERY, "O=Example,CN=Plant Root CA ended on 2026-05-31 00:00 UTC"), CA_ON_TRUST],
     ),
     "a certificate is valid through its last second": (ca(not_after=NOW), [CA_ON_TRUST]),
-    "a certificate that is not valid yet is not refused": (ca(not_before=NOW + DAY), [CA_ON_TRUST]),
+    "a certificate that is not valid yet waits": (
+        ca(not_before=NOW + DAY),
+        [(Code.NOT_YET_VALID, EVERY, "O=Example,CN=Plant Root CA begins on 2026-06-02 00:00 UTC"), CA_ON_TRUST],
+    ),
+    "a CRL of tomorrow waits": (
+        crl(ROOT, this_update=NOW + DAY),
+        [(Code.NOT_YET_VALID, EVERY, "the CRL of O=Example,CN=Plant Root CA begins on 2026-06-02 00:00 UTC")],
+    ),
     "RSA of 1024 bits": (
         ca(key="rsa-1024", name="Short"),
         [
@@ -272,10 +279,6 @@ AGES: dict[str, tuple[Built | BuiltCrl, list[tuple[Code, str]]]] = {
         server(not_after=NOW - timedelta(seconds=1)),
         [(Code.EXPIRED, "O=Example,CN=plc7 ended on 2026-05-31 23:59 UTC")],
     ),
-    "a certificate that begins tomorrow": (
-        server(not_before=NOW + DAY),
-        [(Code.NOT_YET_VALID, "O=Example,CN=plc7 begins on 2026-06-02 00:00 UTC")],
-    ),
     "a fresh CRL": (crl(ROOT), []),
     "a CRL on the day of its next update": (crl(ROOT, next_update=NOW), []),
     "a stale CRL": (
@@ -283,10 +286,6 @@ AGES: dict[str, tuple[Built | BuiltCrl, list[tuple[Code, str]]]] = {
         [(Code.CRL_STALE, "the CRL of O=Example,CN=Plant Root CA was due on 2026-05-31 00:00 UTC")],
     ),
     "a CRL that promises no next update": (crl(ROOT, this_update=NOW - 9 * DAY, next_update=None), []),
-    "a CRL of tomorrow": (
-        crl(ROOT, this_update=NOW + DAY),
-        [(Code.NOT_YET_VALID, "the CRL of O=Example,CN=Plant Root CA is of 2026-06-02 00:00 UTC")],
-    ),
 }
 
 

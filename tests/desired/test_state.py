@@ -198,7 +198,16 @@ ROLLBACKS = {
         certs.crl(ROOT, number=4, this_update=NOW - 2 * DAY),
         True,
     ),
-    "no number after a number": (certs.crl(ROOT, number=1), certs.crl(ROOT, number=None), True),
+    "no number after a number, an older date": (
+        certs.crl(ROOT, number=1),
+        certs.crl(ROOT, number=None, this_update=NOW - 2 * DAY),
+        True,
+    ),
+    "no number after a number, a newer date": (
+        certs.crl(ROOT, number=1, this_update=NOW - 2 * DAY),
+        certs.crl(ROOT, number=None),
+        False,
+    ),
     "no numbers, an older date": (
         certs.crl(ROOT, number=None, this_update=NOW - DAY),
         certs.crl(ROOT, number=None, this_update=NOW - 2 * DAY),

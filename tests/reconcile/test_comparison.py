@@ -249,7 +249,10 @@ TWO = replace(CONFIGURATION, vaults=(VAULT, SECOND))
 
 def test_law1_a_list_found_with_our_annotation_and_no_status_gains_nothing_yet() -> None:
     change = wanted(MARKED, configuration=TWO)
-    assert action(change) == (Action.WAIT, "waits until b.vault.azure.net was gone through once")
+    assert action(change) == (
+        Action.WAIT,
+        "waits until b.vault.azure.net was gone through once (`trustcast vaults waive` ends the wait)",
+    )
     theirs = seen(theirs={FILE: NEW.der}, owners=Owners(PLACE))
     assert action(wanted(theirs, configuration=TWO)) == action(change)
 

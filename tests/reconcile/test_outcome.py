@@ -114,7 +114,7 @@ def test_details_name_what_a_person_looks_for() -> None:
     assert "b.der" in status_after(BEFORE, facts(WAIT), RHYTHM).detail
     assert "list-too-large" in status_after(BEFORE, facts(WAIT), RHYTHM).detail
     assert "c.der" in status_after(BEFORE, facts(CONFLICT), RHYTHM).detail
-    assert "1 files: h.der" in status_after(BEFORE, facts(held=True), RHYTHM).detail
+    assert "1 file: h.der" in status_after(BEFORE, facts(held=True), RHYTHM).detail
     assert f"n.der: {LATER.reason}" in status_after(BEFORE, facts(LATER), RHYTHM).detail
 
 

@@ -35,7 +35,7 @@ def held(cluster: str, *names: str, list_name: str = "trust", since: str = SINCE
 
 
 def asked(*statuses: ListStatus, found: Snapshot | None = None, **more: Any) -> tuple[Question, ...]:
-    return questions(found or snapshot(SECRET, **more), statuses)
+    return questions(found or snapshot(SECRET, clusters=("one", "two"), **more), statuses)
 
 
 def test_where_nothing_waits_nothing_is_asked() -> None:
@@ -83,7 +83,7 @@ def test_settings_are_a_question_with_what_each_cluster_would_lose() -> None:
 @pytest.mark.parametrize(("approved", "left"), [(True, 0), (False, 1)])
 def test_what_was_approved_is_asked_no_more_and_what_was_refused_says_so(approved: bool, left: int) -> None:
     (question,) = asked(held("one", "a"))
-    answers = {question.digest: Answer(question.digest, NOW, approved=approved)}
+    answers = {question.digest: Answer(question.digest, NOW, approved, question.removals)}
     again = asked(held("one", "a"), answers=answers)
     assert [each.rejected for each in again] == [True] * left
 

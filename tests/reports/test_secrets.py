@@ -246,6 +246,7 @@ NARROW = {Code.BEYOND_CEILING: {"lists": ("trust",)}}
 STANDINGS = {
     Code.CRL_WITHOUT_ISSUER: SecretState.WAITS,
     Code.LIST_TOO_LARGE: SecretState.WAITS,
+    Code.NOT_YET_VALID: SecretState.WAITS,
     Code.NO_CLUSTER_MATCHES: SecretState.WAITS,
     Code.CRL_ROLLBACK: SecretState.LAST_STAYS,
     Code.UNASSIGNED: SecretState.UNASSIGNED,
