@@ -16,7 +16,7 @@ from sync.desired.capacity import over_limit
 from sync.desired.reasons import KeptReason, Leaves, RemovalReason
 from sync.fleet.clusters import Mode
 from sync.reconcile.comparison import PUTS, Action, Change, Comparison
-from sync.reconcile.holds import Holdings, Leaving, Left, counted_losses, held_groups
+from sync.reconcile.holds import SCOPE, Holdings, Leaving, Left, counted_losses, held_groups
 from sync.reconcile.owners import choose_claim, whose
 from sync.reconcile.ownership import OwnedFile, Owners, encode_owners, parse_owners, room_in_request
 
@@ -322,18 +322,25 @@ def _left(draft: Draft, owned: Mapping[str, OwnedFile], compared: Comparison) ->
     now = compared.context.now
     leaving = {name: each for name, each in draft.leaving.items() if draft.changes[name].action in GOES}
     brought = _brought(draft)
-    found = [each for each in counted_losses(compared.memory.left, now) if each.file not in owned]
-    known = {each.file for each in found}
+    found = [each for each in counted_losses(compared.memory.left, now) if not _is_back(each, owned)]
+    known = {(each.file, each.group) for each in found}
     for name, each in sorted(leaving.items()):
         if each.reason is RemovalReason.REPLACED and each.owner and brought.get(each.owner, 0) > 0:
             brought[each.owner] -= 1
-        elif each.counts and name not in known:
+        elif each.counts and (name, each.group) not in known:
             found.append(Left(name, each.group, now))
-    missing = compared.memory.files.keys() - compared.observed.data.keys() - owned.keys() - known
-    for name in sorted(missing):
+    for name in sorted(compared.memory.files.keys() - compared.observed.data.keys()):
         owner = compared.memory.files[name].owner
-        found.append(Left(name, owner.vault if owner else "", now))
+        missing = Left(name, owner.vault if owner else "", now)
+        if not _is_back(missing, owned) and (name, missing.group) not in known:
+            found.append(missing)
     return tuple(found)
+
+
+def _is_back(left: Left, owned: Mapping[str, OwnedFile]) -> bool:
+    """Whether the list has the file again, as one of the vault that lost it."""
+    file = owned.get(left.file)
+    return file is not None and (left.group == SCOPE or (file.owner.vault if file.owner else "") == left.group)
 
 
 def writable(observed: Observed, registration: Registration, plan: Plan) -> bool:
