@@ -42,6 +42,11 @@ def version(letter: str, name: str = "plc7") -> Built:
     return server(name=name, key_name=letter)
 
 
+def place(cluster: str) -> str:
+    """Of the trust list on a cluster."""
+    return f"{cluster}/{TRUST.namespace}/{TRUST.object}"
+
+
 def begun(letter: str = "A", clusters: str = "x", names: tuple[str, ...] = ("plc7",)) -> Fleet:
     """Secrets in force on the clusters' trust lists, everything in sync and nothing under way."""
     fleet = Fleet()
@@ -84,7 +89,7 @@ def wants(files: Mapping[str, bytes], clusters: str = "x", *, crashed: bool = Fa
 
 
 def _asks_for_now(world: World, cluster: str) -> bool:
-    stored, work = world.statuses.get(cluster, "trust"), world.work.cluster(cluster)
+    stored, work = world.statuses.get(place(cluster)), world.work.cluster(cluster)
     given_up = stored is not None and stored.value.state is State.PENDING
     return bool(given_up and work and work.value.due and work.value.due <= world.runtime.clock())
 
@@ -92,9 +97,10 @@ def _asks_for_now(world: World, cluster: str) -> bool:
 def _wrong(world: World, cluster: str, files: Mapping[str, bytes]) -> str | None:
     if world.files(cluster, TRUST.object) != files:
         return f"the list of {cluster} is not what the vault says"
-    stored = world.statuses.get(cluster, "trust")
+    stored = world.statuses.get(place(cluster))
     applied = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    if stored is None or stored.value.state is not State.IN_SYNC or stored.value.applied != applied:
+    known = {name: file.sha256 for name, file in stored.value.files.items()} if stored else {}
+    if stored is None or stored.value.state is not State.IN_SYNC or known != applied:
         return f"the status of {cluster} is not what its list holds"
     work = world.work.cluster(cluster)
     return None if work and work.value.due else f"{cluster} has no due time"
@@ -167,7 +173,7 @@ def rebuilt(*looks: str, forgetful: bool) -> Case:
     rows = [Write(SecretRow(key), None, ANYTHING) for key in fleet.decisions.snapshot().entries]
     fleet.decisions.commit(rows, head=fleet.runtime.next_head(fleet.decisions.head().value))
     if forgetful:
-        fleet.statuses.forget_cluster("x")
+        fleet.statuses.forget(place("x"))
     files = {f"{name}.der": version("A", name).der for name in names}
 
     def always(cluster: Cluster) -> str | None:

@@ -498,10 +498,6 @@ def _of_the_secret(snapshot: Snapshot, key: SecretKey | None, *_: str) -> bool:
 BROKEN: dict[str, tuple[str, Any]] = {
     "no limits": ("sync.reconcile.plan.held_groups", lambda *_: frozenset()),
     "no memory of 24 hours": ("sync.reconcile.plan.counted_losses", lambda *_: ()),
-    "what was held is the place's once it was verified": (
-        "sync.reconcile.plan._is_scopes",
-        lambda _, leaves, compared: leaves.by_scope(compared.memory.verified),
-    ),
     "no permission means no secret": ("sync.steps.admission.newest_first", _forgiving),
     "an approval of whatever the secret loses": ("sync.catalogue.snapshot.Snapshot.approves", _of_the_secret),
     "deletions that were approved once": (
