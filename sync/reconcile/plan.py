@@ -389,12 +389,12 @@ def _left(draft: Draft, owned: Mapping[str, OwnedFile], compared: Comparison) ->
     leaving = {name: each for name, each in draft.leaving.items() if draft.changes[name].action in GOES}
     brought = _makes_up(draft, compared)
     before = [each for each in counted_losses(compared.memory.left, now) if not _came_back(each, owned)]
-    known = {each.file for each in before}
-    found = [*before, *(each for each in _vanished(draft, compared)[0] if each.file not in known)]
+    known = {(each.file, each.group) for each in before}
+    found = [*before, *(each for each in _vanished(draft, compared)[0] if (each.file, each.group) not in known)]
     for name, each in sorted(leaving.items()):
         if each.reason is RemovalReason.REPLACED and each.owner and brought.get(each.owner, 0) > 0:
             brought[each.owner] -= 1
-        elif each.counts and name not in known:
+        elif each.counts and (name, each.group) not in known:
             found.append(Left(name, each.group, now))
     return tuple(found)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from sync.catalogue.snapshot import Stamp
+from sync.fleet.configuration import Configuration
+from sync.reconcile.holds import Limits
 
+if TYPE_CHECKING:
     from sync.ports.decisions import Decisions
     from sync.ports.statuses import Statuses
     from sync.ports.work import Work
@@ -66,6 +68,10 @@ class Case:
         workers: how many messages of events and queues are worked on at a time; any number if None.
         running: processes at work from the start: kind and message.
         written: of the decisions before and after every write to them: what is wrong with it.
+        limits: how much may leave without approval.
+        page: how many rows of the decisions are read in one step; all if 0.
+        environments: settings of processes, by the text of the message that starts them; others have the fleet's. Where
+            none are named, the settings in force are constant.
         wrap: what a deliberately wrong order does to the service; for tests of the explorer itself.
     """
 
@@ -78,6 +84,9 @@ class Case:
     workers: int | None = None
     running: Sequence[Message] = ()
     written: Callable[[Decisions, Decisions], str | None] | None = None
+    limits: Limits = field(default_factory=Limits)
+    page: int = 0
+    environments: Mapping[str, tuple[Configuration, Stamp]] = field(default_factory=dict)
     wrap: Callable[[Runtime], Runtime] = lambda runtime: runtime
 
 

@@ -37,14 +37,14 @@ SWEEP: Message = ("sweep", "")
 LOOK: Message = ("look", "plc7")
 
 
-def place(cluster: str) -> str:
-    """Id of a cluster's trust list."""
-    return f"{cluster}/{TRUST.namespace}/{TRUST.object}"
-
-
 def version(letter: str, name: str = "plc7") -> Built:
     """The certificate that a letter of a case's name stands for."""
     return server(name=name, key_name=letter)
+
+
+def place(cluster: str) -> str:
+    """Of the trust list on a cluster."""
+    return f"{cluster}/{TRUST.namespace}/{TRUST.object}"
 
 
 def begun(letter: str = "A", clusters: str = "x", names: tuple[str, ...] = ("plc7",)) -> Fleet:
@@ -99,7 +99,7 @@ def _wrong(world: World, cluster: str, files: Mapping[str, bytes]) -> str | None
         return f"the list of {cluster} is not what the vault says"
     stored = world.statuses.get(place(cluster))
     applied = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    known = {name: file.sha256 for name, file in stored.value.files.items()} if stored else None
+    known = {name: file.sha256 for name, file in stored.value.files.items()} if stored else {}
     if stored is None or stored.value.state is not State.IN_SYNC or known != applied:
         return f"the status of {cluster} is not what its list holds"
     work = world.work.cluster(cluster)

@@ -43,7 +43,7 @@ from tests.interleavings.parts import (
 )
 from tests.interleavings.places import WIDTH, WORKED, Places
 from tests.support.certs import NOW
-from tests.support.fleet import CONFIGURATION, HOST, Targets
+from tests.support.fleet import HOST, Targets
 from tests.support.memory import MemoryCluster, MemoryQueues, MemoryVault
 
 if TYPE_CHECKING:
@@ -297,7 +297,8 @@ class Explorer:
             MemoryQueues(clock=self.case.fleet.clock),
             {HOST: vault},
             Targets(clusters),
-            CONFIGURATION,
+            self.case.fleet.configured,
+            limits=self.case.limits,
             clock=self.case.fleet.clock,
         )
         return World(

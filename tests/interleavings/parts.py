@@ -19,10 +19,13 @@ from tests.interleavings.cells import FIRST, spelt
 from tests.support.memory import MemoryCluster, MemoryTable, MemoryVault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sync.adapters.storage.table import Operation
     from sync.catalogue.snapshot import Snapshot
+
+SETTINGS = "settings|"
+"""How the keys of the settings in force, and of those that wait, begin."""
 
 Ask = Callable[[str, str, tuple[Any, ...]], Any]
 """Asks a part, by name, for a method with arguments, as one step."""
@@ -58,7 +61,7 @@ class TablePart:
 
     def run(self, state: Any, fresh: int, method: str, arguments: tuple[Any, ...]) -> tuple[Any, Any]:
         table = self.table(state, fresh)
-        step = partial(_rows, table) if method == "rows" else getattr(table, method)
+        step = partial(_STEPS[method], table) if method in _STEPS else getattr(table, method)
         result = _outcome(lambda: step(*arguments))
         return self.rows(table), result
 
@@ -70,6 +73,13 @@ class TablePart:
 
 def _rows(table: MemoryTable, partition: str, prefix: str, due_by: Any) -> list[Any]:
     return list(table.scan(partition, prefix=prefix, due_by=due_by))
+
+
+def _page(table: MemoryTable, partition: str, after: str, size: int) -> list[Any]:
+    return [row for row in table.scan(partition) if row[0] > after][:size]
+
+
+_STEPS = {"rows": _rows, "page": _page}
 
 
 class ClusterPart:
@@ -111,13 +121,16 @@ class RemoteTable:
     """`table_stores.Table`, each call one step.
 
     Attributes:
-        snapshotting: the caller is `snapshot`, which reads the head up to three times in a row: to compare it with
-            that of the cached rows, the same under its lock, and for use. Tokens never return, so once it is not the
-            cached one it never will be, and only the last of the three readings matters: they are one step.
+        page: how many rows of a scan are one step; all if 0.
+        snapshotting: the caller is `snapshot`, which reads the head twice in a row before the rows: to compare it with
+            that of the cached rows, and the same under its lock. Tokens never return, so once it is not the cached one
+            it never will be, and only the last of these readings matters: they are one step. After the rows it is read
+            once more.
     """
 
     name: str
     ask: Ask
+    page: int = 0
     snapshotting: bool = False
     _read: Any = None
 
@@ -129,7 +142,16 @@ class RemoteTable:
         return self._read[0]
 
     def scan(self, partition: str, *, prefix: str = "", due_by: Any = None, only: Sequence[str] = ()) -> Any:  # noqa: ARG002  rows are whole
+        self._read = None
+        if self.page:
+            return self._pages(partition)
         return iter(self.ask(self.name, "rows", (partition, prefix, due_by)))
+
+    def _pages(self, partition: str) -> Iterator[Any]:
+        after = ""
+        while page := self.ask(self.name, "page", (partition, after, self.page)):
+            yield from page
+            after = page[-1][0]
 
     def write(self, partition: str, operation: Operation) -> Any:
         return self.ask(self.name, "write", (partition, operation))
@@ -208,11 +230,12 @@ class RemoteTargets:
         return self.ask(f"cluster {self.cluster}", method, (*arguments, version))
 
 
-def touched(part: str, method: str, arguments: tuple[Any, ...], clusters: Sequence[str]) -> tuple[set[str], set[str]]:
+def touched(
+    part: str, method: str, arguments: tuple[Any, ...], clusters: Sequence[str], *, constant: bool
+) -> tuple[set[str], set[str]]:
     """What a step reads and what it writes, by name; two steps commute where neither writes what the other touches.
 
-    `decisions` are one thing, as rows and head change together; but the configuration, which nothing writes while
-    the explorer runs, is none.
+    `decisions` are one thing, as rows and head change together; but the settings, where they are constant, are none.
     """
     if part in {"token", "queue"}:
         return set(), set()
@@ -221,11 +244,11 @@ def touched(part: str, method: str, arguments: tuple[Any, ...], clusters: Sequen
     if part.startswith("cluster "):
         return ({part}, set()) if method == "observe" else ({part}, {part})
     if part == "decisions":
-        if method == "get" and arguments[1].startswith("configuration"):
+        if constant and method == "get" and arguments[1].startswith(SETTINGS):
             return set(), set()
         keys = [operation.key for operation in arguments[1]] if method == "transact" else []
-        if any(key.startswith("configuration") for key in keys):
-            raise AssertionError("the configuration changes: the explorer takes it for constant")
+        if constant and any(key.startswith(SETTINGS) for key in keys):
+            raise AssertionError("the settings change: the case says that they are constant")
         return {"decisions"}, {"decisions"} if keys else set()
     return _touched_rows(part, method, arguments, clusters)
 
@@ -233,9 +256,10 @@ def touched(part: str, method: str, arguments: tuple[Any, ...], clusters: Sequen
 def _touched_rows(
     part: str, method: str, arguments: tuple[Any, ...], clusters: Sequence[str]
 ) -> tuple[set[str], set[str]]:
+    of_clusters = arguments[0] in {"cluster", "place"}
     if method == "rows":
-        rows = {f"{part} {name}" for name in clusters} if arguments[0] in {"cluster", "status"} else {part}
-        return rows, set()
+        wanted = [arguments[1].rstrip("|")] if arguments[1] else clusters
+        return {f"{part} {name}" for name in wanted} if of_clusters else {part}, set()
     key = arguments[1] if method == "get" else arguments[1].key
-    row = f"{part} {key.split('|')[0]}" if arguments[0] in {"cluster", "status"} else f"{part} {arguments[0]} {key}"
+    row = f"{part} {key.split('|')[0]}" if of_clusters else f"{part} {arguments[0]} {key}"
     return {row}, set() if method == "get" else {row}

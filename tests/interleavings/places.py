@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from greenlet import greenlet
 from sync.adapters.storage.statuses import TableStatuses
 from sync.adapters.storage.work import TableWork
 from sync.catalogue.secret import SecretKey
+from sync.commands.removals import approve
+from sync.errors import Invalid
 from sync.steps.admission import admit
 from sync.steps.drift import check_drift
 from sync.steps.runtime import Runtime
@@ -26,7 +29,7 @@ from tests.interleavings.parts import (
     RemoteVault,
     touched,
 )
-from tests.support.fleet import CONFIGURATION, HOST
+from tests.support.fleet import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,6 +41,13 @@ if TYPE_CHECKING:
 WIDTH = 64
 """Bits of what is read; as many of what is written stand above them."""
 
+
+def _approve(runtime: Runtime, digest: str) -> None:
+    """A person approves what was shown, unless it has changed since."""
+    with suppress(Invalid):
+        approve(runtime, digest)
+
+
 Handler = Callable[[Runtime, str, int], object]
 HANDLERS: dict[str, Handler] = {
     "event": lambda runtime, text, _: handle_event(runtime, text),
@@ -45,6 +55,7 @@ HANDLERS: dict[str, Handler] = {
     "push": handle_push,
     "look": lambda runtime, text, _: admit(runtime, SecretKey(HOST, text)),
     "sweep": lambda runtime, _, __: check_drift(runtime),
+    "approve": lambda runtime, text, _: _approve(runtime, text),
 }
 
 
@@ -113,7 +124,7 @@ class Places:
         return number
 
     def _run(self, node: Node) -> None:
-        runner = greenlet(lambda: HANDLERS[node.kind](self._runtime(), node.text, node.count))
+        runner = greenlet(lambda: HANDLERS[node.kind](self._runtime(node.text), node.text, node.count))
         try:
             asked = runner.switch()
             for result in self._read(node):
@@ -126,7 +137,8 @@ class Places:
         node.part, node.method, arguments = asked
         node.asked = pack(arguments)
         node.label = f"{node.kind}: {node.method} {node.part} {_shown(arguments)}"
-        reads, writes = touched(node.part, node.method, arguments, self._clusters)
+        constant = not self.case.environments
+        reads, writes = touched(node.part, node.method, arguments, self._clusters, constant=constant)
         node.reads, node.writes = self.mask(reads), self.mask(writes)
 
     # What may follow from a place: all that it and its messages were ever seen to touch.
@@ -183,14 +195,18 @@ class Places:
             node = self.nodes[number]
         return results[::-1]
 
-    def _runtime(self) -> Runtime:
+    def _runtime(self, text: str) -> Runtime:
         def ask(part: str, method: str, arguments: tuple[Any, ...]) -> Any:
             answer = greenlet.getcurrent().parent.switch((part, method, arguments))
             if isinstance(answer, Refused):
                 raise answer.error
             return answer
 
-        decisions, work, status = (RemoteTable(name, ask) for name in ("decisions", "work", "status"))
+        decisions, work, status = (
+            RemoteTable(name, ask, self.case.page if name == "decisions" else 0)
+            for name in ("decisions", "work", "status")
+        )
+        configured, stamp = self.case.environments.get(text, (self.case.fleet.configured, self.case.fleet.stamp))
         vaults: Any = {HOST: RemoteVault(ask)}
         runtime = Runtime(
             RemoteDecisions(decisions),
@@ -199,7 +215,9 @@ class Places:
             RemoteQueues(ask),
             vaults,
             RemoteTargets(ask),  # type: ignore[arg-type]
-            CONFIGURATION,
+            configured,
+            stamp=stamp,
+            limits=self.case.limits,
             clock=self.case.fleet.clock,
             token=lambda: str(ask("token", "new", ())),
         )

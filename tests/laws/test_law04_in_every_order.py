@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from sync.catalogue.eligibility import eligible_versions
 from sync.catalogue.rows import SecretRow
 from sync.catalogue.snapshot import Stamp
 from sync.commands.removals import approve, reject, waiting
@@ -27,6 +29,7 @@ from sync.ports.stored import ANYTHING
 from sync.reconcile.holds import Limits
 from sync.reports.removals import Asked, Question
 from sync.steps.push import push_cluster
+from sync.steps.versions import newest_first
 from tests.support import certs
 from tests.support.fleet import TRUST, Fleet, registration
 from tests.support.law04_model import (
@@ -48,7 +51,11 @@ from tests.support.law04_model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from sync.catalogue.secret import ListedSecret, SecretKey, SecretValue
+    from sync.catalogue.eligibility import EligibleVersion
+    from sync.catalogue.entry import Entry
+    from sync.catalogue.secret import ListedSecret, SecretKey, SecretValue, VersionProperties
+    from sync.catalogue.snapshot import Snapshot
+    from sync.fleet.lists import ListDefinition
     from sync.ports.vault import Vault, Versions
     from tests.support.memory import MemoryVault
 
@@ -438,6 +445,8 @@ class Owners(RuleBasedStateMachine):
         refused |= {key for key in unseen if self.watched[key.vault].listing_fails}
         assert {key for key in unseen - refused if key.vault in self.environment.vaults} == set()
         for cluster, place in self.model.places.items():
+            if not all(self.model.is_known(holder) for holder in place.names.values()):
+                continue  # a name of which the catalogue says nothing is let go with the next verification
             again = self.model.pushed(cluster, deepcopy(place), place.pushed or self.now)
             assert (again.files, again.held.keys()) == (place.files, place.held.keys()), cluster
 
@@ -469,3 +478,49 @@ Owners.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestLaws3And4Statefully = Owners.TestCase
+
+
+def _forgiving(vault: Vault, key: SecretKey, old: Entry | None) -> tuple[tuple[VersionProperties, ...], bool]:
+    try:
+        return newest_first(vault, key, old)
+    except Unauthorized:
+        return (), True
+
+
+def _enabled(entry: Entry, definition: ListDefinition) -> tuple[EligibleVersion, ...]:
+    return eligible_versions(replace(entry, candidates=tuple(c for c in entry.candidates if c.enabled)), definition)
+
+
+def _of_the_secret(snapshot: Snapshot, key: SecretKey | None, *_: str) -> bool:
+    return any(removal.key == key for each in snapshot.answers.values() for removal in each.removals)
+
+
+BROKEN: dict[str, tuple[str, Any]] = {
+    "no limits": ("sync.reconcile.plan.held_groups", lambda *_: frozenset()),
+    "no memory of 24 hours": ("sync.reconcile.plan.counted_losses", lambda *_: ()),
+    "no permission means no secret": ("sync.steps.admission.newest_first", _forgiving),
+    "an approval of whatever the secret loses": ("sync.catalogue.snapshot.Snapshot.approves", _of_the_secret),
+    "deletions that were approved once": (
+        "sync.catalogue.snapshot.Snapshot.approves_deletion",
+        lambda snapshot, key, _: _of_the_secret(snapshot, key),
+    ),
+    "an older version in the place of one disabled": ("sync.desired.state.eligible_versions", _enabled),
+    "a name for whoever was admitted first": (
+        "sync.reconcile.plan.choose_claim",
+        lambda _, claims, *__: claims[0].file,
+    ),
+    "no deletions wait": ("sync.steps.drift.ask_about_deletions", lambda *_: None),
+    "no assignments wait": ("sync.steps.admission.with_wide_change_waiting", lambda *of: replace(of[-1], waiting=None)),
+    "no settings wait": ("sync.steps.configuration.losing_by_settings", lambda *_: {}),
+    "what is revoked stays": ("sync.reconcile.context.ListContext.revoked", lambda *_: None),
+    "what is revoked is counted": ("sync.reconcile.holds.Leaving.counts", property(lambda each: not each.approved)),
+    "part of a version's names": ("sync.reconcile.plan._not_whole", lambda *_: {}),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_law3_and_law4_broken_are_noticed(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*BROKEN[how])
+    quick = settings(Owners.TestCase.settings, phases=[Phase.generate], database=None)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Owners, settings=quick)

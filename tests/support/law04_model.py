@@ -281,6 +281,11 @@ class Model:
             and _bare(self.looked(key, self.standings.get(key), versions, now)) != _bare(self.standings.get(key))
         }
 
+    def is_known(self, key: Key) -> bool:
+        """Whether the catalogue says what the secret gives."""
+        each = self.standings.get(key)
+        return each is not None and not each.stopped
+
     # What people do.
 
     def configure(self, wanted: Settings, now: datetime) -> None:
@@ -559,16 +564,21 @@ class Push:
 
     def _losses(self, after: Mapping[str, File]) -> tuple[Loss, ...]:
         """The losses of a day that count, without what came back."""
-        found = {loss.name: loss for loss in self.losses if loss.name not in after}
+        found = {loss[:2]: loss for loss in self.losses}
         brought = self._brought()
         for name in sorted(self.leaving.keys() - self.staying):
             if self._is_replaced(name) and self.leaving[name].owner in brought:
                 brought.remove(self.leaving[name].owner)
             elif self._counts(name):
-                found.setdefault(name, Loss(name, self._whose(name), self.now))
-        for name in self.place.remembered.keys() - self.place.files.keys() - after.keys():
-            found.setdefault(name, Loss(name, self.place.remembered[name].owner.vault, self.now))
-        return tuple(found.values())
+                found.setdefault((name, self._whose(name)), Loss(name, self._whose(name), self.now))
+        for name in self.place.remembered.keys() - self.place.files.keys():
+            whose = self.place.remembered[name].owner.vault
+            found.setdefault((name, whose), Loss(name, whose, self.now))
+        return tuple(
+            loss
+            for (name, whose), loss in found.items()
+            if not (name in after and whose in {PLACE, after[name].owner.vault})
+        )
 
 
 def _said(files: Mapping[str, File]) -> dict[str, tuple[str, Key]]:
@@ -605,8 +615,10 @@ def _in_force(before: Standing | None, after: Standing) -> Standing:
 
 
 def _bare(standing: Standing | None) -> Standing | None:
-    """Without times that only say when it was looked at."""
+    """Without times that only say when it was looked at, and without versions that are not in force."""
     if standing is None:
         return None
+    versions = tuple(each for each in standing.versions if each.id in {standing.force, standing.before})
     wide = standing.wide._replace(since=NEVER) if standing.wide else None
-    return replace(standing, admitted=NEVER, since=NEVER, deleted=standing.deleted and NEVER, wide=wide)
+    deleted = standing.deleted and NEVER
+    return replace(standing, admitted=NEVER, since=NEVER, deleted=deleted, wide=wide, versions=versions)
