@@ -14,9 +14,12 @@ from sync.desired.reasons import KeptReason, Leaves, RemovalReason, Stays
 from sync.reconcile.ownership import OwnedFile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sync.catalogue.secret import SecretKey
     from sync.desired.claims import WantedFile
     from sync.reconcile.context import ListContext
+    from sync.reconcile.holds import Leaving
     from sync.reconcile.memory import ListMemory
     from sync.reconcile.observed import Observed
     from sync.reconcile.owners import Ours
@@ -40,6 +43,9 @@ class Action(StrEnum):
 
 PUTS = frozenset({Action.ADD, Action.REPLACE, Action.RESTORE, Action.ADOPT})
 """What writes a wanted file."""
+
+GOES = frozenset({Action.REMOVE, Action.REPLACE})
+"""How a file with a reason leaves: for nothing, or for another secret's file of its name."""
 
 WRITES = PUTS | {Action.REMOVE}
 """What closes a difference: a file with one of these is drift until it is written."""
@@ -202,3 +208,18 @@ def _may_return(wanted: WantedFile, remembered: OwnedFile | None) -> bool:
 def _change(action: Action, wanted: WantedFile, present: bytes | None, reason: str = "") -> Change:
     before = sha256(present) if present is not None else ""
     return Change(action, wanted.name, before, wanted.sha256, reason, wanted.key, wanted.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan before it is known what must stay all the same.
+
+    Attributes:
+        changes: by file name.
+        wanted: by file name.
+        leaving: what has a reason, by file name.
+    """
+
+    changes: dict[str, Change]
+    wanted: Mapping[str, WantedFile]
+    leaving: Mapping[str, Leaving]

@@ -13,7 +13,7 @@ import msgspec
 from sync.certificates.thumbprints import thumbprints
 from sync.errors import Permanent, Temporary, Unauthorized, Unreachable
 from sync.reconcile.comparison import WRITES, Action
-from sync.reconcile.plan import FULL
+from sync.reconcile.draft import FULL
 from sync.reconcile.status import KeptFile, ListStatus, State
 from sync.text import many, printable
 

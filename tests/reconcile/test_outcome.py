@@ -17,13 +17,14 @@ from sync.desired.reasons import RemovalReason
 from sync.errors import Changed, Invalid, NotFound, Permanent, Temporary, Unauthorized, Unreachable
 from sync.reconcile import outcome
 from sync.reconcile.comparison import Action, Change
+from sync.reconcile.draft import FULL
 from sync.reconcile.holds import Leaving, Left
 from sync.reconcile.intervals import Intervals
 from sync.reconcile.memory import ListMemory
 from sync.reconcile.observed import MISSING, Observed
 from sync.reconcile.outcome import PushResult, backoff, contended, failed, paused, status_after, verify_in
 from sync.reconcile.ownership import OwnedFile
-from sync.reconcile.plan import FULL, Plan
+from sync.reconcile.plan import Plan
 from sync.reconcile.status import MOST_KEPT, KeptFact, KeptFile, ListStatus, State, unknown_status
 from tests.support import certs
 from tests.support.catalogues import key, version_name

@@ -14,11 +14,12 @@ from sync.desired.capacity import ADDED_UP_TO, OBJECT_LIMIT
 from sync.desired.reasons import KeptReason, RemovalReason
 from sync.fleet.clusters import Mode
 from sync.reconcile.comparison import Action
+from sync.reconcile.draft import FULL
 from sync.reconcile.holds import Limits
 from sync.reconcile.memory import NO_MEMORY, ListMemory
 from sync.reconcile.observed import MISSING
 from sync.reconcile.ownership import ANNOTATIONS_LIMIT, OWNERS_ANNOTATION, OwnedFile, Owners, encode_owners
-from sync.reconcile.plan import FULL, after, make_plan, writable
+from sync.reconcile.plan import after, make_plan, writable
 from tests.support import certs
 from tests.support.catalogues import candidate, entry, key, proven, sha256, version_name
 from tests.support.certs import DAY, NOW
