@@ -55,7 +55,7 @@ def proofs(runtime: Runtime, old: Entry | None, new: Entry) -> Proofs:
     names = _names(new)
     if not names:
         return Proofs()
-    concerned = _names(new, _fresh(old, new))
+    concerned = {*names}
     while True:
         tokens = [(name, runtime.decisions.row(IssuerRow.of(name))) for name in sorted(concerned)]
         snapshot = runtime.decisions.snapshot()
@@ -63,12 +63,20 @@ def proofs(runtime: Runtime, old: Entry | None, new: Entry) -> Proofs:
         for _ in concerned:  # a CA let back in may stand above another
             for name, _stored in tokens:
                 rows |= {write.row: write for write in _rows(runtime, snapshot, new, name, revocations)}
+            if not rows:
+                break
             revocations = _revocations(snapshot, rows.values())
         more = _let_back_in(snapshot, new, revocations) - concerned
         if not more:
             break
         concerned |= more
-    issuers = [Write(IssuerRow.of(name), Issuer(runtime.token()), as_read(stored)) for name, stored in tokens]
+    changed = {write.value.name for write in rows.values() if isinstance(write.value, Authority)}
+    changed |= _names(new, _fresh(old, new))
+    issuers = [
+        Write(IssuerRow.of(name), Issuer(runtime.token()), as_read(stored))
+        for name, stored in tokens
+        if name in changed
+    ]
     return Proofs((*issuers, *rows.values()), _proven(snapshot, new, names))
 
 
