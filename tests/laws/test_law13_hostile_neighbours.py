@@ -15,8 +15,8 @@ from local.keyvault.faults import Fault as VaultFault
 from local.kubernetes.cluster import kubeconfig
 from local.kubernetes.faults import Fault, Kind
 from local.support.serving import Server
-from sync.commands.clusters import RegistrationRequest, register
-from sync.errors import Permanent
+from sync.commands.clusters import RegistrationRequest, register, unregister
+from sync.errors import Invalid, Permanent
 from sync.reconcile.status import State
 from sync.steps.push import push_cluster
 from tests.support import certs
@@ -269,6 +269,9 @@ def test_law13_a_confirmed_move_is_followed(fleet: HttpFleet) -> None:
     upload(fleet)
     other = fleet.api_servers["quiet"]
     fleet.store_credential("hostile", kubeconfig(other), tagged="hostile")
+    with pytest.raises(Invalid, match="registered already, as cluster quiet"):
+        register(fleet.runtime, RegistrationRequest("hostile", "hostile", ("site=quiet",), confirm=True))
+    unregister(fleet.runtime, "quiet")
     register(fleet.runtime, RegistrationRequest("hostile", "hostile", ("site=quiet",), confirm=True))
     fleet.work_off()
     assert fleet.status("hostile").state is State.IN_SYNC
