@@ -87,8 +87,11 @@ class Comparison:
 
     @property
     def known(self) -> bool:
-        """Whether it may gain files: one found with our annotation, without a status, gains none at first (law 1)."""
-        marked = bool(self.observed.owners.place or self.observed.owners.files)
+        """Whether it may gain files: one found without a status, and with files of ours, gains none at first (law 1).
+
+        Our annotation tells, and what managedFields give us: a version before wrote no annotation.
+        """
+        marked = bool(self.observed.owners.place or self.observed.owners.files or self.observed.owned)
         return self.memory.known or not marked or not self.context.awaited
 
     def wanted(self, wanted: WantedFile) -> Change | None:

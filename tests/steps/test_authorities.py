@@ -76,12 +76,6 @@ def test_what_was_revoked_before_rows_of_authorities_is_proven_again(plant: Plan
     assert plant.names(definition=ISSUER) == {"root.der", "crl.crl"}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="only our annotation keeps a list without a status from gaining before its vaults were gone through; a list "
-    "that a version before wrote has none, so what is revoked is there until the first sweep has proven the CRL again "
-    "(reconcile.comparison.Comparison._gained: what managedFields give us would tell as well)",
-)
 def test_what_was_revoked_before_rows_of_authorities_is_never_there_again(plant: Plant) -> None:
     as_of_schema_2(plant)
     seen: list[set[str]] = []
