@@ -496,8 +496,8 @@ def _of_the_secret(snapshot: Snapshot, key: SecretKey | None, *_: str) -> bool:
 
 
 BROKEN: dict[str, tuple[str, Any]] = {
-    "no limits": ("sync.reconcile.plan.held_groups", lambda *_: frozenset()),
-    "no memory of 24 hours": ("sync.reconcile.plan.counted_losses", lambda *_: ()),
+    "no limits": ("sync.reconcile.losses.held_groups", lambda *_: frozenset()),
+    "no memory of 24 hours": ("sync.reconcile.losses.counted_losses", lambda *_: ()),
     "no permission means no secret": ("sync.steps.admission.newest_first", _forgiving),
     "an approval of whatever the secret loses": ("sync.catalogue.snapshot.Snapshot.approves", _of_the_secret),
     "deletions that were approved once": (
@@ -506,7 +506,7 @@ BROKEN: dict[str, tuple[str, Any]] = {
     ),
     "an older version in the place of one disabled": ("sync.desired.state.eligible_versions", _enabled),
     "a name for whoever was admitted first": (
-        "sync.reconcile.plan.choose_claim",
+        "sync.reconcile.draft.choose_claim",
         lambda _, claims, *__: claims[0].file,
     ),
     "no deletions wait": ("sync.steps.drift.ask_about_deletions", lambda *_: None),
@@ -514,7 +514,7 @@ BROKEN: dict[str, tuple[str, Any]] = {
     "no settings wait": ("sync.steps.configuration.losing_by_settings", lambda *_: {}),
     "what is revoked stays": ("sync.reconcile.context.ListContext.revoked", lambda *_: None),
     "what is revoked is counted": ("sync.reconcile.holds.Leaving.counts", property(lambda each: not each.approved)),
-    "part of a version's names": ("sync.reconcile.plan._not_whole", lambda *_: {}),
+    "part of a version's names": ("sync.reconcile.draft._not_whole", lambda *_: {}),
 }
 
 
