@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sync.catalogue.snapshot import Stamp
-from sync.fleet.configuration import Configuration
 from sync.reconcile.holds import Limits
 
 if TYPE_CHECKING:
+    from sync.catalogue.snapshot import Stamp
+    from sync.fleet.configuration import Configuration
     from sync.ports.decisions import Decisions
     from sync.ports.statuses import Statuses
     from sync.ports.work import Work
