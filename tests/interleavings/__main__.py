@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> int:
     """Explore the cases named, or the small ones, or `--all`; 1 if any is wrong or was not explored to its end."""
+    logging.disable()
     cases = SMALL | LARGE if "--all" in arguments or set(arguments) & LARGE.keys() else SMALL
     chosen = [name for name in cases if name in arguments or not set(arguments) - {"--all"}]
     failed = False

@@ -9,11 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sync.desired.reasons import KeptReason, Leaves, RemovalReason, Stays
+from sync.adapters.storage.decisions import TableDecisions
+from sync.catalogue.rows import IssuerRow
+from sync.desired import reasons
+from sync.desired.reasons import Leaves, RemovalReason, Stays
 from sync.ports.stored import ANYTHING
 from sync.reconcile import context
-from sync.steps import admission, enqueue, planning, push
-from tests.interleavings.cases import LOOK, SMALL, SWEEP, VERIFICATION, a_secret_each, letters, rebuilt
+from sync.reconcile import plan as plans
+from sync.steps import admission, authorities, enqueue, planning, push
+from tests.interleavings.cases import (
+    LOOK,
+    SMALL,
+    SWEEP,
+    a_name_contested,
+    a_secret_each,
+    letters,
+    owned,
+    read_in_pages,
+    rebuilt,
+    revoking,
+    there_and_back,
+)
 from tests.interleavings.explore import explore
 
 if TYPE_CHECKING:
@@ -21,10 +37,15 @@ if TYPE_CHECKING:
 
     from sync.catalogue.secret import SecretKey
     from sync.catalogue.snapshot import Head, Snapshot
+    from sync.desired.state import DesiredState
     from sync.ports.decisions import Write
-    from sync.ports.stored import Expect, Unchanged
+    from sync.ports.stored import Expect, Stored, Unchanged
+    from sync.reconcile.observed import Observed
+    from sync.reconcile.plan import Plan
     from sync.reconcile.status import ListStatus
     from sync.steps.admission import Decision
+    from sync.steps.authorities import Proofs
+    from sync.steps.push import OpenList
     from sync.steps.runtime import Runtime
     from tests.interleavings.case import Case
 
@@ -209,6 +230,50 @@ def row_and_head_apart(_: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     return wrap
 
 
+def issuers_row_not_replaced(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
+    """A CA and its CRL that are admitted in one instant do not see each other, and nothing tells them."""
+    real = authorities.proofs
+
+    def proofs(*of: Any) -> Proofs:
+        found = real(*of)
+        return replace(found, writes=tuple(w for w in found.writes if not isinstance(w.row, IssuerRow)))
+
+    monkeypatch.setattr(admission, "proofs", proofs)
+    return lambda runtime: runtime
+
+
+def head_not_read_again(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
+    """The rows of a snapshot are read after the head, and the head is not read once more after the last of them."""
+    real = TableDecisions._gathered
+
+    def gathered(decisions: TableDecisions, head: Stored[Head]) -> Snapshot:
+        with monkeypatch.context() as patch:
+            patch.setattr(decisions, "head", lambda: head)
+            return real(decisions, head)
+
+    monkeypatch.setattr(TableDecisions, "_gathered", gathered)
+    return lambda runtime: runtime
+
+
+def owners_in_a_request_of_their_own(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
+    """The files are written first, and whose they are after them."""
+    real = push._carry_out
+
+    def carry_out(open_list: OpenList, place: str, plan: Plan) -> Observed:
+        seen = real(open_list, place, replace(plan, annotation=open_list.observed.annotation))
+        last = replace(plan, create=False, remove_first=())
+        return real(replace(open_list, observed=seen), place, last) if plan.files is not None else seen
+
+    monkeypatch.setattr(push, "_carry_out", carry_out)
+    return lambda runtime: runtime
+
+
+def names_for_the_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
+    """A name is whose secret was admitted first, whoever holds it on the list."""
+    monkeypatch.setattr(plans, "choose_claim", lambda _, claims, *__: claims[0].file)
+    return lambda runtime: runtime
+
+
 WRONG: list[tuple[Wrong, Callable[[], Case]]] = [
     (vault_first, lambda: letters("AB", running=(LOOK,))),
     (row_without_etag, lambda: letters("ABC")),
@@ -216,12 +281,15 @@ WRONG: list[tuple[Wrong, Callable[[], Case]]] = [
     (plan_mark_cleared_last, lambda: letters("ABC")),
     (plan_mark_cleared_after_the_reading, a_secret_each),
     (push_mark_cleared_last, lambda: letters("ABC")),
-    (head_never_compared, lambda: letters("ABA", running=(VERIFICATION,))),
-    (head_compared_before_the_status, lambda: letters("ABA")),
+    (head_never_compared, there_and_back),
+    (head_compared_before_the_status, there_and_back),
     (redelivery_obeys_marks, lambda: letters("AB", crashes=1)),
     (nothing_new_asks_for_nothing, lambda: letters("AB", crashes=1)),
     (row_and_head_apart, lambda: letters("ABC")),
     (row_without_etag, lambda: letters("AB", running=(SWEEP,), workers=1)),
+    (issuers_row_not_replaced, lambda: replace(revoking("root", "revoked-crl"), workers=2)),
+    (names_for_the_first, a_name_contested),
+    (owners_in_a_request_of_their_own, lambda: replace(letters("AB"), always=owned)),
 ]
 
 
@@ -235,13 +303,18 @@ def test_law7_is_broken_by_another_order(
     assert not any("fails" in complaint for complaint in wrong_ends)
 
 
+def test_law7_a_snapshot_is_torn_where_the_head_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    head_not_read_again(monkeypatch)
+    assert any("torn" in complaint for complaint in explore(read_in_pages()).wrong)
+
+
 def test_law4_a_rebuild_would_take_files_if_absence_were_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = context.ListContext.reason_of
+    real = reasons.reason_of
 
-    def gone(self: context.ListContext, owner: SecretKey | None, *file: str) -> Leaves | Stays:
-        said = real(self, owner, *file)
-        unproven = isinstance(said, Stays) and said.why is KeptReason.NOT_CATALOGUED
-        return Leaves(RemovalReason.DELETED, "") if unproven else said
+    def gone(state: DesiredState, registration: Any, definition: Any, owner: SecretKey, *of: str) -> Leaves | Stays:
+        if owner not in state.snapshot.entries:
+            return Leaves(RemovalReason.DELETED, "")
+        return real(state, registration, definition, owner, *of)
 
-    monkeypatch.setattr(context.ListContext, "reason_of", gone)
+    monkeypatch.setattr(context, "reason_of", gone)
     assert "a valid file was off its list" in explore(rebuilt("plc7", forgetful=False)).wrong
