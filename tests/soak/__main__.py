@@ -3,9 +3,10 @@
     python -m tests.soak [--minutes 3] [--seed N]
 
 Rounds of uploads (good, expired, with a private key, without tags), disabled and enabled versions, deletions,
-recoveries, other tags, edits by hand, clusters that go and come back, events that are lost, doubled, late or turned
-around, a vault in trouble, and a host killed with SIGKILL. After each round the stack comes to rest, an operator
-approves the removals that are held, and every list is compared. Exit 1 with the seed on a difference.
+recoveries, other tags, names that several secrets give, certificates that their CA revokes, edits by hand, clusters
+that go and come back, events that are lost, doubled, late or turned around, a vault in trouble, and a host killed with
+SIGKILL. After each round the stack comes to rest, an operator approves what waits, which must be there as long as it
+waits, and every list and the owner of every file are compared. Exit 1 with the seed on a difference.
 """
 
 from __future__ import annotations
@@ -33,16 +34,19 @@ from sync.commands.clusters import RegistrationRequest, register
 from sync.commands.removals import approve, waiting
 from sync.errors import TrustcastError
 from sync.reconcile.status import State
+from sync.reports.removals import Asked
 from sync.settings import Settings
 from sync.steps.drift import check_drift
 from tests.soak.model import SELECTORS, Model, Secret, Version
-from tests.support.certs import ca, server
+from tests.support.certs import ca, crl, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local.clusters import StandIn
+    from sync.reports.removals import Question
     from sync.steps.runtime import Runtime
+    from tests.support.certs import Built
 
 OBJECTS = {"trust": "aio-opc-ua-broker-trust-list", "issuer": "aio-opc-ua-broker-issuer-list"}
 CLUSTERS = {
@@ -50,6 +54,9 @@ CLUSTERS = {
     "lyon": {"site": "lyon", "env": "prod"},
     "lab": {"site": "lyon", "env": "test"},
 }
+SETTINGS = RESPONSIVE | {"TRUSTCAST_HOLD_CLUSTERS": "1", "TRUSTCAST_HOLD_CLUSTER_SHARE": "40%"}
+"""A secret that would leave two of the three clusters waits for approval."""
+
 LISTS = ((), ("trust",), ("trust",), ("issuer",), ("issuer", "trust"))
 PATIENCE = 60.0
 """Seconds in which the stack must come to rest after a round."""
@@ -81,7 +88,7 @@ class Different(Exception):
 
 @dataclass
 class Soak:
-    """A stack, the model of it, and what is done to both."""
+    """A stack, the model of it, and what is done to both; `root` issues all certificates."""
 
     stack: Stack
     runtime: Runtime
@@ -91,6 +98,9 @@ class Soak:
     slowest: float = 0.0
     certificates: int = 0
     told: list[str] = field(default_factory=list)
+    root: Built = field(default_factory=lambda: ca(name="Soak Root CA", **_span()))
+    revoked: list[Built] = field(default_factory=list)
+    made: dict[bytes, Built] = field(default_factory=dict)
 
     def cluster(self, name: str) -> StandIn:
         return self.stack.clusters[name]  # type: ignore[return-value]
@@ -103,21 +113,48 @@ class Soak:
 
     def upload(self, secret: Secret, *, bad: str = "", tagged: bool = True) -> None:
         self.certificates += 1
-        span = {"not_before": _days(-400), "not_after": _days(-30 if bad == "expired" else 300)}
+        span = _span(-30 if bad == "expired" else 300)
         build = ca if secret.is_ca else server
-        made = build(name=secret.name, key_name=f"{secret.name} {self.certificates}", **span)
+        made = build(name=secret.name, key_name=f"{secret.name} {self.certificates}", issuer=self.root, **span)
+        self.made[made.der] = made
         text = self.random.choice([made.pem, made.der.hex()])
         value = made.pem + made.key_pem if bad == "key" else text
         self.stack.vault.set(secret.name, value, tags=_tags(secret) if tagged or not secret.versions else None)
         secret.uploaded(Version(None if bad else made.der, expired=bad == "expired"))
         self.tell(f"upload {bad}".strip(), f"{secret.name} {'tagged' if tagged else ''}")
 
-    def create(self) -> None:
+    def found(self) -> None:
+        """The CA and its first CRL, on every list."""
+        tags = {"trustcast-lists": "issuer,trust", "trustcast-clusters": "*"}
+        self.stack.vault.set("root-der", self.root.pem, tags=tags)
+        self.model.always["root.der"] = self.root.der
+        self._publish(tags)
+
+    def _publish(self, tags: dict[str, str]) -> None:
+        """The CA's next CRL."""
+        number = self.done["crl"] + 1
+        made = crl(self.root, number=number, revoked=self.revoked, this_update=_days(-1), next_update=_days(30))
+        self.stack.vault.set("crl-der", made.pem, tags=tags)
+        self.model.always["crl.crl"] = made.der
+        self.tell("crl", f"number {number}")
+
+    def revoke(self, secret: Secret) -> None:
+        """The CA revokes the version in force; what was before it comes back to no list."""
+        version = secret.in_force
+        if version is not None and version.der is not None and not version.revoked:
+            version.revoked = True
+            self.revoked.append(self.made[version.der])
+            self._publish({})
+
+    def create(self, named: str = "") -> None:
+        """A secret more; it may give the name of another's file."""
         lists = frozenset(self.random.choice(LISTS[1:]))
         name = f"s{len(self.model.secrets)}-der"
-        secret = Secret(name, self.random.random() < 0.4, lists, self.random.choice(list(SELECTORS)))
+        clusters = self.random.choice(list(SELECTORS))
+        secret = Secret(name, self.random.random() < 0.4, lists, clusters, named, self.model.rounds)
         self.model.secrets[name] = secret
         self.upload(secret)
+        self.done["name contested"] += bool(named)
 
     def renew(self, secret: Secret) -> None:
         """One to three versions, each in a second of its own: the order within one is more than the vault tells."""
@@ -139,7 +176,8 @@ class Soak:
         self.tell("enable" if version.enabled else "disable", f"{secret.name} version {number}")
 
     def retag(self, secret: Secret) -> None:
-        secret.assigned(frozenset(self.random.choice(LISTS)), self.random.choice(list(SELECTORS)))
+        lists = frozenset(self.random.choice(LISTS))
+        secret.assigned(lists, self.random.choice(list(SELECTORS)), self.model.rounds)
         self.stack.vault.secrets.update(secret.name, "", Properties(tags=_tags(secret)))
         self.tell("tags", f"{secret.name} {sorted(secret.lists)} {secret.clusters}")
 
@@ -150,7 +188,7 @@ class Soak:
 
     def recover(self, secret: Secret) -> None:
         self.stack.vault.secrets.recover(secret.name)
-        secret.recovered()
+        secret.recovered(self.model.rounds)
         self.tell("recover", secret.name)
 
     def act(self, secret: Secret) -> None:
@@ -158,7 +196,8 @@ class Soak:
         if secret.deleted:
             self.recover(secret)
         else:
-            self.random.choice([self.renew, self.renew, self.toggle, self.retag, self.delete])(secret)
+            acts = [self.renew, self.renew, self.toggle, self.retag, self.delete, self.revoke]
+            self.random.choice(acts)(secret)
 
     def edit(self, steady: set[str]) -> None:
         """By hand: a file of ours altered or removed whose secret is left alone, another's put there or taken away."""
@@ -193,12 +232,11 @@ class Soak:
                 VaultFault(status=self.random.choice([429, 503]), times=self.random.randint(1, 5))
             )
             self.tell("vault in trouble")
-        acted = self.random.sample(
-            list(self.model.secrets.values()), min(len(self.model.secrets), self.random.randint(0, 6))
-        )
-        steady = {s.file for s in self.model.secrets.values() if s not in acted}
+        acted, steady = self._chosen()
         steps: list[Callable[[], None]] = [partial(self.act, s) for s in acted]
         steps += [self.create] * self.random.randint(0, 2) + [lambda: self.edit(steady)] * self.random.randint(0, 3)
+        contested = self.random.sample(sorted(steady), min(len(steady), self.random.randint(0, 1)))
+        steps += [partial(self.create, named) for named in contested]
         self.random.shuffle(steps)
         killed_at = self.random.randrange(len(steps) + 1) if kill else -1
         end: list[Callable[[], None]] = [lambda: None]
@@ -208,7 +246,15 @@ class Soak:
             step()
             time.sleep(self.random.choice([0, 0, 0.05, 0.3]))
         self._end_trouble()
+        self.model.settle()
         self._come_to_rest(hasten=kill)
+
+    def _chosen(self) -> tuple[list[Secret], set[str]]:
+        """Secrets to change, one of each name at the most; and the names of those that are left alone."""
+        secrets = list(self.model.secrets.values())
+        drawn = self.random.sample(secrets, min(len(secrets), self.random.randint(0, 6)))
+        acted = list({secret.file: secret for secret in drawn}.values())
+        return acted, {secret.file for secret in secrets} - {secret.file for secret in acted}
 
     def _kill(self) -> None:
         time.sleep(self.random.random())  # in the midst of what was begun
@@ -241,12 +287,22 @@ class Soak:
 
     def _approve(self) -> None:
         for question in waiting(self.runtime):
+            if question.asked is Asked.FILES:
+                self._is_there(question)
             try:
                 approve(self.runtime, question.digest)
             except TrustcastError:  # it changed since it was shown, or the vault is busy: the next look sees
                 self.tell("approval refused", question.cause)
             else:
-                self.tell("approval", question.cause)
+                self.tell(f"approval of {question.asked.value}", question.cause)
+
+    def _is_there(self, question: Question) -> None:
+        """What waits is on the list as long as it waits."""
+        for cluster in question.clusters:
+            has = self.cluster(cluster).files(OBJECTS[question.list])
+            gone = {each.file for each in question.files} - has.keys()
+            if gone and any(question.digest == each.digest for each in waiting(self.runtime)):
+                raise Different(f"{cluster}/{question.list} lacks {sorted(gone)}, which waits for approval")
 
     def difference(self) -> str:
         """The first list that is not as it must be, in words; empty if there is none."""
@@ -261,6 +317,10 @@ class Soak:
                     other = sorted(n for n in must.keys() & has.keys() if must[n] != has[n])
                     yield f"{cluster}/{list_name} lacks {lacks}, has {more} too many, other bytes in {other}"
         for status in self.runtime.statuses.all():
+            said = {name: file.owner.name for name, file in status.files.items() if file.owner}
+            owners = {name: owner for name, owner in said.items() if name not in self.model.always}
+            if owners != self.model.owners(status.cluster, status.list):
+                yield f"{status.cluster}/{status.list} has files of {owners}"
             if status.state is not State.IN_SYNC:
                 yield f"{status.cluster}/{status.list} is {status.state.value}: {status.detail}"
 
@@ -278,7 +338,13 @@ class Soak:
 
 
 def _tags(secret: Secret) -> dict[str, str]:
-    return {"trustcast-lists": ",".join(sorted(secret.lists)) or "none", "trustcast-clusters": secret.clusters}
+    lists = ",".join(sorted(secret.lists)) or "none"
+    named = {"trustcast-file": secret.named} if secret.named else {}
+    return {"trustcast-lists": lists, "trustcast-clusters": secret.clusters} | named
+
+
+def _span(days: int = 1000) -> dict[str, Any]:
+    return {"not_before": _days(-400), "not_after": _days(days)}
 
 
 def _days(number: int) -> Any:
@@ -291,7 +357,7 @@ def soak(minutes: float, seed: int) -> str:
     Raises:
         Different: with what differs.
     """
-    with Stack(tuple(CLUSTERS), settings=RESPONSIVE) as stack:
+    with Stack(tuple(CLUSTERS), settings=SETTINGS) as stack:
         os.environ.update(stack.environment)
         runtime = connect(Settings.from_environment(stack.environment), utc_now())
         run = Soak(stack, runtime, random.Random(seed))
@@ -302,6 +368,7 @@ def soak(minutes: float, seed: int) -> str:
             register(
                 runtime, RegistrationRequest(name, f"{name}-kubeconfig", tuple(f"{k}={v}" for k, v in labels.items()))
             )
+        run.found()
         began, rounds = time.monotonic(), 0
         while time.monotonic() - began < 60 * minutes:
             try:
