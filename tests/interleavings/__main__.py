@@ -1,4 +1,4 @@
-"""Explores cases and prints their sizes: `python -m tests.interleavings [--all] [NAME…]`."""
+"""Explores cases and prints their sizes: `python -m tests.interleavings [--all] [--largest] [NAME…]`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-from tests.interleavings.cases import LARGE, SMALL
+from tests.interleavings.cases import LARGE, LARGEST, SMALL
 from tests.interleavings.explore import explore
 
 if TYPE_CHECKING:
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Explore the cases named, or the small ones, or `--all`; 1 if any is wrong or was not explored to its end."""
+    """Explore the cases named, or the small ones, `--all` or the `--largest`; 1 if any is wrong or did not end."""
     logging.disable()
-    cases = SMALL | LARGE if "--all" in arguments or set(arguments) & LARGE.keys() else SMALL
-    chosen = [name for name in cases if name in arguments or not set(arguments) - {"--all"}]
+    named = set(arguments) - {"--all", "--largest"}
+    cases = SMALL | LARGE | LARGEST if named else LARGEST if "--largest" in arguments else SMALL
+    if "--all" in arguments:
+        cases = SMALL | LARGE
+    chosen = [name for name in cases if name in named or not named]
     failed = False
     for name in chosen:
         report = explore(cases[name](), limit=sys.maxsize)

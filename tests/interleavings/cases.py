@@ -484,6 +484,10 @@ LARGE: dict[str, Callable[[], Case]] = {
     "AB, every event twice, two workers": lambda: twice(letters("AB", workers=2)),
     "v2 set while v1 is listed disabled, one worker": lambda: replace(set_while_listed_disabled(), workers=1),
     "a secret each on two clusters, two workers": lambda: replace(a_secret_each(), workers=2),
+}
+"""Explored by `make interleavings`."""
+
+LARGEST: dict[str, Callable[[], Case]] = {
     "two come for one name": two_come_for_one_name,
     "a name kept, two workers": lambda: replace(a_name_of_a_disabled_owner(), workers=2),
     "an approval beside a new version, two workers": lambda: replace(approved_beside_a_new_version(), workers=2),
@@ -491,4 +495,4 @@ LARGE: dict[str, Callable[[], Case]] = {
     "a roll-out, two workers": lambda: replace(rolled_out("old", "new"), workers=2),
     "a roll-out of three checks, one worker": lambda: replace(rolled_out("old", "new", "old"), workers=1),
 }
-"""Explored by `make interleavings`."""
+"""Explored by `python -m tests.interleavings --largest`: minutes each."""
