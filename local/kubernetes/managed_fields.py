@@ -80,12 +80,13 @@ def body_of(fields: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def fields_v1(paths: frozenset[Path]) -> dict[str, Any]:
     """A set of paths in the shape of managedFields: a tree, where `.` means that the map itself is in the set."""
+    maps = {path[:length] for path in paths for length in range(len(path))}
     tree: dict[str, Any] = {}
     for path in sorted(paths):
         node = tree
         for step in path:
             node = node.setdefault(step, {})
-        if any(other[: len(path)] == path and other != path for other in paths):
+        if path in maps:
             node["."] = {}
     return tree
 

@@ -15,7 +15,7 @@ from sync.desired import reasons
 from sync.desired.reasons import Leaves, RemovalReason, Stays
 from sync.ports.stored import ANYTHING
 from sync.reconcile import context
-from sync.reconcile import plan as plans
+from sync.reconcile import draft as drafts
 from sync.steps import admission, authorities, enqueue, planning, push
 from tests.interleavings.cases import (
     LOOK,
@@ -270,7 +270,7 @@ def owners_in_a_request_of_their_own(monkeypatch: pytest.MonkeyPatch) -> Callabl
 
 def names_for_the_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Runtime]:
     """A name is whose secret was admitted first, whoever holds it on the list."""
-    monkeypatch.setattr(plans, "choose_claim", lambda _, claims, *__: claims[0].file)
+    monkeypatch.setattr(drafts, "choose_claim", lambda _, claims, *__: claims[0].file)
     return lambda runtime: runtime
 
 
