@@ -472,14 +472,6 @@ SMALL: dict[str, Callable[[], Case]] = {
 LARGE: dict[str, Callable[[], Case]] = {
     **{f"{name}, one crash, two workers": partial(letters, name, crashes=1, workers=2) for name in ("ABA", "ABC")},
     "AB, a sweep beside two workers": lambda: letters("AB", running=(SWEEP,), workers=2),
-    **{
-        f"{name}, a sweep beside one worker": partial(letters, name, running=(SWEEP,), workers=1)
-        for name in ("ABA", "ABC")
-    },
-    **{
-        f"{name}, a verification in flight, two workers": partial(letters, name, running=(VERIFICATION,), workers=2)
-        for name in ("ABA", "ABC")
-    },
     "ABA, two clusters, two workers": lambda: letters("ABA", clusters="xy", workers=2),
     "AB, every event twice, two workers": lambda: twice(letters("AB", workers=2)),
     "v2 set while v1 is listed disabled, one worker": lambda: replace(set_while_listed_disabled(), workers=1),
@@ -488,6 +480,14 @@ LARGE: dict[str, Callable[[], Case]] = {
 """Explored by `make interleavings`."""
 
 LARGEST: dict[str, Callable[[], Case]] = {
+    **{
+        f"{name}, a sweep beside one worker": partial(letters, name, running=(SWEEP,), workers=1)
+        for name in ("ABA", "ABC")
+    },
+    **{
+        f"{name}, a verification in flight, two workers": partial(letters, name, running=(VERIFICATION,), workers=2)
+        for name in ("ABA", "ABC")
+    },
     "two come for one name": two_come_for_one_name,
     "a name kept, two workers": lambda: replace(a_name_of_a_disabled_owner(), workers=2),
     "an approval beside a new version, two workers": lambda: replace(approved_beside_a_new_version(), workers=2),
